@@ -1,0 +1,27 @@
+/* Whole files: read with a limit, replace atomically. Thread-safe. */
+#ifndef GS_BASE_FILE_H
+#define GS_BASE_FILE_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+
+/* Reads all of `path` (at most `limit_bytes`, else TOO_LARGE) into *bytes_out, which gets a
+ * terminating zero beyond *size_out. Caller frees with gs_free. */
+GS_MUST_CHECK gs_status gs_file_read(const char *path, size_t limit_bytes, char **bytes_out,
+                                     size_t *size_out, gs_error *err);
+
+/* One piece of a file to write; pieces follow each other without gaps. */
+typedef struct gs_file_piece {
+    const void *bytes;
+    size_t size;
+} gs_file_piece;
+
+/* Writes `path` whole or not at all: a temporary file beside it, fsync, rename, fsync of the folder. */
+GS_MUST_CHECK gs_status gs_file_replace(const char *path, const gs_file_piece *pieces, size_t count,
+                                        gs_error *err);
+
+/* Makes the folder and its missing parents; an existing folder is fine. */
+GS_MUST_CHECK gs_status gs_folder_make(const char *path, gs_error *err);
+
+#endif
