@@ -1,0 +1,46 @@
+/* Annotations: the mask of a slice, with every earlier one kept. A mask is PNG bytes here (8-bit
+ * gray, 0 background, 255 target, 127 not annotated); the caller has checked them. */
+#ifndef GS_STORE_ANNOTATION_H
+#define GS_STORE_ANNOTATION_H
+
+#include "store/slice.h"
+
+typedef struct gs_annotation_record {
+    char id[GS_ID_SIZE]; /* "ann_…" */
+    char slice_id[GS_ID_SIZE];
+    char author[GS_AUTHOR_SIZE];
+    char created_at[GS_TIME_SIZE];
+    bool removed;                /* this entry says that the annotation was taken away: no mask */
+    bool current;                /* the slice's mask now */
+    char sha256[GS_SHA256_SIZE]; /* of the mask's bytes; "" when removed */
+} gs_annotation_record;
+
+/* Makes `mask` the slice's annotation. The same bytes as the current one change nothing. author
+ * NULL = "anonymous". The caller has compared the mask's size with the slice's. */
+GS_MUST_CHECK gs_status gs_store_annotation_put(gs_store *store, const char *slice_id,
+                                                const void *mask, size_t mask_size,
+                                                const char *author, gs_annotation_record *out,
+                                                gs_error *err);
+/* The current mask (annotation_id NULL) or an earlier one of this slice. NOT_FOUND: no such slice,
+ * or no annotation. Caller frees *mask_out with gs_free. */
+GS_MUST_CHECK gs_status gs_store_annotation_get(gs_store *store, const char *slice_id,
+                                                const char *annotation_id,
+                                                gs_annotation_record *out, void **mask_out,
+                                                size_t *size_out, gs_error *err);
+/* Takes the annotation away; the history keeps it and gains an entry. NOT_FOUND when there is none.
+ */
+GS_MUST_CHECK gs_status gs_store_annotation_delete(gs_store *store, const char *slice_id,
+                                                   const char *author, gs_error *err);
+
+typedef struct gs_annotation_list {
+    gs_annotation_record *items; /* caller frees with gs_free */
+    size_t count;
+    char next_cursor[GS_CURSOR_SIZE]; /* "" at the end */
+} gs_annotation_list;
+
+/* Newest first. */
+GS_MUST_CHECK gs_status gs_store_annotation_list(gs_store *store, const char *slice_id,
+                                                 const gs_page *page, gs_annotation_list *out,
+                                                 gs_error *err);
+
+#endif
