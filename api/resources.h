@@ -1,0 +1,62 @@
+/* Every handler, by resource. The table in router.c says which call each one answers. */
+#ifndef GS_API_RESOURCES_H
+#define GS_API_RESOURCES_H
+
+#include "api/handler.h"
+
+#define GS_HANDLER(name)                                                                           \
+    GS_MUST_CHECK gs_status name(const gs_api_context *context, const gs_request *request,         \
+                                 gs_response *response, gs_error *err)
+
+/* health.c, metrics.c */
+GS_HANDLER(gs_api_healthz);
+GS_HANDLER(gs_api_readyz);
+GS_HANDLER(gs_api_openapi_yaml);
+GS_HANDLER(gs_api_openapi_json);
+GS_HANDLER(gs_api_metrics);
+
+/* datasets.c */
+GS_HANDLER(gs_api_dataset_list);
+GS_HANDLER(gs_api_dataset_put);
+GS_HANDLER(gs_api_dataset_get);
+
+/* slices.c */
+GS_HANDLER(gs_api_slice_create);
+GS_HANDLER(gs_api_slice_list);
+GS_HANDLER(gs_api_slice_get);
+GS_HANDLER(gs_api_slice_delete);
+GS_HANDLER(gs_api_slice_image);
+GS_HANDLER(gs_api_slice_content);
+
+/* labels.c */
+GS_HANDLER(gs_api_label_put);
+
+/* annotations.c */
+GS_HANDLER(gs_api_annotation_put);
+GS_HANDLER(gs_api_annotation_get);
+GS_HANDLER(gs_api_annotation_delete);
+GS_HANDLER(gs_api_annotation_history);
+
+/* segment.c, translate.c, sample.c */
+GS_HANDLER(gs_api_segment);
+GS_HANDLER(gs_api_translate);
+GS_HANDLER(gs_api_sample);
+
+/* jobs.c, job_events.c */
+GS_HANDLER(gs_api_job_create);
+GS_HANDLER(gs_api_job_list);
+GS_HANDLER(gs_api_job_get);
+GS_HANDLER(gs_api_job_events);
+GS_HANDLER(gs_api_job_cancel);
+GS_HANDLER(gs_api_job_resume);
+
+/* models.c */
+GS_HANDLER(gs_api_model_list);
+GS_HANDLER(gs_api_model_get);
+GS_HANDLER(gs_api_model_weights);
+GS_HANDLER(gs_api_model_create);
+GS_HANDLER(gs_api_model_delete);
+GS_HANDLER(gs_api_model_active_get);
+GS_HANDLER(gs_api_model_active_put);
+
+#endif
