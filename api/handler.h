@@ -27,8 +27,6 @@ enum {
     GS_MAX_JSON_DEPTH = 16,    /* nested arrays and objects of a JSON body */
     GS_MAX_FIELD_ERRORS = 32,  /* errors[] of one problem; more are counted but not listed */
     GS_MAX_ANSWER_HEADERS = 12,
-    GS_PAGE_DEFAULT = 50,
-    GS_PAGE_MAX = 500,
 };
 
 /* ==== Request ==== */
@@ -84,6 +82,18 @@ typedef struct gs_part {
  * without a name; TOO_LARGE for more than GS_MAX_PARTS. */
 GS_MUST_CHECK gs_status gs_request_multipart(const gs_request *request, gs_part parts[GS_MAX_PARTS],
                                              size_t *count_out, gs_error *err);
+
+/* The Idempotency-Key of a creating request, with storage for what it points to. */
+typedef struct gs_request_key {
+    gs_idempotency value;
+    char scope[128];
+    char sha256[GS_SHA256_SIZE];
+} gs_request_key;
+
+/* *key_out: for the store's creating calls, or NULL when the request has no Idempotency-Key; it
+ * points into *storage. INVALID_ARGUMENT for a key that is empty, too long or not printable ASCII. */
+GS_MUST_CHECK gs_status gs_request_idempotency(const gs_request *request, gs_request_key *storage,
+                                               const gs_idempotency **key_out, gs_error *err);
 
 /* ==== Response ==== */
 
@@ -206,18 +216,14 @@ bool gs_fields_boolean(gs_fields *fields, const char *name, gs_need need, bool f
 json_t *gs_fields_object(gs_fields *fields, const char *name, gs_need need);
 /* Any value (borrowed) or NULL; JSON only. */
 json_t *gs_fields_value(gs_fields *fields, const char *name, gs_need need);
-/* `limit` and `cursor` of a list; *cursor_out is NULL on the first page. */
-void gs_fields_page(gs_fields *fields, size_t *limit_out, const char **cursor_out);
+/* `limit` and `cursor` of a list. */
+void gs_fields_page(gs_fields *fields, gs_page *out);
 
 /* GS_OK when every field was fine and known. Does not free. */
 GS_MUST_CHECK gs_status gs_fields_finish(gs_fields *fields, gs_error *err);
 
 /* `text` as JSON with the same limits as a body (depth, duplicates). Caller json_decrefs. */
 GS_MUST_CHECK gs_status gs_json_parse(const char *text, size_t size, json_t **out, gs_error *err);
-
-/* RFC 3339 in UTC with milliseconds of a time in milliseconds since 1970 ("" for 0). */
-enum { GS_TIME_TEXT = 32 };
-void gs_time_text(int64_t unix_ms, char out[GS_TIME_TEXT]);
 
 /* ==== Services behind the handlers ==== */
 
