@@ -46,8 +46,9 @@ typedef struct gs_new_model {
     gs_activation activation;
 } gs_new_model;
 
-/* Copies the weights (fsync, rename), then adds the row. key may be NULL. With out, the caller
- * deinits it. *created_out (may be NULL) is false when the key gave an earlier model. */
+/* Copies the weights (fsync, rename), then adds the row. key may be NULL. A job makes one model:
+ * the same `job` again (after a crash) gives the one it made before. Caller deinits *out.
+ * *created_out (may be NULL) is false when the key or the job gave an earlier model. */
 GS_MUST_CHECK gs_status gs_store_model_add(gs_store *store, const gs_new_model *model,
                                            const gs_idempotency *key, gs_model_record *out,
                                            bool *created_out, gs_error *err);

@@ -1,0 +1,32 @@
+/* What slice.c, slice_list.c and annotation.c share. */
+#ifndef GS_STORE_SLICE_INTERNAL_H
+#define GS_STORE_SLICE_INTERNAL_H
+
+#include "store/slice.h"
+#include "store/store_internal.h"
+
+/* CROSS JOIN fixes the order: walk the slices, look up the data set of each. */
+#define GS__SLICE_COLUMNS                                                                          \
+    "s.id, d.name, s.case_name, s.position, s.name, s.channels, s.height, s.width,"                \
+    " s.content_type, s.content_size, s.sha256, s.label, s.split, s.annotation IS NOT NULL,"       \
+    " s.created_at"
+#define GS__SLICE_TABLES "slices s CROSS JOIN datasets d ON d.seq = s.dataset"
+enum { GS__SLICE_COLUMN_COUNT = 15 };
+
+/* Reads GS__SLICE_COLUMNS from `column` on. */
+void gs__slice_read(gs__sql *query, int column, gs_slice_record *out);
+GS_MUST_CHECK gs_status gs__slice_load(sqlite3 *db, const char *id, gs_slice_record *out,
+                                       gs_error *err);
+/* The seq of a slice. */
+GS_MUST_CHECK gs_status gs__slice_find(sqlite3 *db, const char *id, int64_t *seq_out,
+                                       gs_error *err);
+
+/* Appends to the history of slice `seq` and makes it current; mask NULL = removal. Inside a write
+ * transaction; author and size are checked. id_out may be NULL. */
+GS_MUST_CHECK gs_status gs__annotation_append(sqlite3 *db, int64_t slice, const void *mask,
+                                              size_t mask_size, const char *author,
+                                              char id_out[GS_ID_SIZE], gs_error *err);
+GS_MUST_CHECK gs_status gs__mask_check(const void *mask, size_t mask_size, const char *author,
+                                       gs_error *err);
+
+#endif

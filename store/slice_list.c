@@ -1,0 +1,106 @@
+/* Many slices: filtered pages, and the snapshot of a data set. */
+#include "store/slice_internal.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The conditions are spelt out per filter, so that SQLite can choose an index for each. Parameters:
+ * 1 the position, 2 the limit, then those of the filter in this order. */
+static void write_query(const gs_slice_filter *filter, char *sql, size_t size) {
+    snprintf(sql, size,
+             "SELECT s.seq, " GS__SLICE_COLUMNS " FROM " GS__SLICE_TABLES
+             " WHERE s.seq > ?1%s%s%s%s%s ORDER BY s.seq LIMIT ?2",
+             filter->dataset ? " AND s.dataset = (SELECT seq FROM datasets WHERE name = ?3)" : "",
+             filter->case_name ? " AND s.case_name = ?4" : "",
+             filter->label ? " AND s.label = ?5" : "", filter->split ? " AND s.split = ?6" : "",
+             filter->annotated == GS_ANNOTATED_YES  ? " AND s.annotation IS NOT NULL"
+             : filter->annotated == GS_ANNOTATED_NO ? " AND s.annotation IS NULL"
+                                                    : "");
+}
+
+static gs_status read_page(sqlite3 *db, const gs_slice_filter *filter, size_t limit, int64_t after,
+                           gs_slice_list *list, gs_error *err) {
+    char sql[768];
+    write_query(filter, sql, sizeof sql);
+    gs__sql query = gs__sql_prepare(db, sql, err);
+    gs__sql_bind_int(&query, 1, after);
+    gs__sql_bind_int(&query, 2, (int64_t)limit + 1);
+    if (filter->dataset) gs__sql_bind_text(&query, 3, filter->dataset);
+    if (filter->case_name) gs__sql_bind_text(&query, 4, filter->case_name);
+    if (filter->label) gs__sql_bind_text(&query, 5, filter->label);
+    if (filter->split) gs__sql_bind_text(&query, 6, filter->split);
+    while (gs__sql_row(&query)) {
+        if (list->count == limit) { /* one more exists */
+            gs__cursor_make('s', after, list->next_cursor);
+            break;
+        }
+        after = gs__sql_int(&query, 0);
+        gs__slice_read(&query, 1, &list->items[list->count++]);
+    }
+    return gs__sql_end(&query);
+}
+
+gs_status gs_store_slice_list(gs_store *store, const gs_slice_filter *filter, const gs_page *page,
+                              gs_slice_list *out, gs_error *err) {
+    sqlite3 *db;
+    size_t limit;
+    int64_t after;
+    gs_slice_list list = {0};
+    GS_TRY(gs__page_parse(page, 's', 0, &limit, &after, err));
+    list.items = gs_alloc(limit, sizeof *list.items);
+    if (!list.items) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu slices", limit);
+    gs_status status = gs__read_begin(store, &db, err);
+    if (!status) {
+        status = read_page(db, filter, limit, after, &list, err);
+        gs__read_end(store, db);
+    }
+    if (status)
+        gs_free(list.items);
+    else
+        *out = list;
+    return status;
+}
+
+static gs_status check_dataset(sqlite3 *db, const char *dataset, gs_error *err) {
+    gs__sql query = gs__sql_prepare(db, "SELECT 1 FROM datasets WHERE name = ?1", err);
+    gs__sql_bind_text(&query, 1, dataset);
+    bool found = gs__sql_row(&query);
+    GS_TRY(gs__sql_end(&query));
+    return found ? GS_OK : gs_fail(err, GS_NOT_FOUND, "there is no data set '%.64s'", dataset);
+}
+
+static gs_status visit_all(sqlite3 *db, const char *dataset, gs_slice_visit *visit, void *context,
+                           gs_error *err) {
+    GS_TRY(check_dataset(db, dataset, err));
+    gs__sql query =
+        gs__sql_prepare(db,
+                        "SELECT c.bytes, a.mask, " GS__SLICE_COLUMNS " FROM " GS__SLICE_TABLES
+                        " JOIN slice_contents c ON c.slice = s.seq"
+                        " LEFT JOIN annotations a ON a.seq = s.annotation"
+                        " WHERE s.dataset = (SELECT seq FROM datasets WHERE name = ?1)"
+                        " ORDER BY s.seq",
+                        err);
+    gs__sql_bind_text(&query, 1, dataset);
+    while (gs__sql_row(&query)) {
+        gs_slice_view view;
+        size_t size;
+        view.content = gs__sql_bytes(&query, 0, &size);
+        view.mask = gs__sql_bytes(&query, 1, &view.mask_size);
+        gs__slice_read(&query, 2, &view.record);
+        if (!query.status && (int64_t)size != view.record.content_size)
+            gs__sql_stop(&query, gs_fail(err, GS_IO, "genseg.db is damaged: slice %s has %zu bytes",
+                                         view.record.id, size));
+        if (!query.status) gs__sql_stop(&query, visit(context, &view, err));
+    }
+    return gs__sql_end(&query);
+}
+
+gs_status gs_store_slice_each(gs_store *store, const char *dataset, gs_slice_visit *visit,
+                              void *context, gs_error *err) {
+    sqlite3 *db;
+    GS_TRY(gs__read_begin(store, &db, err));
+    gs_status status = visit_all(db, dataset, visit, context, err);
+    gs__read_end(store, db);
+    return status;
+}
