@@ -196,16 +196,17 @@ static gs_status add_slice(sqlite3 *db, const char *dataset, const gs_new_slice 
 }
 
 /* What one call of gs_store_slice_add adds, with what it gives, kept aside until the commit. */
-typedef struct batch {
+typedef struct new_slices {
     const char *dataset;
     const gs_new_slice *slices;
     char (*sha256)[GS_SHA256_SIZE]; /* [count] */
     gs_slice_record *records;       /* [count] */
     bool *created;                  /* [count] */
     size_t count;
-} batch;
+} new_slices;
 
-static gs_status add_batch(sqlite3 *db, batch *batch, const gs_idempotency *key, gs_error *err) {
+static gs_status add_batch(sqlite3 *db, new_slices *batch, const gs_idempotency *key,
+                           gs_error *err) {
     char id[GS_ID_SIZE];
     GS_TRY(gs__idempotency_find(db, key, id, err));
     if (id[0]) {
@@ -224,7 +225,7 @@ gs_status gs_store_slice_add(gs_store *store, const char *dataset, const gs_new_
     sqlite3 *db;
     gs_status status = GS_OK;
     gs_assert(!key || count == 1);
-    batch batch = {.dataset = dataset, .slices = slices, .count = count};
+    new_slices batch = {.dataset = dataset, .slices = slices, .count = count};
     for (size_t i = 0; i < count; i++) GS_TRY(check_new_slice(&slices[i], err));
     batch.sha256 = gs_alloc(count, sizeof *batch.sha256);
     batch.records = gs_alloc(count, sizeof *batch.records);
