@@ -1,0 +1,51 @@
+/* A backend: one table of kernels that executes the nodes of a plan. Chosen once, at run time.
+ *
+ * Memory: activations channels-last, dense: element (n,c,h,w) of [N,C,H,W] at ((n·H + h)·W + w)·C + c.
+ * Weights and their gradients as PyTorch stores them, [O,C,K,K]. Vectors [1,C,1,1] are the same in
+ * both. Element type: double for `reference`, float for `cpu`.
+ *
+ * Threads: a backend's state and everything made from it belong to one thread at a time; kernels use
+ * as many OpenMP threads as the state was opened with. Same thread count, same bits. */
+#ifndef GS_ENGINE_BACKEND_BACKEND_H
+#define GS_ENGINE_BACKEND_BACKEND_H
+
+#include "engine/graph/graph_internal.h"
+
+typedef struct gs_backend gs_backend;
+
+/* What a kernel may touch while a plan runs. */
+typedef struct gs_run {
+    char *arena;               /* planned activations */
+    char *constants;           /* tensors that depend on parameters only (inference plans) */
+    gs_parameters *parameters; /* values, gradients, optimiser state */
+    void *scratch;             /* as many bytes as the kernel's prepare asked for; 64-byte aligned */
+    void *state;               /* the backend's */
+    int threads;
+} gs_run;
+
+/* The memory of a tensor. NULL for NULL. */
+void *gs_run_pointer(const gs_run *run, const gs_tensor *tensor);
+
+typedef struct gs_kernel {
+    /* Optional: compiles the node once. *handle_out reaches run and release; *scratch_bytes_out is
+     * memory that run needs and that nobody else uses meanwhile. Both start as NULL and 0. */
+    gs_status (*prepare)(void *state, const gs_node *node, void **handle_out,
+                         size_t *scratch_bytes_out, gs_error *err);
+    gs_status (*run)(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
+    void (*release)(void *handle); /* optional */
+} gs_kernel;
+
+struct gs_backend {
+    const char *name;
+    size_t element_size; /* bytes: 4 or 8 */
+    gs_status (*open)(int threads, void **state_out, gs_error *err);
+    void (*close)(void *state);
+    gs_kernel kernels[GS_OP_COUNT];
+};
+
+extern const gs_backend gs_backend_reference, gs_backend_cpu;
+
+/* "cpu", "reference" or NULL (= "cpu"); NOT_FOUND names what there is. */
+GS_MUST_CHECK gs_status gs_backend_find(const char *name, const gs_backend **out, gs_error *err);
+
+#endif

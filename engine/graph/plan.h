@@ -1,0 +1,62 @@
+/* A plan: a finished graph with every tensor placed in memory and every node compiled for a backend.
+ * Nothing is allocated while it runs.
+ *
+ * Threads: a plan, its device and the parameters it runs on belong to one thread at a time. */
+#ifndef GS_ENGINE_GRAPH_PLAN_H
+#define GS_ENGINE_GRAPH_PLAN_H
+
+#include "engine/backend/backend.h"
+
+/* A backend opened with a number of threads, and the arena its plans share: what one plan leaves
+ * there, the next run of another overwrites. */
+typedef struct gs_device gs_device;
+
+/* threads: 0 = all processors. Caller closes, after the plans. */
+GS_MUST_CHECK gs_status gs_device_open(const char *backend, int threads, gs_device **out,
+                                       gs_error *err);
+void gs_device_close(gs_device *device); /* NULL is allowed */
+const gs_backend *gs_device_backend(const gs_device *device);
+int gs_device_threads(const gs_device *device);
+
+typedef enum gs_plan_mode {
+    GS_PLAN_TRAINING,  /* every node runs every time */
+    GS_PLAN_INFERENCE, /* nodes that depend on parameters only run when these changed */
+    GS_PLAN_GUARDED,   /* as training, slow, for tests: no memory is reused, sentinels lie between
+                          tensors, and memory starts as NaN */
+} gs_plan_mode;
+
+typedef struct gs_plan gs_plan;
+
+/* Takes ownership of the graph, also on failure. The device is borrowed. Fails with the graph's own
+ * first error if building it failed. */
+GS_MUST_CHECK gs_status gs_plan_new(gs_graph *graph, gs_device *device, gs_plan_mode mode,
+                                    gs_plan **out, gs_error *err);
+void gs_plan_free(gs_plan *plan); /* NULL is allowed */
+
+/* Copies [N,C,H,W] floats into an input, or (read) out of a kept tensor or a view of one. */
+void gs_plan_write(gs_plan *plan, const gs_tensor *input, const float *values);
+void gs_plan_read(const gs_plan *plan, const gs_tensor *tensor, float *values_out);
+/* The value of a loss after a run. */
+double gs_plan_scalar(const gs_plan *plan, const gs_tensor *loss);
+/* As write and read without rounding to float (tests in double precision). */
+void gs_plan_write_double(gs_plan *plan, const gs_tensor *input, const double *values);
+void gs_plan_read_double(const gs_plan *plan, const gs_tensor *tensor, double *values_out);
+
+/* Runs all nodes. The parameters must be of the graph's set and of the backend's element size. */
+GS_MUST_CHECK gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err);
+
+/* Bytes of the activation arena, and the name of the first tensor whose guard was overwritten
+ * (GS_PLAN_GUARDED; NULL = all intact). */
+size_t gs_plan_arena_bytes(const gs_plan *plan);
+const char *gs_plan_broken_guard(const gs_plan *plan);
+
+/* Seconds that each operation took in all runs since the last call with `reset`. For profiles. */
+typedef struct gs_op_time {
+    const char *op;
+    int nodes;
+    double seconds;
+} gs_op_time;
+/* Fills times[GS_OP_COUNT]; returns how many operations occur. */
+int gs_plan_times(const gs_plan *plan, gs_op_time *times);
+
+#endif
