@@ -48,7 +48,7 @@ typedef struct gs_pair {
  * control characters; names and values of the query and path are percent-decoded. */
 typedef struct gs_request {
     gs_method method;
-    const char *path;                       /* decoded, for messages only */
+    const char *path;                       /* as sent, without the query; for messages */
     const char *params[GS_MAX_PATH_PARAMS]; /* what {…} of the route's pattern matched, in order */
     gs_pair query[GS_MAX_QUERY];
     size_t query_count;
@@ -228,25 +228,28 @@ GS_MUST_CHECK gs_status gs_json_parse(const char *text, size_t size, json_t **ou
 /* ==== Services behind the handlers ==== */
 
 typedef struct gs_api_limits {
-    size_t body_bytes;  /* of one request */
-    size_t pixels;      /* height x width x channels of one image */
-    int channels;
+    size_t body_bytes;     /* of one request */
+    gs_image_limits image; /* of every image that is decoded */
 } gs_api_limits;
 
 typedef enum gs_operation { GS_SEGMENT, GS_REMOVE, GS_INSERT } gs_operation;
+
+/* Whether pixels still need the model's normalisation, or came out of that model. */
+typedef enum gs_pixels { GS_PIXELS_RAW, GS_PIXELS_NORMALIZED } gs_pixels;
 
 /* One inference: `count` images of one model. Shapes as in engine/session.h. */
 typedef struct gs_inference {
     const char *model_id; /* NULL = the active one */
     gs_operation operation;
     size_t count;
-    gs_image *images;      /* [count]; not yet normalised; the service may change the pixels */
+    const gs_image *images; /* [count], all of one size */
+    gs_pixels pixels;
     const uint64_t *seeds; /* [count] for GS_INSERT */
 } gs_inference;
 
 /* What came back. Owned by the caller: gs_inference_result_deinit. */
 typedef struct gs_inference_result {
-    char model_id[64];
+    char model_id[GS_ID_SIZE];
     int channels, height, width;
     /* GS_SEGMENT: maps[0] = probabilities [count,H,W].
      * GS_REMOVE: healthy, residual, reconstruction; GS_INSERT: autoencoded, residual, translated;
@@ -262,7 +265,7 @@ typedef enum gs_wait { GS_WAIT_NEWS, GS_WAIT_TIMEOUT, GS_WAIT_STOPPING } gs_wait
 typedef struct gs_api_services {
     /* Queues, waits, returns the result. BUSY: queue full, model loading or timed out; CONFLICT: no
      * active model; NOT_FOUND: unknown model; SHAPE_MISMATCH: an image of another size. */
-    gs_status (*infer)(void *server, gs_inference *inference, gs_inference_result *out,
+    gs_status (*infer)(void *server, const gs_inference *inference, gs_inference_result *out,
                        gs_error *err);
     /* Loads and warms the model beside the old one, makes it the active one in the store, swaps. */
     gs_status (*activate)(void *server, const char *model_id, gs_error *err);

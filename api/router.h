@@ -10,14 +10,18 @@ typedef struct gs_route {
     gs_handler handler;
 } gs_route;
 
-/* All routes, GS_ROUTE_COUNT rows. Their index names them in metrics. */
+/* All routes. A row's index names it in metrics; beyond the rows come two more indexes. */
 extern const gs_route gs_routes[];
 extern const size_t gs_route_count;
 
-/* Answers the request: fills `request->params`, calls the handler, turns failures into problems.
- * `raw_path` is the path as sent (still percent-encoded). The route's index, or -1 when none matched
- * (404, 405 with Allow, or the answer to OPTIONS). Never fails: the response is always complete. */
-int gs_router_answer(const gs_api_context *context, gs_request *request, const char *raw_path,
-                     const char *method_name, gs_response *response);
+/* "/v1/slices/{id}"; "(viewer)" for gs_route_count, a file of the viewer; "(none)" beyond: nothing
+ * matched (404, 405, or the answer to OPTIONS). Static storage. */
+const char *gs_route_label(size_t index);
+
+/* Answers the request, whose query and params are filled in here. `target` is the request target as
+ * sent ("/v1/slices?limit=3"); it is taken apart in place and must outlive the request. Returns the
+ * route's index. Never fails: the response is complete, a failure is a problem. */
+size_t gs_router_answer(const gs_api_context *context, gs_request *request, char *target,
+                        const char *method_name, gs_response *response);
 
 #endif

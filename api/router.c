@@ -1,0 +1,159 @@
+/* One row per route; the first match of method and pattern answers. */
+#include "api/router.h"
+
+#include <string.h>
+
+#include "api/resources.h"
+#include "api/uri.h"
+#include "api/web_file.h"
+
+#define GET GS_METHOD_GET
+#define POST GS_METHOD_POST
+#define PUT GS_METHOD_PUT
+#define DELETE GS_METHOD_DELETE
+
+const gs_route gs_routes[] = {
+    {GET, "/healthz", gs_api_healthz},
+    {GET, "/readyz", gs_api_readyz},
+    {GET, "/metrics", gs_api_metrics},
+    {GET, "/openapi.yaml", gs_api_openapi_yaml},
+    {GET, "/openapi.json", gs_api_openapi_json},
+
+    {GET, "/v1/datasets", gs_api_dataset_list},
+    {PUT, "/v1/datasets/{name}", gs_api_dataset_put},
+    {GET, "/v1/datasets/{name}", gs_api_dataset_get},
+
+    {POST, "/v1/slices", gs_api_slice_create},
+    {GET, "/v1/slices", gs_api_slice_list},
+    {GET, "/v1/slices/{id}", gs_api_slice_get},
+    {DELETE, "/v1/slices/{id}", gs_api_slice_delete},
+    {GET, "/v1/slices/{id}/image", gs_api_slice_image},
+    {GET, "/v1/slices/{id}/content", gs_api_slice_content},
+    {PUT, "/v1/slices/{id}/label", gs_api_label_put},
+    {PUT, "/v1/slices/{id}/annotation", gs_api_annotation_put},
+    {GET, "/v1/slices/{id}/annotation", gs_api_annotation_get},
+    {DELETE, "/v1/slices/{id}/annotation", gs_api_annotation_delete},
+    {GET, "/v1/slices/{id}/annotation/history", gs_api_annotation_history},
+
+    {POST, "/v1/segment", gs_api_segment},
+    {POST, "/v1/translate", gs_api_translate},
+    {POST, "/v1/sample", gs_api_sample},
+
+    {POST, "/v1/jobs", gs_api_job_create},
+    {GET, "/v1/jobs", gs_api_job_list},
+    {GET, "/v1/jobs/{id}", gs_api_job_get},
+    {GET, "/v1/jobs/{id}/events", gs_api_job_events},
+    {POST, "/v1/jobs/{id}/cancel", gs_api_job_cancel},
+    {POST, "/v1/jobs/{id}/resume", gs_api_job_resume},
+
+    {GET, "/v1/models", gs_api_model_list},
+    {POST, "/v1/models", gs_api_model_create},
+    {GET, "/v1/models/active", gs_api_model_active_get},
+    {PUT, "/v1/models/active", gs_api_model_active_put},
+    {GET, "/v1/models/{id}", gs_api_model_get},
+    {GET, "/v1/models/{id}/weights", gs_api_model_weights},
+    {DELETE, "/v1/models/{id}", gs_api_model_delete},
+};
+
+const size_t gs_route_count = sizeof gs_routes / sizeof gs_routes[0];
+
+const char *gs_route_label(size_t index) {
+    if (index < gs_route_count) return gs_routes[index].pattern;
+    return index == gs_route_count ? "(viewer)" : "(none)";
+}
+
+/* Whether the path fits the pattern; params gets what its {…} matched. */
+static bool pattern_matches(const char *pattern, const gs_path *path,
+                            const char *params[GS_MAX_PATH_PARAMS]) {
+    if (path->count > GS_MAX_SEGMENTS) return false;
+    size_t segment = 0, param = 0;
+    for (const char *at = pattern; *at == '/'; segment++) {
+        at++;
+        size_t length = strcspn(at, "/");
+        if (segment == path->count) return false;
+        const char *given = path->segments[segment];
+        if (*at == '{') {
+            if (*given == '\0') return false;
+            gs_assert(param < GS_MAX_PATH_PARAMS);
+            params[param++] = given;
+        } else if (strlen(given) != length || strncmp(at, given, length) != 0) {
+            return false;
+        }
+        at += length;
+    }
+    return segment == path->count;
+}
+
+static gs_method method_of(const char *name) {
+    if (strcmp(name, "GET") == 0 || strcmp(name, "HEAD") == 0) return GS_METHOD_GET;
+    if (strcmp(name, "POST") == 0) return GS_METHOD_POST;
+    if (strcmp(name, "PUT") == 0) return GS_METHOD_PUT;
+    if (strcmp(name, "DELETE") == 0) return GS_METHOD_DELETE;
+    return GS_METHOD_OTHER;
+}
+
+/* The methods that rows matching the path answer: an Allow header; "" when no row matches. */
+static void allowed_methods(const gs_path *path, char out[64]) {
+    static const char *const texts[] = {"GET, HEAD, ", "POST, ", "PUT, ", "DELETE, "};
+    const char *ignored[GS_MAX_PATH_PARAMS];
+    bool answers[GS_METHOD_OTHER] = {false};
+    for (size_t i = 0; i < gs_route_count; i++) {
+        if (pattern_matches(gs_routes[i].pattern, path, ignored))
+            answers[gs_routes[i].method] = true;
+    }
+    out[0] = '\0';
+    for (int method = 0; method < GS_METHOD_OTHER; method++) {
+        if (answers[method]) strcat(out, texts[method]); /* all of them together fit */
+    }
+    if (out[0]) strcat(out, "OPTIONS");
+}
+
+/* No row has both this path and this method: the viewer's files, OPTIONS, 405 or 404. */
+static gs_status answer_unrouted(const gs_api_context *context, const gs_request *request,
+                                 const gs_path *path, const char *method_name,
+                                 gs_response *response, size_t *index, gs_error *err) {
+    char allowed[64];
+    allowed_methods(path, allowed);
+    if (!allowed[0] && gs_web_has_file(context, request)) {
+        *index = gs_route_count;
+        if (request->method == GS_METHOD_GET) return gs_web_answer(context, request, response, err);
+        strcpy(allowed, "GET, HEAD, OPTIONS");
+    }
+    if (!allowed[0]) return gs_fail(err, GS_NOT_FOUND, "there is nothing at %.200s", request->path);
+    GS_TRY(gs_response_set_header(response, err, "Allow", "%s", allowed));
+    if (strcmp(method_name, "OPTIONS") == 0) {
+        response->status = 204;
+        return GS_OK;
+    }
+    return gs_response_problem(response, 405, err, "%.200s answers %s, not %.16s", request->path,
+                               allowed, method_name);
+}
+
+static gs_status answer(const gs_api_context *context, gs_request *request, char *target,
+                        const char *method_name, gs_response *response, size_t *index,
+                        gs_error *err) {
+    gs_path path;
+    GS_TRY(gs_uri_parse(target, request, &path, err));
+    for (size_t i = 0; i < gs_route_count; i++) {
+        if (gs_routes[i].method != request->method ||
+            !pattern_matches(gs_routes[i].pattern, &path, request->params))
+            continue;
+        *index = i;
+        return gs_routes[i].handler(context, request, response, err);
+    }
+    return answer_unrouted(context, request, &path, method_name, response, index, err);
+}
+
+size_t gs_router_answer(const gs_api_context *context, gs_request *request, char *target,
+                        const char *method_name, gs_response *response) {
+    size_t index = gs_route_count + 1;
+    gs_error err = {0};
+    request->method = method_of(method_name);
+    gs_status status = answer(context, request, target, method_name, response, &index, &err);
+    if (status != GS_OK) {
+        gs_response_set_problem(response, status, &err, request->id);
+    } else if (response->status == 0) {
+        response->status = 200;
+    }
+    return index;
+}

@@ -1,0 +1,120 @@
+/* POST /v1/sample: several lesions for one healthy image, each from its own seed. */
+#include <string.h>
+
+#include "api/inference.h"
+#include "api/resources.h"
+#include "base/memory.h"
+#include "engine/image/rle.h"
+
+enum { SAMPLES_MAX = 16, SAMPLES_DEFAULT = 4, AUTOENCODED = 0, RESIDUAL = 1, TRANSLATED = 2 };
+
+typedef struct sampling {
+    gs_subject subject;
+    size_t count;
+    uint64_t seeds[SAMPLES_MAX]; /* the first one and those that follow it */
+    int channel;
+    gs_inference_result inserted, segmented;
+} sampling;
+
+static gs_status add_sample(const sampling *s, size_t i, json_t *samples, gs_error *err) {
+    const gs_inference_result *r = &s->inserted;
+    size_t plane = (size_t)r->height * (size_t)r->width;
+    size_t offset = (i * (size_t)r->channels + (size_t)s->channel) * plane;
+    gs_rendering rendering = {.plane = r->maps[TRANSLATED] + offset, .height = r->height,
+                              .width = r->width, .what = "sample", .model_id = r->model_id};
+    json_t *image = NULL, *residual = NULL, *rle = NULL;
+    gs_mask mask = {0};
+    gs_status status = gs_render_json(&rendering, &image, err);
+    rendering.plane = r->maps[RESIDUAL] + offset;
+    rendering.what = "residual";
+    if (status == GS_OK) status = gs_render_json(&rendering, &residual, err);
+    if (status == GS_OK)
+        status = gs_mask_init_above(s->segmented.maps[0] + i * plane, r->height, r->width, 0.5f,
+                                    &mask, err);
+    if (status == GS_OK) status = gs_rle_to_json(&mask, &rle, err);
+    if (status == GS_OK &&
+        json_array_append_new(samples, json_pack("{s:I, s:O, s:O, s:I, s:O}", "seed",
+                                                 (json_int_t)s->seeds[i], "image", image,
+                                                 "residual", residual, "area",
+                                                 (json_int_t)gs_mask_count(&mask, GS_MASK_TARGET),
+                                                 "mask", rle)) != 0)
+        status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the answer");
+    json_decref(image);
+    json_decref(residual);
+    json_decref(rle);
+    gs_mask_deinit(&mask);
+    return status;
+}
+
+static gs_status respond(const sampling *s, gs_response *response, gs_error *err) {
+    json_t *samples = json_array();
+    for (size_t i = 0; i < s->count; i++) {
+        gs_status status = add_sample(s, i, samples, err);
+        if (status == GS_OK) continue;
+        json_decref(samples);
+        return status;
+    }
+    return gs_response_set_json(
+        response, 200,
+        json_pack("{s:s, s:i, s:i, s:i, s:o}", "model", s->inserted.model_id, "width",
+                  s->inserted.width, "height", s->inserted.height, "channel", s->channel, "samples",
+                  samples),
+        err);
+}
+
+static gs_status insert(const gs_api_context *context, sampling *s, gs_error *err) {
+    gs_image images[SAMPLES_MAX];
+    for (size_t i = 0; i < s->count; i++) images[i] = s->subject.image; /* borrowed copies */
+    gs_inference inference = {.model_id = s->subject.model_id,
+                              .operation = GS_INSERT,
+                              .count = s->count,
+                              .images = images,
+                              .seeds = s->seeds};
+    return context->services->infer(context->server, &inference, &s->inserted, err);
+}
+
+/* The masks: what the same model sees in the images it made. */
+static gs_status segment(const gs_api_context *context, sampling *s, gs_error *err) {
+    gs_image images[SAMPLES_MAX];
+    const gs_inference_result *r = &s->inserted;
+    size_t values = (size_t)r->channels * (size_t)r->height * (size_t)r->width;
+    for (size_t i = 0; i < s->count; i++)
+        images[i] = (gs_image){.channels = r->channels, .height = r->height, .width = r->width,
+                               .pixels = r->maps[TRANSLATED] + i * values};
+    gs_inference inference = {.model_id = r->model_id,
+                              .operation = GS_SEGMENT,
+                              .count = s->count,
+                              .images = images,
+                              .pixels = GS_PIXELS_NORMALIZED};
+    return context->services->infer(context->server, &inference, &s->segmented, err);
+}
+
+static gs_status run(const gs_api_context *context, const gs_request *request, sampling *s,
+                     gs_response *response, gs_error *err) {
+    gs_fields *params = s->subject.params;
+    s->count = (size_t)gs_fields_integer(params, "count", GS_OPTIONAL, 1, SAMPLES_MAX,
+                                         SAMPLES_DEFAULT);
+    uint64_t seed =
+        (uint64_t)gs_fields_integer(params, "seed", GS_OPTIONAL, 0, GS_SEED_MAX - SAMPLES_MAX, 0);
+    for (size_t i = 0; i < s->count; i++) s->seeds[i] = seed + i;
+    s->channel = (int)gs_fields_integer(&s->subject.query, "channel", GS_OPTIONAL, 0,
+                                        GS_MAX_CHANNELS - 1, 0);
+    GS_TRY(gs_subject_load(context, request, &s->subject, err));
+    if (s->channel >= s->subject.image.channels)
+        return gs_response_add_error(response, err, "channel", "the image has %d channels, "
+                                     "counted from 0", s->subject.image.channels);
+    GS_TRY(insert(context, s, err));
+    GS_TRY(segment(context, s, err));
+    return respond(s, response, err);
+}
+
+gs_status gs_api_sample(const gs_api_context *context, const gs_request *request,
+                        gs_response *response, gs_error *err) {
+    sampling s = {0};
+    GS_TRY(gs_subject_init(request, response, &s.subject, err));
+    gs_status status = run(context, request, &s, response, err);
+    gs_inference_result_deinit(&s.inserted);
+    gs_inference_result_deinit(&s.segmented);
+    gs_subject_deinit(&s.subject);
+    return status;
+}

@@ -1,0 +1,187 @@
+#include "server/metrics.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/router.h"
+#include "base/memory.h"
+
+enum { STATUS_FIRST = 100, STATUS_COUNT = 500, OPERATIONS = 3, BOUND_COUNT = 13, SIZE_BOUNDS = 6 };
+
+static const double seconds_bounds[BOUND_COUNT] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                   0.25,  0.5,    1,     2.5,  5,     10};
+static const double size_bounds[SIZE_BOUNDS] = {1, 2, 4, 8, 16, 32};
+static const char *const operation_names[OPERATIONS] = {"segment", "remove", "insert"};
+
+typedef struct histogram {
+    const double *bounds;
+    int bound_count;
+    uint64_t buckets[BOUND_COUNT]; /* values <= bounds[i], not cumulative */
+    uint64_t count;
+    double sum;
+} histogram;
+
+typedef uint64_t route_counts[STATUS_COUNT];
+
+struct gs_metrics {
+    pthread_mutex_t mutex;
+    /* guarded by mutex: */
+    route_counts *requests; /* [gs_route_count + 2] */
+    histogram request_seconds;
+    histogram queue_seconds[OPERATIONS], compute_seconds[OPERATIONS], batch_images[OPERATIONS];
+    uint64_t refusals;
+};
+
+gs_status gs_metrics_new(gs_metrics **out, gs_error *err) {
+    gs_metrics *metrics = gs_alloc(1, sizeof *metrics);
+    if (metrics) metrics->requests = gs_alloc(gs_route_count + 2, sizeof *metrics->requests);
+    if (!metrics || !metrics->requests) {
+        gs_free(metrics);
+        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the metrics");
+    }
+    pthread_mutex_init(&metrics->mutex, NULL);
+    histogram seconds = {.bounds = seconds_bounds, .bound_count = BOUND_COUNT};
+    metrics->request_seconds = seconds;
+    for (int i = 0; i < OPERATIONS; i++) {
+        metrics->queue_seconds[i] = seconds;
+        metrics->compute_seconds[i] = seconds;
+        metrics->batch_images[i] = (histogram){.bounds = size_bounds, .bound_count = SIZE_BOUNDS};
+    }
+    *out = metrics;
+    return GS_OK;
+}
+
+void gs_metrics_free(gs_metrics *metrics) {
+    if (!metrics) return;
+    pthread_mutex_destroy(&metrics->mutex);
+    gs_free(metrics->requests);
+    gs_free(metrics);
+}
+
+static void observe(histogram *histogram, double value) {
+    histogram->count++;
+    histogram->sum += value;
+    for (int i = 0; i < histogram->bound_count; i++) {
+        if (value > histogram->bounds[i]) continue;
+        histogram->buckets[i]++;
+        return;
+    }
+}
+
+void gs_metrics_count_request(gs_metrics *metrics, size_t route, int http_status, double seconds) {
+    gs_assert(http_status >= STATUS_FIRST && http_status < STATUS_FIRST + STATUS_COUNT);
+    pthread_mutex_lock(&metrics->mutex);
+    metrics->requests[route][http_status - STATUS_FIRST]++;
+    observe(&metrics->request_seconds, seconds);
+    pthread_mutex_unlock(&metrics->mutex);
+}
+
+void gs_metrics_count_batch(gs_metrics *metrics, gs_operation operation, size_t images,
+                            double compute_seconds) {
+    pthread_mutex_lock(&metrics->mutex);
+    observe(&metrics->compute_seconds[operation], compute_seconds);
+    observe(&metrics->batch_images[operation], (double)images);
+    pthread_mutex_unlock(&metrics->mutex);
+}
+
+void gs_metrics_count_wait(gs_metrics *metrics, gs_operation operation, double queue_seconds) {
+    pthread_mutex_lock(&metrics->mutex);
+    observe(&metrics->queue_seconds[operation], queue_seconds);
+    pthread_mutex_unlock(&metrics->mutex);
+}
+
+void gs_metrics_count_refusal(gs_metrics *metrics) {
+    pthread_mutex_lock(&metrics->mutex);
+    metrics->refusals++;
+    pthread_mutex_unlock(&metrics->mutex);
+}
+
+/* ==== Text ==== */
+
+static void print_head(FILE *out, const char *name, const char *type, const char *help) {
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* `label` is `operation="segment"` or "". */
+static void print_histogram(FILE *out, const char *name, const char *label,
+                            const histogram *histogram) {
+    const char *comma = *label ? "," : "";
+    uint64_t total = 0;
+    for (int i = 0; i < histogram->bound_count; i++) {
+        total += histogram->buckets[i];
+        fprintf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, label, comma, histogram->bounds[i],
+                (unsigned long long)total);
+    }
+    fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, label, comma,
+            (unsigned long long)histogram->count);
+    const char *open = *label ? "{" : "", *close = *label ? "}" : "";
+    fprintf(out, "%s_sum%s%s%s %g\n", name, open, label, close, histogram->sum);
+    fprintf(out, "%s_count%s%s%s %llu\n", name, open, label, close,
+            (unsigned long long)histogram->count);
+}
+
+static void print_by_operation(FILE *out, const char *name, const char *help,
+                               const histogram histograms[OPERATIONS]) {
+    print_head(out, name, "histogram", help);
+    for (int i = 0; i < OPERATIONS; i++) {
+        char label[48];
+        snprintf(label, sizeof label, "operation=\"%s\"", operation_names[i]);
+        print_histogram(out, name, label, &histograms[i]);
+    }
+}
+
+static void print_requests_locked(FILE *out, const gs_metrics *metrics) {
+    static const char *const methods[] = {"GET", "POST", "PUT", "DELETE"};
+    print_head(out, "genseg_http_requests_total", "counter", "Answered requests.");
+    for (size_t route = 0; route < gs_route_count + 2; route++) {
+        const char *method = route < gs_route_count ? methods[gs_routes[route].method] : "any";
+        for (int i = 0; i < STATUS_COUNT; i++) {
+            uint64_t count = metrics->requests[route][i];
+            if (count == 0) continue;
+            fprintf(out, "genseg_http_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} %llu\n",
+                    method, gs_route_label(route), i + STATUS_FIRST, (unsigned long long)count);
+        }
+    }
+    print_head(out, "genseg_http_request_seconds", "histogram", "From the headers to the answer.");
+    print_histogram(out, "genseg_http_request_seconds", "", &metrics->request_seconds);
+}
+
+static void print_gauges(FILE *out, const gs_metrics_gauges *gauges) {
+    print_head(out, "genseg_http_requests_in_flight", "gauge", "Requests being answered.");
+    fprintf(out, "genseg_http_requests_in_flight %zu\n", gauges->requests_in_flight);
+    print_head(out, "genseg_queue_images", "gauge", "Images waiting for inference.");
+    fprintf(out, "genseg_queue_images %zu\n", gauges->queued_images);
+    print_head(out, "genseg_jobs", "gauge", "Training jobs by state.");
+    for (int i = 0; i < GS_JOB_STATES; i++)
+        fprintf(out, "genseg_jobs{state=\"%s\"} %lld\n", gs_job_state_name((gs_job_state)i),
+                (long long)gauges->jobs[i]);
+    print_head(out, "genseg_info", "gauge", "Version, backend and active model.");
+    fprintf(out, "genseg_info{version=\"%s\",backend=\"%s\",model=\"%s\"} 1\n", GENSEG_VERSION,
+            gauges->backend, gauges->active_model);
+}
+
+char *gs_metrics_text(gs_metrics *metrics, const gs_metrics_gauges *gauges) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return NULL;
+    print_gauges(out, gauges);
+    pthread_mutex_lock(&metrics->mutex);
+    print_requests_locked(out, metrics);
+    print_head(out, "genseg_queue_refused_total", "counter", "Inferences refused: queue full.");
+    fprintf(out, "genseg_queue_refused_total %llu\n", (unsigned long long)metrics->refusals);
+    print_by_operation(out, "genseg_queue_seconds", "Waiting before a batch.",
+                       metrics->queue_seconds);
+    print_by_operation(out, "genseg_compute_seconds", "Computing a batch.",
+                       metrics->compute_seconds);
+    print_by_operation(out, "genseg_batch_images", "Images of a batch.", metrics->batch_images);
+    pthread_mutex_unlock(&metrics->mutex);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    char *copy = gs_copy_string(text);
+    free(text);
+    return copy;
+}
