@@ -28,7 +28,7 @@ enum { GS_PNG_MAX_TEXTS = 16, GS_PNG_MAX_TEXT_BYTES = 4096 /* of one value */ };
 
 typedef struct gs_png_options {
     int height, width;        /* 1 to GS_MAX_SIDE */
-    float low, high;          /* float planes only: what becomes 0 and 255; low < high */
+    float low, high;          /* float planes only: what becomes 0 and 255; finite, low <= high */
     const gs_png_text *texts; /* written before the pixels, in order */
     size_t text_count;        /* at most GS_PNG_MAX_TEXTS */
 } gs_png_options;
@@ -36,8 +36,8 @@ typedef struct gs_png_options {
 /* One gray plane, [H,W]. The same input gives the same bytes. INVALID_ARGUMENT for options out of
  * range. Caller frees *bytes_out with gs_free. */
 
-/* 8 bits; a value v becomes round(255 * (v - low) / (high - low)), clamped. NUMERIC for a pixel
- * that is not finite. */
+/* 8 bits; a value v becomes round(255 * (v - low) / (high - low)), clamped; if low == high, 0 up to
+ * there and 255 above. NUMERIC for a pixel that is not finite. */
 GS_MUST_CHECK gs_status gs_png_encode_float(const float *pixels, const gs_png_options *options,
                                             char **bytes_out, size_t *size_out, gs_error *err);
 GS_MUST_CHECK gs_status gs_png_encode_u8(const uint8_t *pixels, const gs_png_options *options,
