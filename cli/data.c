@@ -20,7 +20,8 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: genseg data demo --out DIR [options]   make the demo population\n"
-    "       genseg data info DIR [--preview FILE]  check a dataset directory and count what it has\n"
+    "       genseg data info DIR [--preview FILE]  check a dataset directory and count what it "
+    "has\n"
     "\n"
     "options of demo:\n"
     "  --source FILE          a skull-stripped T1 volume, NIfTI (default " GS_DEMO_SOURCE ")\n"
@@ -28,7 +29,8 @@ static const char usage[] =
     "  --annotated F          fraction of the training cases with lesions that keep their masks\n"
     "                         (default 0.05)\n"
     "  --scale N              pixel size in mm, 1 to 4: images are 240/N x 120/N (default 1)\n"
-    "  --normalization NAME   none: each volume is normalised here (default); foreground: each slice\n"
+    "  --normalization NAME   none: each volume is normalised here (default); foreground: each "
+    "slice\n"
     "                         when it is read\n"
     "  --seed N               (default 1)\n"
     "  --threads N            (default: all processors); does not change the result\n"
@@ -88,16 +90,29 @@ typedef struct demo_request {
 static bool take_option(demo_request *request, int option, const char *value) {
     gs_demo_options *options = &request->options;
     switch (option) {
-    case 'o': request->out = value; return true;
-    case 'p': request->preview = value; return true;
-    case 'i': options->source = value; return true;
-    case 'c': return parse_int(value, &options->cases);
-    case 'a': return parse_fraction(value, &options->annotated);
-    case 'x': return parse_int(value, &options->scale);
-    case 'n': return gs_normalization_parse(value, &options->normalization, NULL) == GS_OK;
-    case 's': return parse_u64(value, &options->seed);
-    case 't': return parse_int(value, &options->threads);
-    default: return false;
+    case 'o':
+        request->out = value;
+        return true;
+    case 'p':
+        request->preview = value;
+        return true;
+    case 'i':
+        options->source = value;
+        return true;
+    case 'c':
+        return parse_int(value, &options->cases);
+    case 'a':
+        return parse_fraction(value, &options->annotated);
+    case 'x':
+        return parse_int(value, &options->scale);
+    case 'n':
+        return gs_normalization_parse(value, &options->normalization, NULL) == GS_OK;
+    case 's':
+        return parse_u64(value, &options->seed);
+    case 't':
+        return parse_int(value, &options->threads);
+    default:
+        return false;
     }
 }
 
@@ -147,8 +162,7 @@ static int run_demo(int argc, char **argv) {
     char *made_by = command_line(&request.options);
     request.options.made_by = made_by;
     gs_status status = gs_demo_write(request.out, &request.options, &err);
-    if (status == GS_OK && request.preview)
-        status = preview_of(request.out, request.preview, &err);
+    if (status == GS_OK && request.preview) status = preview_of(request.out, request.preview, &err);
     gs_free(made_by);
     return status == GS_OK ? EXIT_SUCCESS : fail(status, &err);
 }

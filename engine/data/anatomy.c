@@ -1,4 +1,5 @@
-/* Owns the maps derived from the source volume and their interpolation. Must not know populations. */
+/* Owns the maps derived from the source volume and their interpolation. Must not know populations.
+ */
 #include "engine/data/anatomy.h"
 
 #include "base/memory.h"
@@ -96,10 +97,18 @@ static float map_input(float intensity, int map) {
 
 static void map_store(gs_tissue *tissue, float value, int map) {
     switch (map) {
-    case INTENSITY: tissue->intensity = value; break;
-    case BRAIN: tissue->brain = value; break;
-    case DEPTH: tissue->depth = ramp((double)value, 0.5, 0.95); break;
-    default: tissue->fluid = value; break;
+    case INTENSITY:
+        tissue->intensity = value;
+        break;
+    case BRAIN:
+        tissue->brain = value;
+        break;
+    case DEPTH:
+        tissue->depth = ramp((double)value, 0.5, 0.95);
+        break;
+    default:
+        tissue->fluid = value;
+        break;
     }
 }
 
@@ -123,10 +132,8 @@ static gs_status fill_maps(gs_anatomy *anatomy, gs_volume *source, double detail
     GS_TRY(white_matter_level(source, &white, err));
     size_t count = gs_volume_voxels(source);
     for (size_t i = 0; i < count; i++) source->voxels[i] /= white;
-    const map_recipe recipes[] = {{INTENSITY, 0.4 * detail_mm},
-                                  {BRAIN, 0.4 * detail_mm},
-                                  {DEPTH, 5.0},
-                                  {FLUID, 2.0}};
+    const map_recipe recipes[] = {
+        {INTENSITY, 0.4 * detail_mm}, {BRAIN, 0.4 * detail_mm}, {DEPTH, 5.0}, {FLUID, 2.0}};
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
         GS_TRY(fill_map(anatomy, source, recipes[i], err));
     return GS_OK;

@@ -1,5 +1,6 @@
-/* The healthy brain that the demo population is made from: one skull-stripped T1 volume with what the
- * simulation needs to know at every place. Immutable once opened; any number of threads may sample it. */
+/* The healthy brain that the demo population is made from: one skull-stripped T1 volume with what
+ * the simulation needs to know at every place. Immutable once opened; any number of threads may
+ * sample it. */
 #ifndef GS_ENGINE_DATA_ANATOMY_H
 #define GS_ENGINE_DATA_ANATOMY_H
 
@@ -22,8 +23,8 @@ GS_MUST_CHECK gs_status gs_anatomy_open(const char *path, double detail_mm, gs_a
                                         gs_error *err);
 void gs_anatomy_close(gs_anatomy *anatomy); /* NULL is allowed */
 
-/* Positions are millimetres from the middle of the brain's bounding box: to the right, to the front,
- * to the top. */
+/* Positions are millimetres from the middle of the brain's bounding box: to the right, to the
+ * front, to the top. */
 gs_tissue gs_anatomy_sample(const gs_anatomy *anatomy, const double position_mm[3]);
 
 /* Half the sides of the brain's bounding box. Borrowed. */

@@ -1,6 +1,6 @@
-/* Owns the open dataset: the mapped files and their agreement with dataset.json. Must not know JSON.
- * Invariants after gs_dataset_open: (1) both files are exactly as long as their shapes say; (2) every mask
- * belongs to exactly one slice; (3) the slices of one case have one split. */
+/* Owns the open dataset: the mapped files and their agreement with dataset.json. Must not know
+ * JSON. Invariants after gs_dataset_open: (1) both files are exactly as long as their shapes say;
+ * (2) every mask belongs to exactly one slice; (3) the slices of one case have one split. */
 #include "engine/data/dataset_internal.h"
 
 #include "base/memory.h"
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -147,7 +148,8 @@ const float *gs_dataset_image(const gs_dataset *dataset, size_t i) {
     gs_assert(i < dataset->count);
     const gs_dataset_info *info = &dataset->info;
     const void *data = (const char *)dataset->images_file.bytes + dataset->images_file.data_offset;
-    return (const float *)data + i * (size_t)info->channels * (size_t)info->height * (size_t)info->width;
+    return (const float *)data +
+           i * (size_t)info->channels * (size_t)info->height * (size_t)info->width;
 }
 
 const uint8_t *gs_dataset_mask(const gs_dataset *dataset, size_t i) {
@@ -155,8 +157,8 @@ const uint8_t *gs_dataset_mask(const gs_dataset *dataset, size_t i) {
     if (dataset->mask_rows[i] < 0) return NULL;
     const uint8_t *data =
         (const uint8_t *)dataset->masks_file.bytes + dataset->masks_file.data_offset;
-    return data +
-           (size_t)dataset->mask_rows[i] * (size_t)dataset->info.height * (size_t)dataset->info.width;
+    return data + (size_t)dataset->mask_rows[i] * (size_t)dataset->info.height *
+                      (size_t)dataset->info.width;
 }
 
 gs_status gs_dataset_check_pixels(const gs_dataset *dataset, gs_error *err) {

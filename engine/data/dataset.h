@@ -1,9 +1,9 @@
 /* The dataset directory of docs/dataset-format.md: a validating reader and a streaming writer.
  *
- * Shapes: C channels, H height, W width of the whole dataset; float32, rows contiguous. Pixels are as
- * stored: whoever reads them applies the dataset's normalization (engine/image/normalize.h).
- * Threads: an open dataset is immutable but for gs_dataset_assign_splits and may be shared otherwise; a writer
- * belongs to one thread at a time. */
+ * Shapes: C channels, H height, W width of the whole dataset; float32, rows contiguous. Pixels are
+ * as stored: whoever reads them applies the dataset's normalization (engine/image/normalize.h).
+ * Threads: an open dataset is immutable but for gs_dataset_assign_splits and may be shared
+ * otherwise; a writer belongs to one thread at a time. */
 #ifndef GS_ENGINE_DATA_DATASET_H
 #define GS_ENGINE_DATA_DATASET_H
 
@@ -14,13 +14,18 @@
 #include <stdint.h>
 
 enum {
-    GS_DATASET_MAX_TEXT = 512,         /* bytes of a name, a case or a file's path in the directory */
+    GS_DATASET_MAX_TEXT = 512, /* bytes of a name, a case or a file's path in the directory */
     GS_DATASET_MAX_SLICES = 1 << 24,
-    GS_DATASET_MAX_JSON_MIB = 1024,    /* of dataset.json */
+    GS_DATASET_MAX_JSON_MIB = 1024, /* of dataset.json */
 };
 
 typedef enum gs_label { GS_LABEL_UNKNOWN, GS_LABEL_PRESENCE, GS_LABEL_ABSENCE } gs_label;
-typedef enum gs_split { GS_SPLIT_NONE, GS_SPLIT_TRAIN, GS_SPLIT_VALIDATION, GS_SPLIT_TEST } gs_split;
+typedef enum gs_split {
+    GS_SPLIT_NONE,
+    GS_SPLIT_TRAIN,
+    GS_SPLIT_VALIDATION,
+    GS_SPLIT_TEST
+} gs_split;
 
 /* "presence", "validation", …; "" for GS_SPLIT_NONE. Static storage. */
 const char *gs_label_name(gs_label label);
@@ -37,21 +42,23 @@ typedef struct gs_dataset_slice {
     int64_t index; /* position within the case, as the maker counts */
     gs_label label;
     gs_split split;
-    uint32_t case_number; /* equal for slices of one case, dense from 0 in order of appearance; the writer ignores it */
+    uint32_t case_number; /* equal for slices of one case, dense from 0 in order of appearance; the
+                             writer ignores it */
 } gs_dataset_slice;
 
 /* ---- reading ---- */
 
 typedef struct gs_dataset gs_dataset;
 
-/* Validates everything but the pixels' values: MALFORMED for JSON or .npy that do not parse, are truncated or have
- * bytes too many; UNSUPPORTED for another format, type or order; SHAPE_MISMATCH for files that
- * contradict each other; UNUSABLE for a case in two splits; NOT_FOUND without dataset.json. The files
- * are mapped, not read: they must not be cut while the dataset is open. */
+/* Validates everything but the pixels' values: MALFORMED for JSON or .npy that do not parse, are
+ * truncated or have bytes too many; UNSUPPORTED for another format, type or order; SHAPE_MISMATCH
+ * for files that contradict each other; UNUSABLE for a case in two splits; NOT_FOUND without
+ * dataset.json. The files are mapped, not read: they must not be cut while the dataset is open. */
 GS_MUST_CHECK gs_status gs_dataset_open(const char *folder, gs_dataset **out, gs_error *err);
 void gs_dataset_close(gs_dataset *dataset); /* NULL is allowed */
 
-/* NUMERIC for a pixel that is not finite, UNUSABLE for a mask value other than the three; names the slice. Reads everything. */
+/* NUMERIC for a pixel that is not finite, UNUSABLE for a mask value other than the three; names the
+ * slice. Reads everything. */
 GS_MUST_CHECK gs_status gs_dataset_check_pixels(const gs_dataset *dataset, gs_error *err);
 
 /* All borrowed from the dataset, valid until it is closed. i < gs_dataset_count. */
@@ -59,15 +66,16 @@ const gs_dataset_info *gs_dataset_get_info(const gs_dataset *dataset);
 size_t gs_dataset_count(const gs_dataset *dataset);
 size_t gs_dataset_cases(const gs_dataset *dataset);
 const gs_dataset_slice *gs_dataset_get_slice(const gs_dataset *dataset, size_t i);
-const float *gs_dataset_image(const gs_dataset *dataset, size_t i);  /* [C,H,W] */
+const float *gs_dataset_image(const gs_dataset *dataset, size_t i); /* [C,H,W] */
 /* [H,W], values as in engine/image/mask.h; NULL: not annotated. */
 const uint8_t *gs_dataset_mask(const gs_dataset *dataset, size_t i);
 
 /* Gives every case that has no split one, seeded: cases with annotated presence slices, other cases
- * with presence slices and the rest are divided separately, so that each split gets its share of each. `validation` and `test`
- * are fractions of the cases. A group of two or more cases gives at least one to validation, of three
- * or more at least one to test (when the fraction is not 0); train always keeps one.
- * Cases that have a split keep it. INVALID_ARGUMENT unless both are >= 0 and their sum < 1. */
+ * with presence slices and the rest are divided separately, so that each split gets its share of
+ * each. `validation` and `test` are fractions of the cases. A group of two or more cases gives at
+ * least one to validation, of three or more at least one to test (when the fraction is not 0);
+ * train always keeps one. Cases that have a split keep it. INVALID_ARGUMENT unless both are >= 0
+ * and their sum < 1. */
 GS_MUST_CHECK gs_status gs_dataset_assign_splits(gs_dataset *dataset, uint64_t seed,
                                                  double validation, double test, gs_error *err);
 

@@ -56,8 +56,7 @@ gs_status gs_dataset_assign_splits(gs_dataset *dataset, uint64_t seed, double va
                        "fractions of %g for validation and %g for test leave nothing to train on",
                        validation, test);
     gs_status status = GS_OK;
-    case_table table = {gs_alloc(dataset->cases, 1),
-                        gs_alloc(dataset->cases, sizeof *table.splits),
+    case_table table = {gs_alloc(dataset->cases, 1), gs_alloc(dataset->cases, sizeof *table.splits),
                         gs_alloc(dataset->cases, sizeof *table.order)};
     if (!table.kinds || !table.splits || !table.order) {
         status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu cases", dataset->cases);

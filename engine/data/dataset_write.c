@@ -1,6 +1,6 @@
-/* Owns the writer: three partial files that grow with every slice and are renamed at the end. Must not
- * know who makes the slices.
- * Invariant: while dataset.json is in the folder, images.npy and masks.npy are the ones it describes. */
+/* Owns the writer: three partial files that grow with every slice and are renamed at the end. Must
+ * not know who makes the slices. Invariant: while dataset.json is in the folder, images.npy and
+ * masks.npy are the ones it describes. */
 #include "engine/data/dataset_internal.h"
 
 #include "base/file.h"
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,8 +48,8 @@ static gs_status write_json(gs_dataset_writer *writer, json_t *value, const char
     char *text = value ? json_dumps(value, flags) : NULL;
     json_decref(value);
     if (!text)
-        return gs_fail(err, GS_INVALID_ARGUMENT, "slice %zu: a name that is not UTF-8, or no memory",
-                       writer->slices);
+        return gs_fail(err, GS_INVALID_ARGUMENT,
+                       "slice %zu: a name that is not UTF-8, or no memory", writer->slices);
     gs_status status = write_bytes(writer, MANIFEST, before, strlen(before), err);
     if (status == GS_OK) status = write_bytes(writer, MANIFEST, text, strlen(text), err);
     free(text); /* made by jansson */
@@ -56,11 +57,10 @@ static gs_status write_json(gs_dataset_writer *writer, json_t *value, const char
 }
 
 static gs_status write_info(gs_dataset_writer *writer, const gs_dataset_info *info, gs_error *err) {
-    json_t *value = json_pack("{ss ss ss si si si ss}", "format", "genseg-dataset-1", "name",
-                              info->name, "normalization",
-                              gs_normalization_name(info->normalization), "channels",
-                              info->channels, "height", info->height, "width", info->width,
-                              "made_by", info->made_by);
+    json_t *value = json_pack(
+        "{ss ss ss si si si ss}", "format", "genseg-dataset-1", "name", info->name, "normalization",
+        gs_normalization_name(info->normalization), "channels", info->channels, "height",
+        info->height, "width", info->width, "made_by", info->made_by);
     GS_TRY(write_json(writer, value, "{", JSON_EMBED, err));
     return write_bytes(writer, MANIFEST, ", \"slices\": [", 13, err);
 }
@@ -123,9 +123,9 @@ gs_status gs_dataset_writer_add(gs_dataset_writer *writer, const gs_dataset_slic
     GS_TRY(check_text("slice's name", slice->name, err));
     if (writer->slices == GS_DATASET_MAX_SLICES)
         return gs_fail(err, GS_TOO_LARGE, "more than %d slices", GS_DATASET_MAX_SLICES);
-    json_t *entry = json_pack("{ss sI ss ss}", "case", slice->case_name, "index",
-                              (json_int_t)slice->index, "name", slice->name, "label",
-                              gs_label_name(slice->label));
+    json_t *entry =
+        json_pack("{ss sI ss ss}", "case", slice->case_name, "index", (json_int_t)slice->index,
+                  "name", slice->name, "label", gs_label_name(slice->label));
     if (entry && slice->split != GS_SPLIT_NONE &&
         json_object_set_new(entry, "split", json_string(gs_split_name(slice->split))) != 0)
         json_decref(entry), entry = NULL;
@@ -134,7 +134,8 @@ gs_status gs_dataset_writer_add(gs_dataset_writer *writer, const gs_dataset_slic
         json_decref(entry), entry = NULL;
     GS_TRY(write_json(writer, entry, writer->slices ? ",\n  " : "\n  ", 0, err));
     size_t area = (size_t)writer->height * (size_t)writer->width;
-    GS_TRY(write_bytes(writer, IMAGES, image, area * (size_t)writer->channels * sizeof *image, err));
+    GS_TRY(
+        write_bytes(writer, IMAGES, image, area * (size_t)writer->channels * sizeof *image, err));
     if (mask) GS_TRY(write_bytes(writer, MASKS, mask, area, err));
     writer->slices++;
     writer->masks += mask != NULL;
@@ -158,7 +159,8 @@ static gs_status sync_folder(const gs_dataset_writer *writer, gs_error *err) {
     return status;
 }
 
-/* The old dataset.json goes first and the new one comes last, so that it never describes other files. */
+/* The old dataset.json goes first and the new one comes last, so that it never describes other
+ * files. */
 static gs_status rename_files(gs_dataset_writer *writer, gs_error *err) {
     gs_status status = GS_OK;
     char *paths[FILES] = {NULL};

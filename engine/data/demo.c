@@ -1,5 +1,6 @@
 /* Owns the population: who is ill, who is in which split, whose masks are kept, and the finished
- * pixels. Threads: cases are made in parallel and written in order; only the ordered region touches the writer. */
+ * pixels. Threads: cases are made in parallel and written in order; only the ordered region touches
+ * the writer. */
 #include "engine/data/demo.h"
 
 #include "base/memory.h"
@@ -89,8 +90,8 @@ static float stored_value(const population *p, const gs__demo_case *made, float 
 static void fill_slice(population *p, const gs__demo_case *made, const gs__demo_pick *pick) {
     const gs__demo_grid *grid = &p->grid;
     int width = grid->half_width, area = grid->height * width;
-    uint64_t stream = made->number * GS__STREAMS + GS__STREAM_NOISE +
-                      2 * (uint64_t)pick->level + (uint64_t)pick->side;
+    uint64_t stream = made->number * GS__STREAMS + GS__STREAM_NOISE + 2 * (uint64_t)pick->level +
+                      (uint64_t)pick->side;
     gs_random_normal(made->seed, stream, p->noise, 2 * (size_t)area);
     float noise = (float)made->noise;
     float background = p->options->normalization == GS_NORMALIZE_FOREGROUND ? 0.0f : -1.0f;

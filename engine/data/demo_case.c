@@ -8,13 +8,13 @@
 #include <string.h>
 
 enum {
-    PRESENCE_PICKS = 11,     /* of a case with lesions, at most */
+    PRESENCE_PICKS = 11,      /* of a case with lesions, at most */
     ABSENCE_PICKS_BESIDE = 2, /* of a case with lesions */
-    ABSENCE_PICKS = 7,       /* of a case without */
-    FEWEST_PRESENCE = 3,     /* else the lesions are drawn again, larger */
+    ABSENCE_PICKS = 8,        /* of a case without */
+    FEWEST_PRESENCE = 3,      /* else the lesions are drawn again, larger */
     ATTEMPTS = 8,
 };
-static const double smallest_brain = 0.25; /* of the half's pixels */
+static const double smallest_brain = 0.25;  /* of the half's pixels */
 static const double smallest_lesion = 0.01; /* of the brain's pixels */
 
 /* What a half-slice is good for; UNKNOWN: nothing. */
@@ -22,8 +22,8 @@ static gs_label judge_half(const gs__demo_grid *grid, const gs__demo_case *made,
                            int side) {
     int brain = 0, trace = 0, lesion = 0;
     for (int y = 0; y < grid->height; y++) {
-        const uint8_t *row = made->flags + ((ptrdiff_t)level * grid->height + y) * 2 *
-                                               grid->half_width +
+        const uint8_t *row = made->flags +
+                             ((ptrdiff_t)level * grid->height + y) * 2 * grid->half_width +
                              (side == GS__RIGHT ? grid->half_width : 0);
         for (int x = 0; x < grid->half_width; x++) {
             brain += (row[x] & GS__BRAIN) != 0;

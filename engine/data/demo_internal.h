@@ -24,8 +24,9 @@ typedef struct gs__demo_pick {
 } gs__demo_pick;
 
 typedef struct gs__demo_case {
-    float *intensity; /* [levels, height, 2 half_width], x from left to right; white matter about 1 */
-    uint8_t *flags;   /* the same shape: GS__BRAIN, GS__TRACE, GS__LESION */
+    float
+        *intensity; /* [levels, height, 2 half_width], x from left to right; white matter about 1 */
+    uint8_t *flags; /* the same shape: GS__BRAIN, GS__TRACE, GS__LESION */
     double mean, deviation; /* of the intensity in the brain */
     double noise;           /* standard deviation, to be added to the slices */
     uint64_t seed, number;
@@ -47,7 +48,8 @@ enum {
     GS__STREAMS = 4096,
 };
 
-/* Simulates case `number` (from 1) and chooses its slices. Caller deinits with gs__demo_case_deinit. */
+/* Simulates case `number` (from 1) and chooses its slices. Caller deinits with
+ * gs__demo_case_deinit. */
 GS_MUST_CHECK gs_status gs__demo_case_make(const gs_anatomy *anatomy, const gs__demo_grid *grid,
                                            uint64_t seed, uint64_t number, bool diseased,
                                            gs__demo_case *out, gs_error *err);

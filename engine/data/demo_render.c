@@ -1,8 +1,9 @@
 /* Owns the simulation of one case: where each voxel's tissue comes from in the anatomy, and how it
  * looks. Must not know slices, labels or files. A case is rendered by one thread.
  *
- * A voxel at p shows the anatomy at q = V(A p + d(p)), moved back by each lesion's push: A is a random
- * affine map near the identity, d a smooth random displacement, V widens or narrows the ventricles. */
+ * A voxel at p shows the anatomy at q = V(A p + d(p)), moved back by each lesion's push: A is a
+ * random affine map near the identity, d a smooth random displacement, V widens or narrows the
+ * ventricles. */
 #include "engine/data/demo_internal.h"
 
 #include "base/memory.h"
@@ -33,7 +34,7 @@ typedef struct body {
 /* Room for one row of voxels. */
 typedef struct row_values {
     int count;
-    float *coarse, *fine;        /* [3, count] */
+    float *coarse, *fine;                  /* [3, count] */
     float *bias, *shape, *grain, *texture; /* [count] */
     float *memory;
 } row_values;
@@ -47,8 +48,8 @@ static double voxel_mm(int index, int count, double step_mm) {
 static void draw_body(gs_rng *rng, body *b, double *noise) {
     for (int row = 0; row < 3; row++)
         for (int column = 0; column < 3; column++)
-            b->affine[row][column] = row == column ? 1 + 0.04 * gs_rng_normal(rng)
-                                                   : 0.025 * gs_rng_normal(rng);
+            b->affine[row][column] =
+                row == column ? 1 + 0.04 * gs_rng_normal(rng) : 0.025 * gs_rng_normal(rng);
     for (int k = 0; k < 3; k++) b->shift_mm[k] = (k == 0 ? 0.7 : 2.0) * gs_rng_normal(rng);
     b->widening = -0.12 + 0.45 * gs_rng_uniform(rng);
     b->gamma = exp(0.15 * gs_rng_normal(rng));
@@ -63,8 +64,8 @@ static gs_status make_field(const gs__demo_grid *grid, const gs__demo_case *made
                                 .deviation = deviation,
                                 .seed = made->seed,
                                 .stream = made->number * GS__STREAMS + (uint64_t)stream};
-    const double size_mm[3] = {2 * grid->half_width * grid->pixel_mm,
-                               grid->height * grid->pixel_mm, grid->levels * grid->step_mm};
+    const double size_mm[3] = {2 * grid->half_width * grid->pixel_mm, grid->height * grid->pixel_mm,
+                               grid->levels * grid->step_mm};
     for (int k = 0; k < 3; k++) {
         options.low_mm[k] = -0.5 * size_mm[k];
         options.high_mm[k] = 0.5 * size_mm[k];
@@ -78,7 +79,7 @@ static gs_status make_lesions(const gs_anatomy *anatomy, const gs__demo_grid *gr
     gs_rng rng = {.seed = made->seed, .stream = made->number * GS__STREAMS + (uint64_t)stream};
     b->lesions = gs_rng_uniform(&rng) < 0.25 ? 2 : 1;
     for (int i = 0; i < b->lesions; i++)
-        GS_TRY(gs_lesion_draw(anatomy, lesion_height_mm, 7.0 + attempt, &rng, &b->lesion[i], err));
+        GS_TRY(gs_lesion_draw(anatomy, lesion_height_mm, 9.0 + attempt, &rng, &b->lesion[i], err));
     GS_TRY(make_field(grid, made, stream + 1, 1, 7.0, 1.0, &b->shape, err));
     GS_TRY(make_field(grid, made, stream + 2, 1, 3.0, 1.0, &b->grain, err));
     return make_field(grid, made, stream + 3, 1, 8.0, 1.0, &b->texture, err);
@@ -120,8 +121,7 @@ static void unpush(const gs_anatomy *anatomy, const body *b, float shape, double
                    double depth_mm[MAX_LESIONS]) {
     if (b->lesions == 0) return;
     double yielding = (double)gs_anatomy_sample(anatomy, q).depth;
-    for (int i = 0; i < b->lesions; i++)
-        depth_mm[i] = gs_lesion_depth_mm(&b->lesion[i], q, shape);
+    for (int i = 0; i < b->lesions; i++) depth_mm[i] = gs_lesion_depth_mm(&b->lesion[i], q, shape);
     for (int i = 0; i < b->lesions; i++) gs_lesion_unpush(&b->lesion[i], yielding, q);
 }
 
@@ -216,8 +216,7 @@ gs_status gs__demo_case_render(const gs_anatomy *anatomy, const gs__demo_grid *g
     gs_rng rng = {.seed = made->seed, .stream = made->number * GS__STREAMS + GS__STREAM_BODY};
     draw_body(&rng, &b, &made->noise);
     gs_status status = make_fields(grid, made, &b, err);
-    if (status == GS_OK && diseased)
-        status = make_lesions(anatomy, grid, attempt, made, &b, err);
+    if (status == GS_OK && diseased) status = make_lesions(anatomy, grid, attempt, made, &b, err);
     if (status == GS_OK) status = row_init(2 * grid->half_width, &row, err);
     if (status == GS_OK) {
         render_voxels(anatomy, grid, &b, &row, made);

@@ -1,5 +1,6 @@
 /* Owns the lattice and its evaluation along rows of x. Must not know what a field is used for.
- * A row collapses the lattice over z and y once, so that a value costs four products per component. */
+ * A row collapses the lattice over z and y once, so that a value costs four products per component.
+ */
 #include "engine/data/field.h"
 
 #include "base/memory.h"
@@ -24,11 +25,13 @@ gs_status gs_field_new(const gs_field_options *options, gs_field **out, gs_error
     field->spacing_mm = options->spacing_mm;
     field->components = options->components;
     for (int axis = 0; axis < 3; axis++) {
-        double cells = floor((options->high_mm[axis] - options->low_mm[axis]) / options->spacing_mm);
+        double cells =
+            floor((options->high_mm[axis] - options->low_mm[axis]) / options->spacing_mm);
         if (!(cells >= 0 && cells + 4 <= GS_FIELD_MAX_SIDE)) {
             gs_field_free(field);
-            return gs_fail(err, GS_TOO_LARGE, "a field of %.0f cells along one axis, the limit is %d",
-                           cells, GS_FIELD_MAX_SIDE - 4);
+            return gs_fail(err, GS_TOO_LARGE,
+                           "a field of %.0f cells along one axis, the limit is %d", cells,
+                           GS_FIELD_MAX_SIDE - 4);
         }
         field->low_mm[axis] = options->low_mm[axis];
         field->side[axis] = (int)cells + 4;

@@ -5,12 +5,14 @@
 #include <string.h>
 
 enum { PLACE_ATTEMPTS = 20000 };
+static const double largest_mm = 17;
 
 static double between(gs_rng *rng, double low, double high) {
     return low + (high - low) * gs_rng_uniform(rng);
 }
 
-/* A rotation about a random axis, from a random unit quaternion, times a stretch that keeps the volume. */
+/* A rotation about a random axis, from a random unit quaternion, times a stretch that keeps the
+ * volume. */
 static void draw_to_ball(gs_rng *rng, double to_ball[3][3]) {
     double q[4], length = 0, stretch[3], product = 1;
     for (int i = 0; i < 4; i++) {
@@ -23,10 +25,9 @@ static void draw_to_ball(gs_rng *rng, double to_ball[3][3]) {
         product *= stretch[i];
     }
     double w = q[0], x = q[1], y = q[2], z = q[3];
-    const double turn[3][3] = {
-        {1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)},
-        {2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)},
-        {2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)}};
+    const double turn[3][3] = {{1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)},
+                               {2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)},
+                               {2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)}};
     for (int row = 0; row < 3; row++)
         for (int column = 0; column < 3; column++)
             to_ball[row][column] = turn[row][column] * stretch[row] / cbrt(product);
@@ -51,21 +52,21 @@ static void draw_look(gs_rng *rng, gs_lesion *lesion) {
     lesion->softness_mm = between(rng, 1.5, 3.5);
     lesion->push = between(rng, 0.15, 0.45);
     lesion->reach_mm = 5 + between(rng, 0.5, 1.0) * lesion->radius_mm;
-    lesion->core = (float)between(rng, 0.45, 0.68);
+    lesion->core = (float)between(rng, 0.36, 0.62);
     /* Two kinds: a bright (enhancing) rim around the core, or one between core and tissue. */
-    bool bright = gs_rng_uniform(rng) < 0.5;
-    lesion->rim = (float)(bright ? between(rng, 0.95, 1.15) : between(rng, 0.62, 0.76));
+    bool bright = gs_rng_uniform(rng) < 0.6;
+    lesion->rim = (float)(bright ? between(rng, 1.02, 1.22) : between(rng, 0.58, 0.74));
     lesion->rim_width_mm = between(rng, 1.2, 2.5);
-    lesion->texture = (float)between(rng, 0.04, 0.09);
-    lesion->halo = (float)between(rng, 0.0, 0.14);
+    lesion->texture = (float)between(rng, 0.05, 0.10);
+    lesion->halo = (float)between(rng, 0.04, 0.20);
 }
 
 gs_status gs_lesion_draw(const gs_anatomy *anatomy, double height_mm, double smallest_mm,
                          gs_rng *rng, gs_lesion *out, gs_error *err) {
     const double *extent_mm = gs_anatomy_get_extent_mm(anatomy);
     gs_lesion lesion = {0};
-    double skew = gs_rng_uniform(rng);
-    lesion.radius_mm = smallest_mm + (16.5 - smallest_mm) * skew * sqrt(skew);
+    double size = gs_rng_uniform(rng);
+    lesion.radius_mm = smallest_mm + (largest_mm - smallest_mm) * size;
     bool placed = false;
     for (int attempt = 0; attempt < PLACE_ATTEMPTS && !placed; attempt++) {
         lesion.center_mm[0] = between(rng, -extent_mm[0], extent_mm[0]);
@@ -103,10 +104,11 @@ void gs_lesion_unpush(const gs_lesion *lesion, double yielding, double position_
     double distance = ball_distance(lesion, position_mm);
     double beyond = distance - lesion->radius_mm;
     if (beyond > 5 * lesion->reach_mm) return;
-    /* As a part of the offset; continuous at the surface, and 1 - part > 0 keeps the order of tissue. */
-    double part = beyond <= 0 ? lesion->push
-                              : lesion->push * lesion->radius_mm / distance *
-                                    exp(-beyond / lesion->reach_mm);
+    /* As a part of the offset; continuous at the surface, and 1 - part > 0 keeps the order of
+     * tissue. */
+    double part =
+        beyond <= 0 ? lesion->push
+                    : lesion->push * lesion->radius_mm / distance * exp(-beyond / lesion->reach_mm);
     for (int k = 0; k < 3; k++)
         position_mm[k] -= yielding * part * (position_mm[k] - lesion->center_mm[k]);
 }
@@ -118,8 +120,8 @@ float gs_lesion_alpha(const gs_lesion *lesion, double depth_mm) {
 
 float gs_lesion_blend(const gs_lesion *lesion, double depth_mm, float alpha, float grain,
                       float tissue) {
-    double outside = fmax(-depth_mm, 0.0), from_rim = (depth_mm - 1.5 * lesion->rim_width_mm) /
-                                                      lesion->rim_width_mm;
+    double outside = fmax(-depth_mm, 0.0),
+           from_rim = (depth_mm - 1.5 * lesion->rim_width_mm) / lesion->rim_width_mm;
     float in_rim = (float)exp(-from_rim * from_rim);
     float own = lesion->core + (lesion->rim - lesion->core) * in_rim + lesion->texture * grain;
     float around = tissue * (1 - lesion->halo * (float)exp(-outside / 4.0));

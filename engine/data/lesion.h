@@ -16,15 +16,16 @@ typedef struct gs_lesion {
     double to_ball[3][3]; /* turns an offset into that of a ball */
     double irregularity;  /* of the surface, as a part of the radius */
     double softness_mm;   /* over which the edge goes from tissue to lesion */
-    double push, reach_mm; /* displacement at the surface as a part of the radius; how far it carries */
-    float core, rim;      /* intensities; white matter is 1 */
+    double push,
+        reach_mm;    /* displacement at the surface as a part of the radius; how far it carries */
+    float core, rim; /* intensities; white matter is 1 */
     double rim_width_mm;
-    float texture;        /* standard deviation of the intensity */
-    float halo;           /* part of the intensity that the tissue next to the lesion loses */
+    float texture; /* standard deviation of the intensity */
+    float halo;    /* part of the intensity that the tissue next to the lesion loses */
 } gs_lesion;
 
-/* Draws a lesion inside the brain: within `height_mm` of the axial middle, clear of the midline and of
- * large spaces of fluid. UNUSABLE when the anatomy has no such place. */
+/* Draws a lesion inside the brain: within `height_mm` of the axial middle, clear of the midline and
+ * of large spaces of fluid. UNUSABLE when the anatomy has no such place. */
 GS_MUST_CHECK gs_status gs_lesion_draw(const gs_anatomy *anatomy, double height_mm,
                                        double smallest_mm, gs_rng *rng, gs_lesion *out,
                                        gs_error *err);
@@ -33,8 +34,8 @@ GS_MUST_CHECK gs_status gs_lesion_draw(const gs_anatomy *anatomy, double height_
  * standard deviation 1. */
 double gs_lesion_depth_mm(const gs_lesion *lesion, const double position_mm[3], float shape);
 
-/* Moves *position_mm to where the tissue that is now there was before the lesion grew. `yielding` in
- * [0,1]: how far the tissue can move; 0 at the brain's surface, so that its outline stays. */
+/* Moves *position_mm to where the tissue that is now there was before the lesion grew. `yielding`
+ * in [0,1]: how far the tissue can move; 0 at the brain's surface, so that its outline stays. */
 void gs_lesion_unpush(const gs_lesion *lesion, double yielding, double position_mm[3]);
 
 /* Part of the lesion in [0,1] at a depth. */

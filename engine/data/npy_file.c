@@ -1,5 +1,5 @@
-/* Owns the grammar of the .npy header: a Python dictionary with exactly three keys. The parser never
- * reads beyond `end` and makes no use of a value before it is in range. */
+/* Owns the grammar of the .npy header: a Python dictionary with exactly three keys. The parser
+ * never reads beyond `end` and makes no use of a value before it is in range. */
 #include "engine/data/npy_file.h"
 
 #include "base/memory.h"
@@ -126,10 +126,12 @@ void gs_npy_header_write(const gs_npy_header *header, char bytes[GS_NPY_WRITTEN_
     for (int i = 0; i < header->dimensions; i++)
         length += snprintf(shape + length, sizeof shape - (size_t)length, "%zu,%s",
                            header->shape[i], i + 1 < header->dimensions ? " " : "");
-    if (header->dimensions > 1) shape[length - 1] = '\0'; /* only a single dimension keeps its comma */
+    if (header->dimensions > 1)
+        shape[length - 1] = '\0'; /* only a single dimension keeps its comma */
     char text[GS_NPY_WRITTEN_HEADER + 64];
-    int written = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
-                           header->type, shape);
+    int written =
+        snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                 header->type, shape);
     gs_assert(written > 0 && written < GS_NPY_WRITTEN_HEADER - 10);
     memset(bytes, ' ', GS_NPY_WRITTEN_HEADER);
     memcpy(bytes, "\x93NUMPY\x01\x00", 8);

@@ -1,5 +1,5 @@
-/* The header of .npy files that hold large arrays: parsed from a mapped file, written in a fixed size
- * so that the first dimension can be filled in later. Thread-safe. */
+/* The header of .npy files that hold large arrays: parsed from a mapped file, written in a fixed
+ * size so that the first dimension can be filled in later. Thread-safe. */
 #ifndef GS_ENGINE_DATA_NPY_FILE_H
 #define GS_ENGINE_DATA_NPY_FILE_H
 

@@ -89,8 +89,8 @@ gs_status gs_dataset_preview(const gs_dataset *dataset, const char *path, gs_err
     if (info->height > MAX_TILE_SIDE || info->width > MAX_TILE_SIDE)
         return gs_fail(err, GS_TOO_LARGE, "no contact sheet of slices over %d pixels",
                        MAX_TILE_SIDE);
-    sheet s = {dataset, info->height, info->width, info->width < 100 ? 2 : 1, ROWS, 1e30f, -1e30f,
-               NULL};
+    sheet s = {dataset, info->height, info->width, info->width < 100 ? 2 : 1,
+               ROWS,    1e30f,        -1e30f,      NULL};
     if (s.height * s.zoom * ROWS > GS_MAX_SIDE) s.zoom = 1;
     widen_window(&s, present, presents);
     widen_window(&s, absent, absents);

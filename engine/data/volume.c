@@ -1,4 +1,5 @@
-/* Owns the only use of libnifti's file functions, and reorientation. Must not know what is in the image. */
+/* Owns the only use of libnifti's file functions, and reorientation. Must not know what is in the
+ * image. */
 #include "engine/data/volume.h"
 
 #include "base/memory.h"
@@ -84,22 +85,32 @@ static bool type_is_supported(int datatype) {
     case DT_INT32:
     case DT_UINT32:
     case DT_FLOAT32:
-    case DT_FLOAT64: return true;
-    default: return false;
+    case DT_FLOAT64:
+        return true;
+    default:
+        return false;
     }
 }
 
 /* Only for the types of type_is_supported; libnifti has swapped the bytes. */
 static double read_voxel(const void *data, int datatype, size_t i) {
     switch (datatype) {
-    case DT_UINT8: return ((const uint8_t *)data)[i];
-    case DT_INT8: return ((const int8_t *)data)[i];
-    case DT_INT16: return ((const int16_t *)data)[i];
-    case DT_UINT16: return ((const uint16_t *)data)[i];
-    case DT_INT32: return ((const int32_t *)data)[i];
-    case DT_UINT32: return ((const uint32_t *)data)[i];
-    case DT_FLOAT32: return (double)((const float *)data)[i];
-    default: return ((const double *)data)[i];
+    case DT_UINT8:
+        return ((const uint8_t *)data)[i];
+    case DT_INT8:
+        return ((const int8_t *)data)[i];
+    case DT_INT16:
+        return ((const int16_t *)data)[i];
+    case DT_UINT16:
+        return ((const uint16_t *)data)[i];
+    case DT_INT32:
+        return ((const int32_t *)data)[i];
+    case DT_UINT32:
+        return ((const uint32_t *)data)[i];
+    case DT_FLOAT32:
+        return (double)((const float *)data)[i];
+    default:
+        return ((const double *)data)[i];
     }
 }
 
@@ -195,8 +206,8 @@ static void add_shifted(float *to, const float *from, float weight, ptrdiff_t co
 }
 
 /* A pass along axis 1 or 2 treats `run` neighbouring voxels at once; along axis 0, run is 1. */
-static void blur_line(const float *from, float *to, int length, ptrdiff_t run,
-                      const float *weights, int radius) {
+static void blur_line(const float *from, float *to, int length, ptrdiff_t run, const float *weights,
+                      int radius) {
     memset(to, 0, (size_t)length * (size_t)run * sizeof *to);
     for (int i = -radius; i <= radius; i++) {
         int kept = length - abs(i);

@@ -10,18 +10,19 @@
 enum { GS_VOLUME_MAX_SIDE = 1024 };
 #define GS_VOLUME_MAX_VOXELS ((size_t)1 << 28)
 
-/* voxels: [side[2], side[1], side[0]]. Index 0 runs to the patient's right, 1 to the front, 2 to the
- * top (RAS+), whatever the file's own order was. */
+/* voxels: [side[2], side[1], side[0]]. Index 0 runs to the patient's right, 1 to the front, 2 to
+ * the top (RAS+), whatever the file's own order was. */
 typedef struct gs_volume {
     int side[3];
     double spacing_mm[3];
     float *voxels; /* owned */
 } gs_volume;
 
-/* Reads a .nii or .nii.gz (or .hdr/.img) of one 3-D image; orientation, spacing, data type and intensity scaling come from its
- * header. An oblique image is taken along the nearest axes. UNSUPPORTED for complex or RGB voxels, or
- * for more than one volume; MALFORMED when the file does not parse; NUMERIC for voxels that are not finite.
- * Caller deinits. Not to be called by two threads at once: libnifti keeps global settings. */
+/* Reads a .nii or .nii.gz (or .hdr/.img) of one 3-D image; orientation, spacing, data type and
+ * intensity scaling come from its header. An oblique image is taken along the nearest axes.
+ * UNSUPPORTED for complex or RGB voxels, or for more than one volume; MALFORMED when the file does
+ * not parse; NUMERIC for voxels that are not finite. Caller deinits. Not to be called by two
+ * threads at once: libnifti keeps global settings. */
 GS_MUST_CHECK gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err);
 
 /* Zeroed voxels. Caller deinits. */
@@ -31,8 +32,8 @@ void gs_volume_deinit(gs_volume *volume); /* a zeroed volume is allowed */
 
 size_t gs_volume_voxels(const gs_volume *volume);
 
-/* Gaussian blur in place, cut off at three standard deviations; outside counts as zero. Uses OpenMP; the
- * result does not depend on the number of threads. */
+/* Gaussian blur in place, cut off at three standard deviations; outside counts as zero. Uses
+ * OpenMP; the result does not depend on the number of threads. */
 GS_MUST_CHECK gs_status gs_volume_blur(gs_volume *volume, double sigma_mm, gs_error *err);
 
 #endif
