@@ -43,8 +43,8 @@ typedef struct gs_error {
 /* Fills *err (if not NULL) with `status` and the formatted sentence, and returns `status`. */
 gs_status gs_fail(gs_error *err, gs_status status, const char *format, ...) GS_PRINTF(3, 4);
 
-/* As gs_fail for a failed system call: appends strerror(errno) and turns ENOSPC and EDQUOT into
- * DISK_FULL, ENOENT into NOT_FOUND, ENOMEM into OUT_OF_MEMORY, everything else into IO. */
+/* As gs_fail for a failed system call: appends strerror(errno) and turns ENOSPC, EDQUOT and EFBIG
+ * into DISK_FULL, ENOENT into NOT_FOUND, ENOMEM into OUT_OF_MEMORY, everything else into IO. */
 gs_status gs_fail_errno(gs_error *err, const char *format, ...) GS_PRINTF(2, 3);
 
 /* The enumerator's name without GS_ ("SHAPE_MISMATCH") and its text. Static storage. */

@@ -6,12 +6,22 @@
 #include <math.h>
 #include <string.h>
 
+/* errno of the last failed call on the database or on its log; sqlite3_system_errno may have been
+ * overwritten by a clean-up since. */
+static int last_errno(sqlite3 *db) {
+    int cause = 0;
+    sqlite3_file *log = NULL;
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (log && log->pMethods) log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &cause);
+    if (!cause) sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &cause);
+    return cause ? cause : sqlite3_system_errno(db);
+}
+
 static bool is_disk_full(sqlite3 *db, int rc) {
     if ((rc & 0xff) == SQLITE_FULL) return true;
     if ((rc & 0xff) != SQLITE_IOERR) return false;
-    /* SQLite tells a full disk from other write errors for some calls only. EFBIG: a quota set by
-     * `ulimit -f`. */
-    int cause = sqlite3_system_errno(db);
+    /* SQLite says SQLITE_FULL for ENOSPC of a write only. EFBIG: a limit set by `ulimit -f`. */
+    int cause = last_errno(db);
     return cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
 }
 
@@ -35,7 +45,7 @@ gs_status gs__sql_fail(sqlite3 *db, int rc, gs_error *err) {
     case SQLITE_READONLY:
     case SQLITE_PERM:
         return gs_fail(err, GS_IO, "database: %s (%s)", text,
-                       db ? strerror(sqlite3_system_errno(db)) : "no connection");
+                       db ? strerror(last_errno(db)) : "no connection");
     default:
         return gs_fail(err, GS_INTERNAL, "database: %s (code %d)", text, rc);
     }
