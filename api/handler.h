@@ -11,7 +11,8 @@
 
 #include "base/status.h"
 #include "engine/image/image.h"
-#include "store/store.h"
+#include "store/annotation.h"
+#include "store/job.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -112,6 +113,11 @@ typedef struct gs_response {
     size_t body_size;
     gs_stream stream; /* used instead of body when .read is set */
     struct {
+        bool is_set;    /* used instead of body */
+        int descriptor; /* of a regular file; owned */
+        uint64_t size;  /* bytes, from its start */
+    } file;
+    struct {
         const char *name; /* static storage */
         char *value;      /* owned */
     } headers[GS_MAX_ANSWER_HEADERS];
@@ -133,6 +139,10 @@ GS_MUST_CHECK gs_status gs_response_set_header(gs_response *response, gs_error *
 GS_MUST_CHECK gs_status gs_response_set_body(gs_response *response, int http_status,
                                              const char *content_type, char *bytes, size_t size,
                                              gs_error *err);
+
+/* The file at `path` as the body, sent without reading it whole. NOT_FOUND or IO. */
+GS_MUST_CHECK gs_status gs_response_set_file(gs_response *response, const char *content_type,
+                                             const char *path, gs_error *err);
 
 /* JSON body. Takes the reference to `json`, also on failure; NULL is OUT_OF_MEMORY (that is what
  * json_pack gives). */
@@ -271,10 +281,11 @@ typedef struct gs_api_services {
     gs_status (*activate)(void *server, const char *model_id, gs_error *err);
     /* The model was deleted: drops it from the cache. */
     void (*forget_model)(void *server, const char *model_id);
-    /* A job was created, cancelled or resumed in the store: the supervisor looks again. */
+    /* A job was created or resumed in the store: the supervisor looks again. */
     void (*jobs_changed)(void *server);
-    /* Asks the running child of that job to stop at a checkpoint; no effect if it does not run. */
-    void (*stop_job)(void *server, const char *job_id);
+    /* Cancels: a queued job at once; the trainer of a running one is asked to stop at a checkpoint,
+     * and the job becomes cancelled when it has. CONFLICT when it is over. */
+    gs_status (*stop_job)(void *server, const char *job_id, gs_error *err);
     /* Blocks until the job has an event after `sequence`, at most timeout_ms. */
     gs_wait (*wait_for_event)(void *server, const char *job_id, int64_t sequence, int timeout_ms);
     /* Prometheus text; NULL when out of memory. Caller gs_frees. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -94,6 +95,8 @@ void gs_response_set_problem(gs_response *response, gs_status status, const gs_e
         response->problem_status ? response->problem_status : gs_status_to_http(status);
     if (response->stream.free) response->stream.free(response->stream.state);
     response->stream = (gs_stream){0};
+    if (response->file.is_set) close(response->file.descriptor);
+    response->file.is_set = false;
     gs_free(response->body);
     response->body = problem_text(response, http_status, status, err->text, request_id);
     if (!response->body) /* text that is not UTF-8 (a file name in a system's message), or no memory */

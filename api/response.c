@@ -1,10 +1,13 @@
 /* Filling a response: headers, bodies, entity tags. */
 #include "api/handler.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -15,6 +18,7 @@ static gs_status no_memory(gs_error *err) {
 void gs_response_deinit(gs_response *response) {
     for (size_t i = 0; i < response->header_count; i++) gs_free(response->headers[i].value);
     if (response->stream.free) response->stream.free(response->stream.state);
+    if (response->file.is_set) close(response->file.descriptor);
     gs_free(response->body);
     json_decref(response->errors);
     *response = (gs_response){0};
@@ -60,6 +64,25 @@ gs_status gs_response_set_body(gs_response *response, int http_status, const cha
     response->content_type = content_type;
     response->body = bytes;
     response->body_size = size;
+    return GS_OK;
+}
+
+gs_status gs_response_set_file(gs_response *response, const char *content_type, const char *path,
+                               gs_error *err) {
+    gs_assert(!response->file.is_set);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return gs_fail_errno(err, "cannot open %s", path);
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        gs_status status = gs_fail_errno(err, "cannot stat %s", path);
+        close(fd);
+        return status;
+    }
+    response->status = 200;
+    response->content_type = content_type;
+    response->file.is_set = true;
+    response->file.descriptor = fd;
+    response->file.size = (uint64_t)info.st_size;
     return GS_OK;
 }
 

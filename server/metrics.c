@@ -59,12 +59,12 @@ void gs_metrics_free(gs_metrics *metrics) {
     gs_free(metrics);
 }
 
-static void observe(histogram *histogram, double value) {
-    histogram->count++;
-    histogram->sum += value;
-    for (int i = 0; i < histogram->bound_count; i++) {
-        if (value > histogram->bounds[i]) continue;
-        histogram->buckets[i]++;
+static void observe(histogram *h, double value) {
+    h->count++;
+    h->sum += value;
+    for (int i = 0; i < h->bound_count; i++) {
+        if (value > h->bounds[i]) continue;
+        h->buckets[i]++;
         return;
     }
 }
@@ -105,20 +105,20 @@ static void print_head(FILE *out, const char *name, const char *type, const char
 
 /* `label` is `operation="segment"` or "". */
 static void print_histogram(FILE *out, const char *name, const char *label,
-                            const histogram *histogram) {
+                            const histogram *h) {
     const char *comma = *label ? "," : "";
     uint64_t total = 0;
-    for (int i = 0; i < histogram->bound_count; i++) {
-        total += histogram->buckets[i];
-        fprintf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, label, comma, histogram->bounds[i],
+    for (int i = 0; i < h->bound_count; i++) {
+        total += h->buckets[i];
+        fprintf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, label, comma, h->bounds[i],
                 (unsigned long long)total);
     }
     fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, label, comma,
-            (unsigned long long)histogram->count);
+            (unsigned long long)h->count);
     const char *open = *label ? "{" : "", *close = *label ? "}" : "";
-    fprintf(out, "%s_sum%s%s%s %g\n", name, open, label, close, histogram->sum);
+    fprintf(out, "%s_sum%s%s%s %g\n", name, open, label, close, h->sum);
     fprintf(out, "%s_count%s%s%s %llu\n", name, open, label, close,
-            (unsigned long long)histogram->count);
+            (unsigned long long)h->count);
 }
 
 static void print_by_operation(FILE *out, const char *name, const char *help,

@@ -1,0 +1,86 @@
+#include "api/model_register.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handler.h"
+#include "base/memory.h"
+#include "engine/image/normalize.h"
+#include "engine/session.h"
+
+/* What images the model takes. */
+static char *config_text(const gs_model_config *config) {
+    json_t *json = json_pack("{s:i, s:i, s:i, s:s}", "channels", config->channels, "height",
+                             config->height, "width", config->columns, "normalization",
+                             gs_normalization_name(config->normalization));
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    return text;
+}
+
+gs_status gs_model_register(gs_store *store, const gs_model_origin *origin,
+                            const gs_idempotency *key, gs_model_record *out, bool *created_out,
+                            gs_error *err) {
+    gs_model *model;
+    GS_TRY(gs_model_load(origin->path, &model, err));
+    const gs_model_config *config = gs_model_get_config(model);
+    char *text = config_text(config);
+    gs_new_model row = {
+        .weights_path = origin->path,
+        .name = origin->name,
+        .parent = origin->parent,
+        .job = origin->job,
+        .preset = config->preset,
+        .width = config->width,
+        .config_json = text,
+        .metrics_json = origin->metrics_json,
+        .dataset_json = origin->dataset_json,
+        .activation = origin->activation,
+    };
+    gs_status status = text ? gs_store_model_add(store, &row, key, out, created_out, err)
+                            : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the model");
+    free(text);
+    gs_model_release(model);
+    return status;
+}
+
+/* A stored JSON text as a value; null when it does not parse, which a store of our own never has. */
+static json_t *stored_json(const char *text) {
+    json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
+    return json ? json : json_null();
+}
+
+json_t *gs_model_to_json(const gs_model_record *model) {
+    return json_pack("{s:s, s:s*, s:s*, s:s*, s:s, s:f, s:o, s:o, s:o, s:I, s:s, s:b, s:s}", "id",
+                     model->id, "name", model->name[0] ? model->name : NULL, "parent",
+                     model->parent[0] ? model->parent : NULL, "job",
+                     model->job[0] ? model->job : NULL, "preset", model->preset, "width",
+                     model->width, "input", stored_json(model->config_json), "metrics",
+                     stored_json(model->metrics_json), "dataset", stored_json(model->dataset_json),
+                     "weights_size", (json_int_t)model->weights_size, "sha256", model->sha256,
+                     "active", model->active, "created_at", model->created_at);
+}
+
+gs_status gs_model_record_config(const gs_model_record *model, gs_model_config *out,
+                                 gs_error *err) {
+    json_t *json = stored_json(model->config_json);
+    int channels, height, width;
+    const char *name;
+    gs_model_config config;
+    gs_normalization normalization;
+    gs_status status;
+    if (json_unpack(json, "{s:i, s:i, s:i, s:s}", "channels", &channels, "height", &height, "width",
+                    &width, "normalization", &name) != 0) {
+        status = gs_fail(err, GS_UNUSABLE, "the stored configuration of model %s is incomplete",
+                         model->id);
+    } else {
+        status = gs_model_config_make(model->preset, model->width, channels, height, width, &config,
+                                      err);
+        if (status == GS_OK) status = gs_normalization_parse(name, &normalization, err);
+    }
+    json_decref(json);
+    if (status != GS_OK) return status;
+    config.normalization = normalization;
+    *out = config;
+    return GS_OK;
+}
