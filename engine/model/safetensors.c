@@ -75,7 +75,8 @@ static gs_status parse_header(reader *r, const char *text, size_t size) {
                        r->origin, MAX_DEPTH);
     r->file->header = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (r->file->header) return GS_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    /* jansson explains every fault of the text, but not that it ran out of memory. */
+    if (error.text[0] == '\0')
         return gs_fail(r->err, GS_OUT_OF_MEMORY, "%s: no memory for the header", r->origin);
     return gs_fail(r->err, GS_MALFORMED, "%s: the header is not JSON: %s at byte %d", r->origin,
                    error.text, error.position);
@@ -380,41 +381,35 @@ static gs_status add_tensor(json_t *header, const gs_tensor_entry *entry, size_t
     return GS_OK;
 }
 
-/* The header's text, padded; jansson keeps the order in which members were added. */
-static gs_status print_header(const gs_safetensors_content *content, char **text_out,
-                              size_t *size_out, gs_error *err) {
+/* jansson keeps the order in which members were added. */
+static gs_status add_content(json_t *header, const gs_safetensors_content *content, gs_error *err) {
     size_t offset = 0;
-    char *printed = NULL, *padded = NULL;
-    json_t *header = json_object();
-    gs_status status = header ? GS_OK : fail_memory(err);
-    if (status == GS_OK && content->metadata_count > 0) status = add_metadata(header, content, err);
-    for (size_t i = 0; i < content->tensor_count && status == GS_OK; i++)
-        status = add_tensor(header, &content->tensors[i], &offset, err);
-    if (status != GS_OK) goto done;
-    printed = json_dumps(header, JSON_COMPACT);
-    const size_t length = printed ? strlen(printed) : 0;
+    if (content->metadata_count > 0) GS_TRY(add_metadata(header, content, err));
+    for (size_t i = 0; i < content->tensor_count; i++)
+        GS_TRY(add_tensor(header, &content->tensors[i], &offset, err));
+    return GS_OK;
+}
+
+/* The header's text, padded with spaces. json_dumps would drop bytes where memory fails it (2.14);
+ * json_dumpb needs none. */
+static gs_status print_header(const json_t *header, char **text_out, size_t *size_out,
+                              gs_error *err) {
+    const size_t length = json_dumpb(header, NULL, 0, JSON_COMPACT); /* 0: no memory */
     const size_t size = (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (printed) padded = gs_alloc(size, 1);
-    if (!padded) {
-        status = fail_memory(err);
-        goto done;
+    if (size > GS_SAFETENSORS_MAX_HEADER)
+        return gs_fail(err, GS_INVALID_ARGUMENT,
+                       "a safetensors header of %zu bytes, the limit is %d", size,
+                       GS_SAFETENSORS_MAX_HEADER);
+    char *text = length > 0 ? gs_alloc(size, 1) : NULL;
+    if (!text) return fail_memory(err);
+    memset(text, ' ', size);
+    if (json_dumpb(header, text, size, JSON_COMPACT) != length) {
+        gs_free(text);
+        return fail_memory(err);
     }
-    if (size > GS_SAFETENSORS_MAX_HEADER) {
-        status =
-            gs_fail(err, GS_INVALID_ARGUMENT, "a safetensors header of %zu bytes, the limit is %d",
-                    size, GS_SAFETENSORS_MAX_HEADER);
-        goto done;
-    }
-    memset(padded, ' ', size);
-    memcpy(padded, printed, length);
-    *text_out = padded;
+    *text_out = text;
     *size_out = size;
-    padded = NULL;
-done:
-    gs_free(padded);
-    free(printed);
-    json_decref(header);
-    return status;
+    return GS_OK;
 }
 
 gs_status gs_safetensors_save(const char *path, const gs_safetensors_content *content,
@@ -424,7 +419,11 @@ gs_status gs_safetensors_save(const char *path, const gs_safetensors_content *co
     if (content->tensor_count > GS_SAFETENSORS_MAX_TENSORS)
         return gs_fail(err, GS_INVALID_ARGUMENT, "%zu tensors, the limit is %d",
                        content->tensor_count, GS_SAFETENSORS_MAX_TENSORS);
-    GS_TRY(print_header(content, &header, &header_size, err));
+    json_t *json = json_object();
+    gs_status status = json ? add_content(json, content, err) : fail_memory(err);
+    if (status == GS_OK) status = print_header(json, &header, &header_size, err);
+    json_decref(json);
+    GS_TRY(status);
     gs_file_piece *pieces = gs_alloc(content->tensor_count + 2, sizeof *pieces);
     if (!pieces) {
         gs_free(header);
@@ -433,7 +432,6 @@ gs_status gs_safetensors_save(const char *path, const gs_safetensors_content *co
     const uint64_t prefix = header_size;
     pieces[0] = (gs_file_piece){&prefix, sizeof prefix};
     pieces[1] = (gs_file_piece){header, header_size};
-    gs_status status = GS_OK;
     for (size_t i = 0; i < content->tensor_count && status == GS_OK; i++) {
         pieces[i + 2].bytes = content->tensors[i].data;
         status = measure_tensor(&content->tensors[i], &pieces[i + 2].size, err);
