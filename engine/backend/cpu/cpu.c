@@ -1,0 +1,77 @@
+/* The cpu backend: oneDNN for convolutions, our own fused kernels around them, fp32.
+ *
+ * Layout: channels-last from the first layer to the last, so no layer converts anything and odd
+ * channel counts (a concatenated skip makes 17, 33, … 257) need no padding. docs/architecture.md has
+ * the measurement against oneDNN's 16-channel blocks that decided this. */
+#include "engine/backend/cpu/cpu_internal.h"
+
+#include "base/memory.h"
+
+static gs_status cpu_open(int threads, void **state_out, gs_error *err) {
+    gs_cpu_state *state = gs_alloc(1, sizeof *state);
+    if (!state) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the cpu backend");
+    state->threads = threads;
+    if (dnnl_engine_create(&state->engine, dnnl_cpu, 0) != dnnl_success ||
+        dnnl_stream_create(&state->stream, state->engine, dnnl_stream_default_flags) !=
+            dnnl_success) {
+        dnnl_engine_destroy(state->engine);
+        gs_free(state);
+        return gs_fail(err, GS_BACKEND, "oneDNN cannot open the processor");
+    }
+    *state_out = state;
+    return GS_OK;
+}
+
+static void cpu_close(void *opaque) {
+    gs_cpu_state *state = opaque;
+    gs_assert(!state->packed); /* every plan is gone */
+    dnnl_stream_destroy(state->stream);
+    dnnl_engine_destroy(state->engine);
+    gs_free(state);
+}
+
+#define CONVOLUTION {gs__cpu_conv_prepare, gs__cpu_conv_run, gs__cpu_conv_release}
+#define PLAIN(name) {NULL, gs__cpu_##name, NULL}
+#define WITH_SCRATCH(name) {gs__cpu_##name##_scratch, gs__cpu_##name, NULL}
+#define LOSS(name) {gs__cpu_loss_scratch, gs__cpu_##name, NULL}
+
+const gs_backend gs_backend_cpu = {
+    .name = "cpu",
+    .element_size = sizeof(float),
+    .open = cpu_open,
+    .close = cpu_close,
+    .kernels =
+        {
+            [GS_OP_EFFECTIVE_WEIGHT] = PLAIN(effective_weight),
+            [GS_OP_EFFECTIVE_WEIGHT_GRADIENT] = PLAIN(effective_weight_gradient),
+            [GS_OP_POWER_ITERATION] = WITH_SCRATCH(power_iteration),
+            [GS_OP_CONV] = CONVOLUTION,
+            [GS_OP_CONV_GRADIENT_DATA] = CONVOLUTION,
+            [GS_OP_CONV_GRADIENT_WEIGHT] = CONVOLUTION,
+            [GS_OP_NORM_STATISTICS] = WITH_SCRATCH(norm_statistics),
+            [GS_OP_PREPARE] = WITH_SCRATCH(prepare),
+            [GS_OP_PREPARE_GRADIENT] = WITH_SCRATCH(prepare_gradient),
+            [GS_OP_ADD] = PLAIN(add),
+            [GS_OP_SUM] = PLAIN(sum),
+            [GS_OP_CONCAT_CHANNELS] = PLAIN(concat_channels),
+            [GS_OP_SLICE_CHANNELS] = PLAIN(slice_channels),
+            [GS_OP_CONCAT_BATCH] = PLAIN(concat_batch),
+            [GS_OP_TANH] = PLAIN(tanh),
+            [GS_OP_TANH_GRADIENT] = PLAIN(tanh_gradient),
+            [GS_OP_SIGMOID] = PLAIN(sigmoid),
+            [GS_OP_SIGMOID_GRADIENT] = PLAIN(sigmoid_gradient),
+            [GS_OP_AVERAGE_POOL] = PLAIN(average_pool),
+            [GS_OP_AVERAGE_POOL_GRADIENT] = PLAIN(average_pool_gradient),
+            [GS_OP_LOSS_L1] = LOSS(loss_l1),
+            [GS_OP_LOSS_L1_GRADIENT] = PLAIN(loss_l1_gradient),
+            [GS_OP_LOSS_HINGE] = LOSS(loss_hinge),
+            [GS_OP_LOSS_HINGE_GRADIENT] = PLAIN(loss_hinge_gradient),
+            [GS_OP_LOSS_NEGATIVE_MEAN] = LOSS(loss_negative_mean),
+            [GS_OP_LOSS_NEGATIVE_MEAN_GRADIENT] = PLAIN(loss_negative_mean_gradient),
+            [GS_OP_LOSS_DICE] = LOSS(loss_dice),
+            [GS_OP_LOSS_DICE_GRADIENT] = LOSS(loss_dice_gradient),
+            [GS_OP_LOSS_SQUARED] = LOSS(loss_squared),
+            [GS_OP_LOSS_SQUARED_GRADIENT] = PLAIN(loss_squared_gradient),
+            [GS_OP_AMSGRAD] = PLAIN(amsgrad),
+        },
+};

@@ -1,0 +1,78 @@
+/* Shared by the kernels of the cpu backend. */
+#ifndef GS_ENGINE_BACKEND_CPU_INTERNAL_H
+#define GS_ENGINE_BACKEND_CPU_INTERNAL_H
+
+#include "engine/backend/backend.h"
+
+#include <oneapi/dnnl/dnnl.h>
+
+/* A loop compiled for several instruction sets, the best chosen when the program starts. Sanitizers
+ * run before such choices can be made, and other compilers and processors have one version. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define GS_VECTORIZED                                                                              \
+    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define GS_VECTORIZED
+#endif
+
+/* Weights in the layout a convolution primitive wants, shared by all that want the same. */
+typedef struct gs_packed_weight gs_packed_weight;
+
+typedef struct gs_cpu_state {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    int threads;
+    gs_packed_weight *packed; /* list */
+} gs_cpu_state;
+
+/* `weight` got a new value: packed copies of it are stale (conv.c). */
+void gs__cpu_weight_changed(gs_cpu_state *state, const gs_tensor *weight);
+
+/* One row of the backend's table each; kernels without prepare and release have only run. */
+gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_out,
+                               size_t *scratch_bytes_out, gs_error *err);
+gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
+void gs__cpu_conv_release(void *handle);
+
+#define GS_DECLARE_KERNEL(name)                                                                    \
+    gs_status gs__cpu_##name(const gs_run *run, const gs_node *node, void *handle, gs_error *err)
+#define GS_DECLARE_SCRATCH(name)                                                                   \
+    gs_status gs__cpu_##name##_scratch(void *state, const gs_node *node, void **handle_out,        \
+                                       size_t *scratch_bytes_out, gs_error *err)
+
+GS_DECLARE_KERNEL(effective_weight);
+GS_DECLARE_KERNEL(effective_weight_gradient);
+GS_DECLARE_KERNEL(power_iteration);
+GS_DECLARE_SCRATCH(power_iteration);
+GS_DECLARE_KERNEL(norm_statistics);
+GS_DECLARE_SCRATCH(norm_statistics);
+GS_DECLARE_KERNEL(prepare);
+GS_DECLARE_SCRATCH(prepare);
+GS_DECLARE_KERNEL(prepare_gradient);
+GS_DECLARE_SCRATCH(prepare_gradient);
+GS_DECLARE_KERNEL(add);
+GS_DECLARE_KERNEL(sum);
+GS_DECLARE_KERNEL(concat_channels);
+GS_DECLARE_KERNEL(slice_channels);
+GS_DECLARE_KERNEL(concat_batch);
+GS_DECLARE_KERNEL(tanh);
+GS_DECLARE_KERNEL(tanh_gradient);
+GS_DECLARE_KERNEL(sigmoid);
+GS_DECLARE_KERNEL(sigmoid_gradient);
+GS_DECLARE_KERNEL(average_pool);
+GS_DECLARE_KERNEL(average_pool_gradient);
+GS_DECLARE_KERNEL(loss_l1);
+GS_DECLARE_KERNEL(loss_l1_gradient);
+GS_DECLARE_KERNEL(loss_hinge);
+GS_DECLARE_KERNEL(loss_hinge_gradient);
+GS_DECLARE_KERNEL(loss_negative_mean);
+GS_DECLARE_KERNEL(loss_negative_mean_gradient);
+GS_DECLARE_KERNEL(loss_dice);
+GS_DECLARE_KERNEL(loss_dice_gradient);
+GS_DECLARE_KERNEL(loss_squared);
+GS_DECLARE_KERNEL(loss_squared_gradient);
+GS_DECLARE_SCRATCH(loss);
+GS_DECLARE_KERNEL(amsgrad);
+
+#endif

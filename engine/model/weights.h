@@ -1,0 +1,42 @@
+/* Weights in safetensors files: names and shapes of the reference program, the model's configuration
+ * in `__metadata__` ("genseg.config", JSON). */
+#ifndef GS_ENGINE_MODEL_WEIGHTS_H
+#define GS_ENGINE_MODEL_WEIGHTS_H
+
+#include "engine/model/network.h"
+#include "engine/model/safetensors.h"
+
+/* The configuration that a file carries. UNUSABLE when it carries none or one that is not ours. */
+GS_MUST_CHECK gs_status gs_weights_config(const gs_safetensors *file, const char *origin,
+                                          gs_model_config *out, gs_error *err);
+
+/* Copies tensors named prefix + parameter name into `array` (one of the flat arrays of
+ * `parameters`). A missing or wrongly shaped tensor is UNUSABLE by name, a value that is not finite
+ * NUMERIC. `origin` names the file in errors. */
+GS_MUST_CHECK gs_status gs_weights_read(const gs_safetensors *file, const char *origin,
+                                        const char *prefix, gs_parameters *parameters, void *array,
+                                        gs_error *err);
+
+/* UNUSABLE names a tensor without the prefix "optimizer." that no part of such a model has. */
+GS_MUST_CHECK gs_status gs_weights_check_names(const gs_safetensors *file, const char *origin,
+                                               const gs_model_config *config, gs_error *err);
+
+/* Whether the file has discriminators as well. */
+bool gs_weights_have_discriminators(const gs_safetensors *file);
+
+typedef enum gs_weights_content {
+    GS_WEIGHTS_ONLY,
+    GS_WEIGHTS_AND_OPTIMIZER, /* a checkpoint: optimizer.moment1.NAME, … and optimizer.steps */
+} gs_weights_content;
+
+/* Writes the file whole or not at all. `metadata` are further entries beside the configuration. */
+GS_MUST_CHECK gs_status gs_weights_save(const char *path, const gs_network *network,
+                                        const gs_parameters *parameters, gs_weights_content content,
+                                        const gs_metadata_entry *metadata, size_t metadata_count,
+                                        gs_error *err);
+
+/* Reads what GS_WEIGHTS_AND_OPTIMIZER wrote. */
+GS_MUST_CHECK gs_status gs_weights_read_optimizer(const gs_safetensors *file, const char *origin,
+                                                  gs_parameters *parameters, gs_error *err);
+
+#endif
