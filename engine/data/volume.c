@@ -114,6 +114,28 @@ static double read_voxel(const void *data, int datatype, size_t i) {
     }
 }
 
+/* libnifti's own reader fills up a truncated file with zeros, and says so only on standard error.
+ */
+static gs_status read_data(nifti_image *nim, const char *path, gs_error *err) {
+    size_t size, item = (size_t)nim->nbyper;
+    if (!gs_mul_size((size_t)nim->nvox, item, &size) || nim->iname_offset < 0)
+        return gs_fail(err, GS_MALFORMED, "%s: the header's sizes make no sense", path);
+    nim->data = malloc(size); /* nifti_image_free frees it */
+    if (!nim->data)
+        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu bytes of voxels", size);
+    znzFile file = znzopen(nim->iname, "rb", nifti_is_gzfile(nim->iname));
+    if (znz_isnull(file)) return gs_fail_errno(err, "cannot open %s", nim->iname);
+    size_t done = 0;
+    if (znzseek(file, nim->iname_offset, SEEK_SET) >= 0) done = znzread(nim->data, 1, size, file);
+    znzclose(file);
+    if (done != size)
+        return gs_fail(err, GS_MALFORMED, "%s ends after %zu of %zu bytes of voxels", path, done,
+                       size);
+    if (nim->swapsize > 1 && nim->byteorder != nifti_short_order())
+        nifti_swap_Nbytes(nim->nvox, nim->swapsize, nim->data);
+    return GS_OK;
+}
+
 static gs_status copy_voxels(const nifti_image *nim, const orientation *o, gs_volume *volume,
                              const char *path, gs_error *err) {
     const ptrdiff_t file_stride[3] = {1, nim->nx, (ptrdiff_t)nim->nx * nim->ny};
@@ -172,11 +194,8 @@ gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
     }
     status = gs_volume_init(side, spacing_mm, &volume, err);
     if (status != GS_OK) goto done;
-    if (nifti_image_load(nim) != 0) {
-        status = gs_fail(err, GS_MALFORMED, "%s ends before its voxels do", path);
-        goto done;
-    }
-    status = copy_voxels(nim, &o, &volume, path, err);
+    status = read_data(nim, path, err);
+    if (status == GS_OK) status = copy_voxels(nim, &o, &volume, path, err);
 done:
     nifti_image_free(nim);
     if (status == GS_OK)
