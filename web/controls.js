@@ -1,0 +1,122 @@
+// The controls around a slice: its label, what is shown, and how. Holds their values; paints nothing.
+
+import { choice, el, slider, toggle } from './dom.js';
+import { percent } from './format.js';
+
+const STEP = 0.05; // of the threshold, per key
+
+export class Controls {
+  values = { threshold: 0.5, opacity: 0.45, truth: true, channel: 0, compare: 'off', pixelated: false };
+
+  #title = el('h1', {}, '');
+  #facts = el('p', { class: 'facts' });
+  #calls;
+
+  constructor(calls) {
+    this.#calls = calls;
+    this.label = choice('Weak label', [
+      ['presence', 'Presence', 'A lesion is in this slice (p)'],
+      ['absence', 'Absence', 'No lesion in this slice (a)'],
+      ['unknown', 'Unknown', 'Not known (u)'],
+    ], calls.onLabel);
+    this.label.classList.add('labels');
+    this.mode = choice('What to show', [
+      ['remove', 'Remove lesion', 'Healthy translation and residual (m)'],
+      ['add', 'Add lesions', 'Samples of lesions in this slice (m)'],
+    ], calls.onMode);
+    this.#makeToolbar();
+    this.header = el('header', { class: 'slice-header' },
+      el('div', { class: 'slice-name' }, this.#title, this.#facts), this.label, this.mode);
+  }
+
+  #makeToolbar() {
+    this.threshold = slider({
+      label: 'Threshold', id: 'threshold', min: 0.01, max: 0.99, step: 0.01, value: this.values.threshold,
+      format: (value) => value.toFixed(2), onInput: (threshold) => this.#set({ threshold }),
+    });
+    this.opacity = slider({
+      label: 'Overlay', id: 'opacity', min: 0, max: 1, step: 0.05, value: this.values.opacity,
+      format: percent, onInput: (opacity) => this.#set({ opacity }),
+    });
+    this.compare = choice('Compare with the original', [
+      ['off', 'Result', 'The generated image alone'],
+      ['swipe', 'Swipe', 'Drag a divider over the original (s)'],
+      ['blink', 'Blink', 'Original and generated in turn (space)'],
+    ], (mode) => this.#setCompare(mode));
+    this.compare.choose('off');
+    this.truth = toggle({
+      label: 'Annotation', id: 'truth', checked: true, onChange: (truth) => this.#set({ truth }),
+    });
+    this.pixelated = toggle({
+      label: 'Pixels', id: 'pixelated', checked: false, onChange: (on) => this.#setPixelated(on),
+    });
+    this.channel = el('select', {
+      id: 'channel', onchange: () => {
+        this.#set({ channel: Number(this.channel.value) });
+        this.#calls.onChannel();
+      },
+    });
+    this.channelField = el('div', { class: 'inline-field', hidden: true },
+      el('label', { for: 'channel' }, 'Channel'), this.channel);
+    this.toolbar = el('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Display' },
+      this.threshold, this.opacity, this.compare, this.truth, this.pixelated, this.channelField);
+  }
+
+  showSlice(slice) {
+    const place = slice.index === null || slice.index === undefined || slice.index < 0 ? '' : ` \u00b7 slice ${slice.index}`;
+    this.#title.textContent = slice.name || slice.case || slice.id;
+    this.#title.title = slice.id;
+    const where = slice.name && slice.case ? `${slice.case}${place} \u00b7 ` : '';
+    this.#facts.textContent = `${where}${slice.width} \u00d7 ${slice.height}${slice.annotated ? ' \u00b7 annotated' : ''}`;
+    this.label.choose(slice.label);
+    this.channelField.hidden = slice.channels < 2;
+    if (this.channel.options.length !== slice.channels) {
+      this.channel.replaceChildren(...Array.from({ length: slice.channels }, (_, channel) =>
+        el('option', { value: channel }, String(channel + 1))));
+      this.values.channel = 0;
+    }
+    document.getElementById('truth')?.toggleAttribute('disabled', !slice.annotated);
+  }
+
+  showMode(name) {
+    this.mode.choose(name);
+  }
+
+  command(name) {
+    const { threshold, compare, truth, pixelated } = this.values;
+    if (name === 'blink') this.#setCompare(compare === 'blink' ? 'off' : 'blink');
+    else if (name === 'swipe') this.#setCompare(compare === 'swipe' ? 'off' : 'swipe');
+    else if (name === 'truth') this.#press(this.truth, !truth, (on) => this.#set({ truth: on }));
+    else if (name === 'pixelated') this.#press(this.pixelated, !pixelated, (on) => this.#setPixelated(on));
+    else if (name === 'threshold-up') this.#slide(threshold + STEP);
+    else if (name === 'threshold-down') this.#slide(threshold - STEP);
+    else this.#calls.onLabel(name);
+  }
+
+  #set(change) {
+    Object.assign(this.values, change);
+    this.#calls.onPaint();
+  }
+
+  #setCompare(compare) {
+    this.values.compare = compare;
+    this.compare.choose(compare);
+    this.#calls.onCompare(compare);
+  }
+
+  #setPixelated(pixelated) {
+    this.values.pixelated = pixelated;
+    this.#calls.onPixelated(pixelated);
+  }
+
+  #press(element, on, then) {
+    element.querySelector('input').checked = on;
+    then(on);
+  }
+
+  #slide(value) {
+    const input = this.threshold.querySelector('input');
+    input.value = value;
+    input.dispatchEvent(new Event('input'));
+  }
+}

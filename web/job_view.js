@@ -1,0 +1,144 @@
+// One training job, live: state, progress, curves of the losses and of the validation Dice, and stopping
+// or going on.
+
+import * as api from './api.js';
+import { app } from './app.js';
+import { Chart } from './chart.js';
+import { el } from './dom.js';
+import { compact, count, duration, number, percent, when } from './format.js';
+import { follow } from './sse.js';
+import { report, toast } from './toast.js';
+
+const LOSSES = [
+  ['rec', 'Reconstruction', 'Mean absolute error of the images put together again'],
+  ['cyc', 'Cycle', 'Mean absolute error after adding a lesion and removing it'],
+  ['lat', 'Latent', 'Mean absolute error of the codes encoded again'],
+  ['adv', 'Adversarial', 'How well generated images pass for real ones; lower is better'],
+  ['seg', 'Segmentation', 'Minus the soft Dice on annotated images; −1 is perfect'],
+  ['disc', 'Discriminators', 'Hinge loss of the two discriminators'],
+];
+const OVER = ['succeeded', 'failed', 'cancelled'];
+
+export const isOver = (job) => OVER.includes(job.state);
+
+export class JobView {
+  #job = null;
+  #following = new AbortController();
+  #title = el('h2');
+  #state = el('span', { class: 'pill' });
+  #facts = el('p', { class: 'muted' });
+  #bar = el('div', { class: 'progress', role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': 0, 'aria-valuemax': 100 },
+    el('i'));
+  #numbers = el('p', { class: 'numbers' });
+  #error = el('p', { class: 'failure', hidden: true });
+  #cancel = el('button', { type: 'button', onclick: () => this.#ask(api.cancelJob, 'The job could not be cancelled') }, 'Cancel');
+  #resume = el('button', { type: 'button', onclick: () => this.#ask(api.resumeJob, 'The job could not be resumed') }, 'Resume');
+  #dice = new Chart({ name: 'dice', title: 'Validation Dice', hint: 'On held-out annotated slices; 1 is perfect', bounds: [0, 1], dots: true });
+  #charts = new Map(LOSSES.map(([name, title, hint]) => [name, new Chart({ name, title, hint })]));
+  #onChange;
+
+  // onChange(job) whenever its state changes.
+  constructor({ onChange }) {
+    this.#onChange = onChange;
+    this.element = el('section', { class: 'job', 'aria-label': 'Training job', hidden: true },
+      el('header', {}, el('div', {}, el('div', { class: 'job-title' }, this.#title, this.#state), this.#facts),
+        el('div', { class: 'actions' }, this.#cancel, this.#resume)),
+      el('div', {}, this.#bar, this.#numbers, this.#error),
+      el('div', { class: 'charts' }, this.#dice.element, ...[...this.#charts.values()].map(({ element }) => element)));
+  }
+
+  get job() {
+    return this.#job;
+  }
+
+  show(job) {
+    if (job.id !== this.#job?.id) {
+      this.#dice.clear();
+      for (const chart of this.#charts.values()) chart.clear();
+      this.#job = job;
+      this.#follow();
+    }
+    this.#job = job;
+    this.#draw();
+  }
+
+  // Listens from the first event on: the curves are whole whenever one looks.
+  async #follow() {
+    this.#following.abort();
+    this.#following = new AbortController();
+    const { signal } = this.#following;
+    try {
+      await follow(api.jobEventsPath(this.#job.id), {
+        signal,
+        onEvent: ({ name, data }) => !signal.aborted && this.#hear(name, JSON.parse(data)),
+      });
+      if (!signal.aborted) await this.#refresh();
+    } catch (error) {
+      report(error, 'The job could not be followed');
+    }
+  }
+
+  // True when nothing more will come.
+  #hear(name, event) {
+    if (name === 'progress') {
+      for (const [loss, chart] of this.#charts) chart.add(event.step, event.losses?.[loss]);
+      Object.assign(this.#job, { progress: event.fraction, step: event.step, epoch: event.epoch, seconds: event.seconds });
+    } else if (name === 'validation') {
+      this.#dice.add(event.step, event.dice);
+      if (event.best) this.#job.dice = event.dice;
+    } else if (name === 'state') {
+      this.#job.state = event.state;
+      this.#onChange(this.#job);
+    }
+    this.#draw();
+    return name === 'state' && isOver(this.#job);
+  }
+
+  async #refresh() {
+    const { seconds, epoch } = this.#job;
+    this.#job = { seconds, epoch, ...await api.getJob(this.#job.id) };
+    this.#draw();
+    this.#onChange(this.#job);
+    if (this.#job.state === 'succeeded') await app.refreshModels();
+  }
+
+  async #ask(call, failure) {
+    try {
+      const wasOver = isOver(this.#job);
+      const job = { ...this.#job, ...await call(this.#job.id) };
+      if (wasOver) this.#job = null; // its events are followed anew
+      this.show(job);
+      this.#onChange(job);
+      if (job.state === 'running') toast({ title: 'Stopping at the next checkpoint', key: job.id });
+    } catch (error) {
+      report(error, failure);
+    }
+  }
+
+  #draw() {
+    const job = this.#job;
+    const { request = {} } = job;
+    this.element.hidden = false;
+    this.#title.textContent = `${request.method ?? job.kind} on ${job.dataset}`;
+    this.#state.textContent = job.state;
+    this.#state.className = `pill ${job.state}`;
+    this.#facts.textContent = [
+      job.id, request.preset && `${request.preset} \u00d7 ${compact(request.width)}`,
+      request.batch_size && `batches of ${request.batch_size}`, `started ${when(job.started_at ?? job.created_at)}`,
+    ].filter(Boolean).join(' \u00b7 ');
+    const fraction = job.progress ?? 0;
+    this.#bar.setAttribute('aria-valuenow', String(Math.round(100 * fraction)));
+    this.#bar.firstChild.style.width = `${100 * fraction}%`;
+    this.#bar.dataset.state = job.state;
+    const left = job.state === 'running' && fraction > 0.02 && job.seconds
+      ? `about ${duration((job.seconds * (1 - fraction)) / fraction)} left` : null;
+    this.#numbers.replaceChildren(...[
+      percent(fraction), job.step ? `step ${count(job.step)}` : null, Number.isFinite(job.epoch) ? `epoch ${job.epoch}` : null,
+      job.seconds ? duration(job.seconds) : null, left, Number.isFinite(job.dice) ? `best Dice ${number(job.dice)}` : null,
+    ].filter(Boolean).map((text) => el('span', {}, text)));
+    this.#error.hidden = !job.error;
+    this.#error.textContent = job.error ?? '';
+    this.#cancel.hidden = isOver(job);
+    this.#resume.hidden = !['cancelled', 'failed'].includes(job.state);
+  }
+}

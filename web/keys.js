@@ -1,0 +1,66 @@
+// The keyboard: which key does what, and the page that tells.
+
+import { el } from './dom.js';
+
+// [keys as shown, command, what it does]; `keys` are KeyboardEvent.key values.
+const TABLE = [
+  ['Slices', [
+    { keys: ['ArrowRight', 'j'], show: ['\u2192', 'j'], command: 'next', text: 'Next slice' },
+    { keys: ['ArrowLeft', 'k'], show: ['\u2190', 'k'], command: 'previous', text: 'Previous slice' },
+    { keys: ['ArrowDown'], show: ['\u2193'], command: 'down', text: 'Row down' },
+    { keys: ['ArrowUp'], show: ['\u2191'], command: 'up', text: 'Row up' },
+  ]],
+  ['Weak label', [
+    { keys: ['p'], command: 'presence', text: 'Presence: a lesion is there' },
+    { keys: ['a'], command: 'absence', text: 'Absence: none is there' },
+    { keys: ['u'], command: 'unknown', text: 'Unknown' },
+  ]],
+  ['Pictures', [
+    { keys: [' '], show: ['space'], command: 'blink', text: 'Blink with the original' },
+    { keys: ['s'], command: 'swipe', text: 'Swipe over the original' },
+    { keys: ['m'], command: 'mode', text: 'Remove lesion / add lesions' },
+    { keys: ['n'], command: 'next-seeds', text: 'Nine further samples' },
+    { keys: ['['], command: 'threshold-down', text: 'Lower threshold' },
+    { keys: [']'], command: 'threshold-up', text: 'Higher threshold' },
+    { keys: ['t'], command: 'truth', text: 'Annotation outline' },
+    { keys: ['x'], command: 'pixelated', text: 'Single pixels' },
+    { keys: ['Escape'], show: ['esc'], command: 'back', text: 'Leave an enlarged picture (double click enlarges)' },
+  ]],
+  ['Everywhere', [
+    { keys: ['1'], command: 'tab-slices', text: 'Slices' },
+    { keys: ['2'], command: 'tab-models', text: 'Models' },
+    { keys: ['3'], command: 'tab-training', text: 'Training' },
+    { keys: ['?'], command: 'help', text: 'This page' },
+  ]],
+];
+
+const COMMANDS = new Map(TABLE.flatMap(([, rows]) => rows.flatMap(({ keys, command }) => keys.map((key) => [key, command]))));
+
+// Whether the element wants this key for itself.
+function wants(element, key) {
+  if (element.matches('textarea, select, input:not([type=range]):not([type=checkbox])')) return true;
+  if (element.matches('input[type=range]') && key.startsWith('Arrow')) return true;
+  return key === ' ' && element.matches('button, summary, a, input');
+}
+
+// run(command) for each key pressed outside of fields and dialogs.
+export function listen(run) {
+  document.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
+    const command = COMMANDS.get(event.key);
+    if (!command || wants(event.target, event.key)) return;
+    event.preventDefault();
+    run(command);
+  });
+}
+
+export function helpDialog() {
+  const dialog = el('dialog', { class: 'help', 'aria-label': 'Keyboard' },
+    el('header', {}, el('h2', {}, 'Keyboard'),
+      el('button', { type: 'button', onclick: () => dialog.close() }, 'Close')),
+    el('div', { class: 'help-grid' }, TABLE.map(([title, rows]) => el('section', {}, el('h3', {}, title),
+      el('dl', {}, rows.flatMap(({ keys, show, text }) => [
+        el('dt', {}, (show ?? keys).map((key) => el('kbd', {}, key))), el('dd', {}, text)]))))));
+  dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
+  return dialog;
+}

@@ -1,0 +1,146 @@
+// Puts the page together: tabs, the address that remembers where one is, the keyboard, and what happens
+// when the server goes and comes back.
+
+import * as api from './api.js';
+import { app } from './app.js';
+import { BrowserView, emptyState } from './browser_view.js';
+import { el } from './dom.js';
+import { number } from './format.js';
+import { helpDialog, listen } from './keys.js';
+import { ModelsView } from './models.js';
+import { SliceView } from './slice_view.js';
+import { report, toast } from './toast.js';
+import { TrainingView } from './training.js';
+
+const TABS = [['slices', 'Slices'], ['models', 'Models'], ['training', 'Training']];
+const LOOK_AGAIN_MS = 4000; // for a first data set or slice
+
+const place = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+let tab = TABS.some(([name]) => name === place.view) ? place.view : 'slices';
+
+const slices = new SliceView({ onLabel: relabel });
+const browser = new BrowserView({
+  onSelect: (slice) => {
+    slices.show(slice);
+    remember({ slice: slice.id });
+  },
+  onFilters: remember,
+});
+const models = new ModelsView();
+const training = new TrainingView();
+const help = helpDialog();
+const empty = el('div', { class: 'empty-place', hidden: true });
+const banner = el('div', { class: 'banner', role: 'alert', hidden: true },
+  el('span', { class: 'spinner' }), 'The server does not answer. Trying again\u2026');
+const chip = el('button', { type: 'button', class: 'chip', onclick: () => open('models') });
+const tabs = TABS.map(([name, text]) => el('button', {
+  type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `view-${name}`, onclick: () => open(name),
+}, text));
+const views = {
+  slices: el('main', { class: 'slices' }, browser.element, slices.element, empty),
+  models: el('main', {}, models.element),
+  training: el('main', {}, training.element),
+};
+
+function remember(change) {
+  Object.assign(place, change);
+  const filled = Object.entries(place).filter(([, value]) => value);
+  history.replaceState(null, '', `#${new URLSearchParams(filled)}`);
+}
+
+function open(name) {
+  if (tab === 'training' && name !== 'training') training.close();
+  tab = name;
+  for (const button of tabs) button.setAttribute('aria-selected', String(button.id === `tab-${name}`));
+  for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
+  remember({ view: name });
+  if (name === 'models') models.open();
+  if (name === 'training') training.open(browser.filters.dataset);
+}
+
+async function relabel(slice, label) {
+  if (label === slice.label) return;
+  const before = slice.label;
+  try {
+    const changed = await api.setLabel(slice.id, label);
+    browser.list.update(changed);
+    slices.relabel(changed);
+    toast({
+      title: `${changed.name || changed.id}: ${label}`, key: 'label',
+      action: { text: 'Undo', run: () => relabel(changed, before) },
+    });
+    await app.refreshDatasets();
+  } catch (error) {
+    slices.relabel(slice);
+    report(error, 'The label could not be set');
+  }
+}
+
+// Which data set to begin with: the remembered one, else the fullest.
+function firstDataset() {
+  const fullness = ({ counts }) => counts?.slices ?? 0;
+  return app.dataset(place.dataset) ?? [...app.datasets].sort((a, b) => fullness(b) - fullness(a))[0];
+}
+
+async function start() {
+  try {
+    await Promise.all([app.refreshDatasets(), app.refreshModels()]);
+  } catch (error) {
+    report(error, 'The data could not be listed');
+    return;
+  }
+  const dataset = firstDataset();
+  const isEmpty = !dataset || dataset.counts?.slices === 0;
+  empty.hidden = !isEmpty;
+  browser.element.hidden = isEmpty;
+  slices.element.hidden = isEmpty;
+  if (isEmpty) {
+    empty.replaceChildren(emptyState(dataset?.name ?? ''));
+    setTimeout(start, LOOK_AGAIN_MS);
+    return;
+  }
+  browser.showDatasets();
+  const { label = '', annotated = '', slice } = place;
+  await browser.open({ dataset: dataset.name, label, annotated }, slice);
+}
+
+function showActive() {
+  const model = app.active;
+  const dice = model?.metrics?.dice;
+  chip.classList.toggle('none', !model);
+  chip.replaceChildren(el('i'), model ? model.name || model.id : 'No active model',
+    ...(Number.isFinite(dice) ? [el('b', {}, `Dice ${number(dice, 2)}`)] : []));
+}
+
+function run(command) {
+  if (command === 'help') return help.showModal();
+  if (command.startsWith('tab-')) return open(command.slice(4));
+  if (tab !== 'slices' || slices.element.hidden) return undefined;
+  const steps = { next: 1, previous: -1, down: 'down', up: 'up' };
+  return command in steps ? browser.list.move(steps[command]) : slices.command(command);
+}
+
+for (const [name, view] of Object.entries(views)) {
+  view.id = `view-${name}`;
+  view.setAttribute('role', 'tabpanel');
+  view.setAttribute('aria-labelledby', `tab-${name}`);
+}
+document.body.prepend(
+  el('header', { class: 'top' },
+    el('a', { class: 'brand', href: '/' }, el('img', { src: 'icon.svg', alt: '', width: 22, height: 22 }), 'GenSeg'),
+    el('nav', { role: 'tablist', 'aria-label': 'Views' }, tabs), chip,
+    el('button', { type: 'button', class: 'quiet', 'aria-label': 'Keyboard help', title: 'Keyboard (?)', onclick: () => help.showModal() }, '?')),
+  banner, ...Object.values(views));
+document.body.append(help);
+app.addEventListener('models', showActive);
+app.addEventListener('datasets', () => browser.showDatasets());
+api.connection.addEventListener('lost', () => { banner.hidden = false; });
+api.connection.addEventListener('back', () => {
+  banner.hidden = true;
+  if (app.datasets.length) open(tab);
+  else start();
+});
+listen(run);
+showActive();
+open(tab);
+start();

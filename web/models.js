@@ -1,0 +1,129 @@
+// Models: every version with where it came from and how good it is; which one answers; going back.
+
+import * as api from './api.js';
+import { app } from './app.js';
+import { el } from './dom.js';
+import { compact, number, when } from './format.js';
+import { report, toast } from './toast.js';
+
+const PREVIOUS_KEY = 'genseg.previous-model';
+
+const diceOf = (model) => model.metrics?.dice;
+
+export class ModelsView {
+  #rows = el('tbody');
+  #table = el('table', { class: 'models' },
+    el('thead', {}, el('tr', {}, ['', 'Model', 'Validation Dice', 'Preset', 'Input', 'Trained on', 'From', 'Made', '']
+      .map((text) => el('th', { scope: 'col' }, text)))),
+    this.#rows);
+  #nothing = el('section', { class: 'empty', hidden: true },
+    el('h2', {}, 'No models yet'),
+    el('p', {}, 'A finished training job leaves a model here. The first one is activated by itself.'));
+  #rollBack = el('button', { type: 'button', onclick: () => this.#activate(this.#previous) }, 'Roll back');
+  #detail = el('aside', { class: 'detail', 'aria-label': 'Model' });
+  #chosen = '';
+
+  constructor() {
+    this.element = el('section', { class: 'models-view page' },
+      el('header', { class: 'page-header' }, el('div', {}, el('h1', {}, 'Models'),
+        el('p', { class: 'muted' }, 'The active model answers every request that names none. Switching is immediate.')),
+      this.#rollBack),
+      el('div', { class: 'split' }, el('div', { class: 'scroll' }, this.#table, this.#nothing), this.#detail));
+    app.addEventListener('models', () => this.#show());
+    this.#show();
+  }
+
+  async open() {
+    try {
+      await app.refreshModels();
+    } catch (error) {
+      report(error, 'The models could not be listed');
+    }
+  }
+
+  // What was active before, as far as this browser knows; else what the active model was trained from.
+  get #previous() {
+    const has = (id) => id && id !== app.active?.id && app.models.some((model) => model.id === id);
+    return [localStorage.getItem(PREVIOUS_KEY), app.active?.parent].find(has) ?? null;
+  }
+
+  async #activate(id) {
+    const before = app.active?.id;
+    try {
+      await api.activateModel(id);
+      if (before) localStorage.setItem(PREVIOUS_KEY, before);
+      await app.refreshModels();
+      const model = app.active;
+      toast({ title: `${model?.name || model?.id} answers now`, key: 'active' });
+    } catch (error) {
+      report(error, 'The model could not be activated');
+    }
+  }
+
+  #show() {
+    const { models } = app;
+    if (!models.some(({ id }) => id === this.#chosen)) this.#chosen = app.active?.id ?? models[0]?.id ?? '';
+    const previous = this.#previous;
+    this.#rollBack.hidden = !previous;
+    this.#rollBack.textContent = previous ? `Roll back to ${this.#nameOf(previous)}` : '';
+    this.#table.hidden = !models.length;
+    this.#detail.hidden = !models.length;
+    this.#nothing.hidden = models.length > 0;
+    const best = Math.max(...models.map((model) => diceOf(model) ?? -1));
+    this.#rows.replaceChildren(...models.map((model) => this.#row(model, best)));
+    this.#showDetail(models.find(({ id }) => id === this.#chosen));
+  }
+
+  #nameOf(id) {
+    const model = app.models.find((each) => each.id === id);
+    return model ? model.name || model.id : id;
+  }
+
+  #row(model, best) {
+    const dice = diceOf(model);
+    const meter = el('span', { class: 'meter', 'aria-hidden': 'true' }, el('i'));
+    meter.firstChild.style.width = `${100 * Math.max(0, dice ?? 0)}%`;
+    const { channels, height, width } = model.input;
+    return el('tr', {
+      'data-id': model.id, class: model.active ? 'active' : '', 'aria-selected': String(model.id === this.#chosen),
+      onclick: () => {
+        this.#chosen = model.id;
+        this.#show();
+      },
+    },
+    el('td', { class: 'state' }, model.active && el('span', { class: 'pill good' }, 'active')),
+    el('td', {}, el('strong', {}, model.name || model.id), model.name && el('small', {}, model.id)),
+    el('td', { class: `dice${dice === best ? ' best' : ''}` }, number(dice, 3), meter),
+    el('td', {}, `${model.preset} \u00d7 ${compact(model.width)}`),
+    el('td', {}, `${channels} \u00d7 ${height} \u00d7 ${width}`),
+    el('td', {}, model.dataset?.name ?? '\u2013'),
+    el('td', {}, model.parent ? this.#nameOf(model.parent) : model.job ? 'scratch' : 'uploaded'),
+    el('td', {}, when(model.created_at)),
+    el('td', { class: 'actions' }, !model.active && el('button', {
+      type: 'button', 'aria-label': `Activate ${model.name || model.id}`,
+      onclick: (event) => {
+        event.stopPropagation();
+        this.#activate(model.id);
+      },
+    }, 'Activate')));
+  }
+
+  #showDetail(model) {
+    if (!model) return this.#detail.replaceChildren();
+    const table = (title, values) => {
+      const entries = Object.entries(values ?? {}).filter(([, value]) => typeof value !== 'object' || value === null);
+      return entries.length ? [el('h3', {}, title), el('dl', {}, entries.flatMap(([name, value]) => [
+        el('dt', {}, name.replaceAll('_', ' ')),
+        el('dd', {}, typeof value === 'number' ? compact(value) : String(value ?? '\u2013')),
+      ]))] : [];
+    };
+    this.#detail.replaceChildren(
+      el('h2', {}, model.name || model.id),
+      el('p', { class: 'muted' }, `Made ${when(model.created_at)}${model.job ? ` by ${model.job}` : ''}`),
+      ...table('Metrics', model.metrics),
+      ...table('Data', model.dataset),
+      ...table('Input', model.input),
+      el('a', { class: 'button', href: api.weightsUrl(model.id), download: `${model.id}.safetensors` },
+        'Download weights (safetensors)'));
+  }
+}

@@ -1,0 +1,97 @@
+// Pixels of slices, masks and model outputs as numbers: { channels, height, width, data }, data being
+// channel after channel, row by row.
+
+import { getAnnotation, getContent, getImage } from './api.js';
+import { parseNpy } from './npy.js';
+import { decodeRle } from './rle.js';
+
+const FOREGROUND_DEVIATIONS = 5; // "foreground" divides by this many standard deviations
+
+// One value per pixel (0...255) of an image file whose channels are all alike.
+async function grayOf(blob) {
+  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  const gray = new Uint8Array(bitmap.width * bitmap.height);
+  for (let i = 0; i < gray.length; i++) gray[i] = data[4 * i];
+  return { gray, width: bitmap.width, height: bitmap.height };
+}
+
+const unit = (gray) => Float32Array.from(gray, (value) => value / 255);
+
+function shaped(npy) {
+  const [channels, height, width] = npy.shape.length === 2 ? [1, ...npy.shape] : npy.shape;
+  return { channels, height, width, data: npy.data };
+}
+
+// .npy bytes, [H,W] or [C,H,W].
+export const pixelsOfNpy = (buffer) => shaped(parseNpy(buffer));
+
+// The slice as it was uploaded. Where the file cannot be read exactly here (NIfTI, colour PNG) it is put
+// together from the server's 8-bit view of each channel.
+export async function loadPixels(slice, signal) {
+  const content = await getContent(slice.id, signal);
+  const type = (content.headers.get('Content-Type') ?? '').split(';')[0];
+  if (type === 'application/x-npy') return pixelsOfNpy(await content.arrayBuffer());
+  const { channels, height, width } = slice;
+  if (type === 'image/png' && channels === 1) {
+    return { channels, height, width, data: unit((await grayOf(await content.blob())).gray) };
+  }
+  await content.body?.cancel();
+  const data = new Float32Array(channels * height * width);
+  await Promise.all(Array.from({ length: channels }, async (_, channel) => {
+    const image = await getImage(slice.id, channel, signal);
+    data.set(unit((await grayOf(await image.blob())).gray), channel * height * width);
+  }));
+  return { channels, height, width, data };
+}
+
+// As a model with this normalization sees the pixels, so that its outputs compare with them.
+export function normalized(pixels, normalization) {
+  if (normalization !== 'foreground') return pixels;
+  const data = Float32Array.from(pixels.data);
+  const size = pixels.height * pixels.width;
+  for (let start = 0; start < data.length; start += size) {
+    const plane = data.subarray(start, start + size);
+    let count = 0;
+    let sum = 0;
+    let squares = 0;
+    for (const value of plane) {
+      if (value === 0) continue;
+      count++;
+      sum += value;
+      squares += value * value;
+    }
+    const mean = sum / count;
+    const deviation = Math.sqrt(Math.max(squares / count - mean * mean, 0));
+    if (!count || !deviation) continue;
+    for (let i = 0; i < size; i++) {
+      if (plane[i] !== 0) plane[i] = (plane[i] - mean) / (FOREGROUND_DEVIATIONS * deviation);
+    }
+  }
+  return { ...pixels, data };
+}
+
+export function plane(pixels, channel) {
+  const size = pixels.height * pixels.width;
+  return pixels.data.subarray(channel * size, (channel + 1) * size);
+}
+
+// a + b, value by value.
+export const added = (a, b) => ({ ...a, data: a.data.map((value, i) => value + b.data[i]) });
+
+// The annotation's mask: Uint8Array of 0, 127 and 255.
+export async function loadAnnotation(sliceId, signal) {
+  const response = await getAnnotation(sliceId, signal);
+  return (await grayOf(await response.blob())).gray;
+}
+
+export const maskOfRle = (rle) => decodeRle(rle);
+
+// An answer's {"png": base64, "min", "max"} -> object URL; the caller revokes it.
+export function urlOfPng(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
+}

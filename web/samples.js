@@ -1,0 +1,151 @@
+// "Add lesions": what lesions could look like in this slice. A grid of samples, one per seed, and the
+// chosen one large with its mask and its residual.
+
+import { symmetricLimit } from './colormap.js';
+import { el, svg } from './dom.js';
+import { number, signed } from './format.js';
+import { keyLegend, signedLegend } from './legend.js';
+import { outline } from './mask.js';
+import { maskOfRle, plane, urlOfPng } from './pixels.js';
+import { results } from './results.js';
+
+const SAMPLES = 9;
+const LEAST_RESIDUAL = 0.05; // of the gray window, as for the removal
+const FIRST_SEED = 1;
+const LAST_SEED = 2 ** 31 - SAMPLES;
+
+export class AddMode {
+  #sample;
+  #residual;
+  #grid;
+  #picture = el('div', { class: 'view sample-grid', role: 'radiogroup', 'aria-label': 'Samples by seed' });
+  #message = el('div', { class: 'message', hidden: true });
+  #seed = el('input', {
+    type: 'number', id: 'seed', min: 0, max: LAST_SEED, step: 1, value: FIRST_SEED, 'aria-label': 'First seed',
+  });
+  #samples = [];
+  #urls = [];
+  #chosen = 0;
+  #planes = null;
+  #onChange;
+
+  // onChange(): another seed was asked for or chosen; the owner loads and paints again.
+  constructor(make, onChange) {
+    this.#onChange = onChange;
+    this.#sample = make({ name: 'sample', title: 'Sampled lesion', generated: true });
+    this.#residual = make({ name: 'residual', title: 'Residual', generated: true });
+    this.#seed.addEventListener('change', () => this.#start(Number(this.#seed.value)));
+    this.#grid = {
+      element: el('figure', { class: 'panel', 'data-panel': 'grid' },
+        el('figcaption', {}, el('span', { class: 'title' }, 'Samples'), el('span', { class: 'generated' }, 'generated')),
+        el('div', { class: 'frame' }, this.#picture, this.#message),
+        el('div', { class: 'legend seeds' }, el('label', { for: 'seed' }, 'Seeds from'), this.#seed,
+          el('button', { type: 'button', onclick: () => this.next(), title: 'Nine further seeds (n)' }, 'Next nine'))),
+      setSize: () => {},
+      setCursor: () => {},
+      clear: () => {},
+      setMessage: (text, kind = '') => {
+        this.#message.hidden = !text;
+        this.#message.className = `message ${kind}`;
+        this.#message.textContent = text;
+      },
+    };
+    this.panels = [this.#sample, this.#residual, this.#grid];
+  }
+
+  next() {
+    this.#start(Number(this.#seed.value) + SAMPLES);
+  }
+
+  // The chosen sample's left or right neighbour.
+  step(by) {
+    if (this.#samples.length) this.#choose((this.#chosen + by + this.#samples.length) % this.#samples.length);
+  }
+
+  async load({ slice, model, channel, signal }) {
+    const wish = { seed: Number(this.#seed.value), count: SAMPLES, channel };
+    const samples = await results.samples(slice, model, wish, signal);
+    if (signal.aborted) return;
+    if (samples !== this.#samples) this.#show(samples, slice);
+    this.outputs = await results.addition(slice, model, samples[this.#chosen].seed, signal);
+  }
+
+  reset() {
+    this.outputs = null;
+    this.#planes = null;
+    this.#samples = [];
+    this.#chosen = 0;
+    this.#picture.replaceChildren();
+    this.#urls.forEach((url) => URL.revokeObjectURL(url));
+    this.#urls = [];
+  }
+
+  paint({ original, window, channel, opacity }) {
+    const { seed, mask } = this.#samples[this.#chosen];
+    const translated = plane(this.outputs.translated, channel);
+    const residual = plane(this.outputs.residual, channel);
+    const limit = symmetricLimit(residual, LEAST_RESIDUAL * (window[1] - window[0]));
+    const pixels = maskOfRle(mask);
+    this.#planes = { translated, residual };
+    this.#sample.setTitle(`Sample, seed ${seed}`);
+    this.#sample.drawGray(translated, window);
+    this.#sample.drawOther(original, window);
+    this.#sample.drawMask(pixels, opacity);
+    this.#sample.setNote(`${pixels.reduce((sum, bit) => sum + bit, 0)} px`);
+    this.#sample.setFooter(keyLegend([['mask', 'where the model finds it']]));
+    this.#residual.drawSigned(residual, limit);
+    this.#residual.setFooter(signedLegend(limit));
+    this.#grid.setMessage('');
+  }
+
+  setCompare(mode) {
+    this.#sample.setCompare(mode);
+  }
+
+  valuesAt(i) {
+    if (!this.#planes) return [];
+    return [['sample', number(this.#planes.translated[i], 2)], ['residual', signed(this.#planes.residual[i])]];
+  }
+
+  #start(seed) {
+    const usable = Number.isInteger(seed) && seed >= 0 ? Math.min(seed, LAST_SEED) : FIRST_SEED;
+    this.#seed.value = usable;
+    this.reset();
+    this.#onChange();
+  }
+
+  #choose(index) {
+    this.#chosen = index;
+    [...this.#picture.children].forEach((tile, i) => {
+      tile.setAttribute('aria-checked', String(i === index));
+      tile.tabIndex = i === index ? 0 : -1;
+    });
+    this.#onChange();
+  }
+
+  #show(samples, slice) {
+    this.reset();
+    this.#samples = samples;
+    this.#picture.replaceChildren(...samples.map((sample, index) => this.#tile(sample, index, slice)));
+  }
+
+  #tile({ seed, image, mask }, index, { width, height }) {
+    const url = urlOfPng(image.png);
+    this.#urls.push(url);
+    const shape = outline(maskOfRle(mask), width, height);
+    return el('div', {
+      class: 'sample-tile', role: 'radio', 'aria-checked': String(index === 0), tabindex: index === 0 ? 0 : -1,
+      'aria-label': `Seed ${seed}`, 'data-seed': seed, title: `Seed ${seed}`,
+      onclick: () => this.#choose(index),
+      onkeydown: (event) => {
+        if (event.key !== 'Enter') return;
+        this.#choose(index);
+        event.preventDefault();
+      },
+    },
+    el('img', { src: url, alt: '', draggable: 'false' }),
+    svg('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+      svg('path', { class: 'mask-line', d: shape })),
+    el('span', { class: 'seed', 'aria-hidden': 'true' }, String(seed)));
+  }
+}

@@ -1,0 +1,206 @@
+// One slice: its picture with the segmentation over it, and beside it what the model makes of it
+// (remove_mode.js, samples.js). Loads for the slice shown last only; painting never asks the server.
+
+import { app } from './app.js';
+import { isAbort, Unreachable } from './api.js';
+import { Controls } from './controls.js';
+import { debounced, el } from './dom.js';
+import { range } from './colormap.js';
+import { number, percent } from './format.js';
+import { keyLegend } from './legend.js';
+import { dice, thresholded } from './mask.js';
+import { Panel } from './panel.js';
+import { normalized, plane } from './pixels.js';
+import { RemoveMode } from './remove_mode.js';
+import { results } from './results.js';
+import { AddMode } from './samples.js';
+import { Stage } from './stage.js';
+import { report } from './toast.js';
+
+const SETTLE_MS = 90; // leafing through quickly asks for nothing in between
+
+export class SliceView {
+  #slice = null;
+  #modeName = 'remove';
+  #loading = new AbortController();
+  #data = {}; // of the slice: pixels (model range), annotation, probabilities
+  #controls;
+  #stage = new Stage(el('div', { class: 'stage' }));
+  #readout = el('p', { class: 'readout' });
+  #answering = el('p', { class: 'answering' });
+  #panel;
+  #modes;
+  #loadSoon = debounced(SETTLE_MS, () => this.#load());
+
+  // onLabel(slice, label) sets the weak label.
+  constructor({ onLabel }) {
+    const make = (what) => {
+      const panel = new Panel({
+        ...what,
+        onCursor: (x, y) => this.#pointAt(x, y),
+        onEnlarge: () => this.#stage.enlarge(panel.element),
+      });
+      return panel;
+    };
+    this.#panel = make({ name: 'slice', title: 'Slice' });
+    this.#modes = { remove: new RemoveMode(make), add: new AddMode(make, () => this.#loadMode()) };
+    this.#controls = new Controls({
+      onPaint: () => this.#paint(),
+      onChannel: () => this.#loadMode(),
+      onCompare: (mode) => Object.values(this.#modes).forEach((each) => each.setCompare(mode)),
+      onPixelated: (on) => this.#stage.element.classList.toggle('pixelated', on),
+      onMode: (name) => this.#enter(name),
+      onLabel: (label) => this.#slice && onLabel(this.#slice, label),
+    });
+    this.element = el('section', { class: 'slice-view', 'aria-label': 'Slice' },
+      this.#controls.header, this.#controls.toolbar, this.#stage.element,
+      el('div', { class: 'statusbar' }, this.#readout, this.#answering));
+    app.addEventListener('active', () => this.#slice && this.show(this.#slice));
+    app.addEventListener('models', () => this.#showModel());
+    this.#pointAt(null);
+  }
+
+  get slice() {
+    return this.#slice;
+  }
+
+  show(slice) {
+    this.#slice = slice;
+    this.#data = {};
+    this.#controls.showSlice(slice);
+    this.#enter(slice.label === 'absence' ? 'add' : 'remove');
+  }
+
+  // Its label changed; everything computed stays.
+  relabel(slice) {
+    if (slice.id !== this.#slice?.id) return;
+    this.#slice = slice;
+    this.#controls.showSlice(slice);
+  }
+
+  // What a key does here; see keys.js.
+  command(name) {
+    if (name === 'next-seeds') return this.#modeName === 'add' && this.#modes.add.next();
+    if (name === 'mode') return this.#enter(this.#modeName === 'add' ? 'remove' : 'add');
+    if (name === 'back') return this.#stage.isEnlarged && this.#stage.enlarge(null);
+    return this.#controls.command(name);
+  }
+
+  get #mode() {
+    return this.#modes[this.#modeName];
+  }
+
+  get #panels() {
+    return [this.#panel, ...this.#mode.panels];
+  }
+
+  #enter(name) {
+    this.#modeName = name;
+    this.#controls.showMode(name);
+    this.#loading.abort();
+    const { width, height } = this.#slice;
+    for (const mode of Object.values(this.#modes)) mode.reset();
+    for (const panel of this.#panels) {
+      panel.setSize(width, height);
+      if (panel === this.#panel && this.#data.original) continue;
+      panel.clear();
+      panel.setMessage(panel === this.#panel ? 'Loading\u2026' : 'Computing\u2026', 'busy');
+    }
+    this.#stage.setPanels(this.#panels.map(({ element }) => element), width / height);
+    this.#loadSoon();
+  }
+
+  // The picture first, then what the model says; each part is shown as it arrives.
+  async #load() {
+    this.#loading = new AbortController();
+    const { signal } = this.#loading;
+    const slice = this.#slice;
+    const model = app.active;
+    try {
+      const [pixels, annotation] = await Promise.all(
+        [results.pixels(slice, signal), results.annotation(slice, signal)]);
+      if (signal.aborted) return;
+      const normalization = model?.input.normalization ?? app.dataset(slice.dataset)?.normalization;
+      Object.assign(this.#data, { original: normalized(pixels, normalization), annotation });
+      this.#paint();
+    } catch (error) {
+      this.#fail([this.#panel], error, 'The slice could not be loaded', signal);
+      return;
+    }
+    if (!model) {
+      for (const panel of this.#mode.panels) panel.setMessage('No active model. Train one, or activate one under Models.');
+      return;
+    }
+    results.probabilities(slice, model, signal).then((probabilities) => {
+      if (signal.aborted) return;
+      this.#data.probabilities = probabilities;
+      this.#paint();
+    }, (error) => this.#fail([], error, 'The slice could not be segmented', signal));
+    this.#loadMode();
+  }
+
+  async #loadMode() {
+    const { signal } = this.#loading;
+    const mode = this.#mode;
+    if (!app.active || !this.#data.original) return;
+    const { channel } = this.#controls.values;
+    try {
+      await mode.load({ slice: this.#slice, model: app.active, channel, signal });
+      if (!signal.aborted) this.#paint();
+    } catch (error) {
+      this.#fail(mode.panels, error, 'The slice could not be translated', signal);
+    }
+  }
+
+  #fail(panels, error, doing, signal) {
+    if (isAbort(error) || signal.aborted) return;
+    for (const panel of panels) panel.setMessage(error.message, 'bad');
+    if (!(error instanceof Unreachable)) report(error, doing);
+  }
+
+  #paint() {
+    const { original, annotation, probabilities } = this.#data;
+    if (!original) return;
+    const { threshold, opacity, truth, channel } = this.#controls.values;
+    const shown = plane(original, Math.min(channel, original.channels - 1));
+    const window = range(shown);
+    this.#panel.drawGray(shown, window);
+    const keys = [];
+    const notes = [];
+    if (probabilities) {
+      const { mask, area } = thresholded(probabilities, threshold);
+      this.#panel.drawMask(mask, opacity);
+      keys.push(['mask', 'segmented']);
+      if (annotation) notes.push(`Dice ${number(dice(mask, annotation), 2)}`);
+      notes.push(`${area} px`);
+    } else {
+      this.#panel.drawMask(null, 0);
+    }
+    this.#panel.drawTruth(annotation && truth ? annotation.map((value) => (value > 127 ? 1 : 0)) : null);
+    if (annotation) keys.push(['truth', 'annotated']);
+    this.#panel.setNote(notes.join(' \u00b7 '));
+    this.#panel.setFooter(keyLegend(keys));
+    if (this.#mode.outputs) this.#mode.paint({ original: shown, window, channel, opacity });
+  }
+
+  #pointAt(x, y) {
+    for (const panel of this.#panels) panel.setCursor(x, y);
+    if (x === null) {
+      this.#readout.textContent = 'Point at a picture to read its values';
+      return;
+    }
+    const { original, probabilities } = this.#data;
+    if (!original) return;
+    const i = y * original.width + x;
+    const values = [['x', x], ['y', y], ['intensity', number(plane(original, this.#controls.values.channel)[i], 2)]];
+    if (probabilities) values.push(['probability', percent(probabilities[i])]);
+    values.push(...this.#mode.valuesAt(i));
+    this.#readout.replaceChildren(...values.map(([name, value]) =>
+      el('span', {}, el('b', {}, name), String(value))));
+  }
+
+  #showModel() {
+    const model = app.active;
+    this.#answering.textContent = model ? `Answered by ${model.name || model.id}` : 'No active model';
+  }
+}
