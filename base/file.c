@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,4 +128,17 @@ gs_status gs_folder_make(const char *path, gs_error *err) {
     }
     gs_free(partial);
     return status;
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where) {
+    (void)info;
+    (void)kind;
+    (void)where;
+    (void)!remove(path);
+    return 0;
+}
+
+void gs_folder_remove(const char *path) {
+    enum { OPEN_FOLDERS = 16 };
+    (void)!nftw(path, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
 }

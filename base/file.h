@@ -24,4 +24,8 @@ GS_MUST_CHECK gs_status gs_file_replace(const char *path, const gs_file_piece *p
 /* Makes the folder and its missing parents; an existing folder is fine. */
 GS_MUST_CHECK gs_status gs_folder_make(const char *path, gs_error *err);
 
+/* Removes the folder and everything in it, following no links; what is not there or cannot be removed
+ * is left. */
+void gs_folder_remove(const char *path);
+
 #endif
