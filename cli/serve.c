@@ -1,0 +1,164 @@
+/* Owns the options of `genseg serve` and its signals. Must not know how anything is served. */
+#include "cli/serve.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "usage: genseg serve --data DIR [options]\n"
+    "\n"
+    "  --data DIR             everything the server keeps; made when missing\n"
+    "  --listen HOST:PORT     a loopback address (default 127.0.0.1:8080; port 0: any free one)\n"
+    "  --import DIR           take this data set directory into the store first; may be repeated\n"
+    "  --import-model FILE    register these weights, and activate them when no model is active\n"
+    "  --web DIR              the viewer's files (default: those of the source tree)\n"
+    "  --backend NAME         cpu or reference (default cpu)\n"
+    "  --threads N            threads that compute (default: all processors)\n"
+    "  --max-batch N          images computed together (default 8)\n"
+    "  --queue N              images that may wait for inference (default 64)\n"
+    "  --max-body-mib N       largest request body (default 256)\n"
+    "  --max-pixels N         channels x height x width of an image (default 16777216)\n"
+    "  --trainer PROGRAM      the program that trains; default: this one\n";
+
+typedef enum option_id {
+    OPTION_DATA = 256, /* beyond any character, so that no option has a short form */
+    OPTION_LISTEN,
+    OPTION_IMPORT,
+    OPTION_IMPORT_MODEL,
+    OPTION_WEB,
+    OPTION_BACKEND,
+    OPTION_THREADS,
+    OPTION_MAX_BATCH,
+    OPTION_QUEUE,
+    OPTION_MAX_BODY_MIB,
+    OPTION_MAX_PIXELS,
+    OPTION_TRAINER,
+    OPTION_HELP,
+} option_id;
+
+static const struct option option_table[] = {
+    {"data", required_argument, NULL, OPTION_DATA},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"import", required_argument, NULL, OPTION_IMPORT},
+    {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
+    {"web", required_argument, NULL, OPTION_WEB},
+    {"backend", required_argument, NULL, OPTION_BACKEND},
+    {"threads", required_argument, NULL, OPTION_THREADS},
+    {"max-batch", required_argument, NULL, OPTION_MAX_BATCH},
+    {"queue", required_argument, NULL, OPTION_QUEUE},
+    {"max-body-mib", required_argument, NULL, OPTION_MAX_BODY_MIB},
+    {"max-pixels", required_argument, NULL, OPTION_MAX_PIXELS},
+    {"trainer", required_argument, NULL, OPTION_TRAINER},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {0},
+};
+
+/* A number of [1, max] into *out. */
+static bool read_number(const char *name, const char *text, int max, int *out) {
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno == 0 && end != text && *end == '\0' && value >= 1 && value <= max) {
+        *out = (int)value;
+        return true;
+    }
+    fprintf(stderr, "genseg serve: --%s: '%s' is not a number from 1 to %d\n", name, text, max);
+    return false;
+}
+
+static bool read_backend(const char *text, const char **out) {
+    *out = text;
+    if (strcmp(text, "cpu") == 0 || strcmp(text, "reference") == 0) return true;
+    fprintf(stderr, "genseg serve: --backend must be cpu or reference, not '%s'\n", text);
+    return false;
+}
+
+static bool add_import(gs_server_options *options, const char *folder) {
+    if (options->import_count < GS_SERVER_IMPORTS_MAX) {
+        options->imports[options->import_count++] = folder;
+        return true;
+    }
+    fprintf(stderr, "genseg serve: more than %d --import\n", GS_SERVER_IMPORTS_MAX);
+    return false;
+}
+
+/* One option; false when its value is wrong. */
+static bool take_option(gs_server_options *options, int id, const char *name, const char *value) {
+    switch (id) {
+    case OPTION_DATA: options->data = value; return true;
+    case OPTION_LISTEN: options->listen = value; return true;
+    case OPTION_IMPORT: return add_import(options, value);
+    case OPTION_IMPORT_MODEL: options->import_model = value; return true;
+    case OPTION_WEB: options->web = value; return true;
+    case OPTION_BACKEND: return read_backend(value, &options->backend);
+    case OPTION_THREADS: return read_number(name, value, 1024, &options->threads);
+    case OPTION_MAX_BATCH: return read_number(name, value, 256, &options->max_batch);
+    case OPTION_QUEUE: return read_number(name, value, 100000, &options->queue);
+    case OPTION_MAX_BODY_MIB: return read_number(name, value, 4096, &options->max_body_mib);
+    case OPTION_MAX_PIXELS: return read_number(name, value, 1 << 25, &options->max_pixels);
+    case OPTION_TRAINER: options->trainer = value; return true;
+    default: return false; /* getopt has said why */
+    }
+}
+
+/* -1: serve; otherwise the exit status. */
+static int read_options(int argc, char **argv, gs_server_options *options) {
+    int index = 0;
+    optind = 1;
+    for (int id; (id = getopt_long(argc, argv, "", option_table, &index)) != -1;) {
+        if (id == OPTION_HELP) {
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        }
+        const char *name = id >= OPTION_DATA ? option_table[index].name : "";
+        if (!take_option(options, id, name, optarg)) return EXIT_USAGE;
+    }
+    if (optind < argc || !options->data) {
+        fprintf(stderr, "genseg serve: %s%s\n\n%s",
+                optind < argc ? "unexpected argument: " : "--data is required",
+                optind < argc ? argv[optind] : "", usage);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+/* Serves until a signal of `stops` arrives; no thread takes them, since all inherit the mask. */
+static int serve(const gs_server_options *options, const sigset_t *stops) {
+    gs_server *server;
+    gs_error err;
+    if (gs_server_open(options, &server, &err) != GS_OK) {
+        fprintf(stderr, "genseg serve: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    printf("GenSeg serves on %s\n", gs_server_url(server));
+    fflush(stdout);
+    int received;
+    sigwait(stops, &received);
+    printf("GenSeg stops: %s\n", strsignal(received));
+    fflush(stdout);
+    sigprocmask(SIG_UNBLOCK, stops, NULL); /* the next one ends us at once */
+    gs_server_close(server);
+    return EXIT_SUCCESS;
+}
+
+int gs_cli_serve(int argc, char **argv) {
+    gs_server_options options = {0};
+    int status = read_options(argc, argv, &options);
+    if (status >= 0) return status;
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    sigprocmask(SIG_BLOCK, &stops, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return serve(&options, &stops);
+}

@@ -1,0 +1,202 @@
+/* Starts the parts in the order in which they need each other and stops them in the reverse one. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/import.h"
+#include "api/model_register.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "server/address.h"
+#include "server/log.h"
+#include "server/server_internal.h"
+
+enum {
+    CONNECTIONS = 256,
+    IDLE_SECONDS = 60,
+    BODIES_AT_ONCE = 4,        /* full-sized bodies being received */
+    BATCH_WAIT_US = 1500,      /* see gs_executor_options.wait_us */
+    INFERENCE_MS = 120 * 1000, /* longest wait for an answer of the executor */
+    DRAIN_MS = 30 * 1000,
+    TRAINER_STOP_SECONDS = 60,
+};
+
+static void fill_defaults(gs_server *server) {
+    gs_server_options *options = &server->options;
+    if (!options->listen) options->listen = "127.0.0.1:8080";
+    if (!options->backend) options->backend = "cpu";
+    if (!options->web) options->web = GENSEG_WEB_FOLDER;
+    if (!options->max_batch) options->max_batch = 8;
+    if (!options->queue) options->queue = 64;
+    if (!options->max_body_mib) options->max_body_mib = 256;
+    if (!options->max_pixels) options->max_pixels = 16 * 1024 * 1024;
+    server->context = (gs_api_context){
+        .store = server->store,
+        .data_folder = options->data,
+        .limits = {.body_bytes = (size_t)options->max_body_mib << 20,
+                   .image = {.values = (size_t)options->max_pixels}},
+        .services = &gs__services,
+        .server = server,
+    };
+}
+
+/* The program that trains: the one given, or the one that runs. */
+static gs_status find_trainer(gs_server *server, gs_error *err) {
+    const char *given = server->options.trainer;
+    ssize_t size = 0;
+    if (given) {
+        size = snprintf(server->trainer, sizeof server->trainer, "%s", given);
+    } else {
+        size = readlink("/proc/self/exe", server->trainer, sizeof server->trainer - 1);
+        if (size < 0) return gs_fail_errno(err, "cannot find this program's own file");
+        server->trainer[size] = '\0';
+    }
+    if (size >= (ssize_t)sizeof server->trainer - 1)
+        return gs_fail(err, GS_INVALID_ARGUMENT, "the trainer's path is too long");
+    if (access(server->trainer, X_OK) != 0)
+        return gs_fail_errno(err, "cannot run the trainer %s", server->trainer);
+    return GS_OK;
+}
+
+/* ==== What is taken in at the start ==== */
+
+static gs_status import_folders(gs_server *server, gs_error *err) {
+    for (size_t i = 0; i < server->options.import_count; i++) {
+        gs_import_summary summary;
+        const char *folder = server->options.imports[i];
+        GS_TRY(gs_api_import_directory(server->store, folder, NULL, &summary, err));
+        gs_log(GS_LOG_INFO, "data_set_imported",
+               json_pack("{s:s, s:I, s:I}", "folder", folder, "slices",
+                         (json_int_t)summary.slices, "added", (json_int_t)summary.added));
+    }
+    return GS_OK;
+}
+
+/* Registers the weights unless they are there already, and activates them when no model is. */
+static gs_status import_model(gs_server *server, gs_error *err) {
+    const char *path = server->options.import_model;
+    if (!path) return GS_OK;
+    char *bytes, sha256[GS_SHA256_SIZE];
+    size_t size;
+    GS_TRY(gs_file_read(path, (size_t)8 << 30, &bytes, &size, err));
+    gs_sha256_hex(bytes, size, sha256);
+    gs_free(bytes);
+    gs_model_record model;
+    gs_status status = gs_store_model_find(server->store, sha256, &model, err);
+    if (status == GS_NOT_FOUND) {
+        const char *slash = strrchr(path, '/');
+        gs_model_origin origin = {.path = path, .name = slash ? slash + 1 : path};
+        status = gs_model_register(server->store, &origin, NULL, &model, NULL, err);
+    }
+    if (status != GS_OK) return status;
+    status = gs__activate_if_none(server, model.id, err);
+    gs_model_record_deinit(&model);
+    return status;
+}
+
+static void drop_old_uploads(const gs_server *server) {
+    char *folder = gs_format("%s/uploads", server->options.data);
+    if (folder) gs_folder_remove(folder);
+    gs_free(folder);
+}
+
+/* ==== Parts ==== */
+
+static gs_status open_compute(gs_server *server, gs_error *err) {
+    const gs_server_options *options = &server->options;
+    gs_session_options session = {
+        .backend = options->backend, .threads = options->threads, .max_batch = options->max_batch};
+    gs_executor_options executor = {.max_batch = (size_t)options->max_batch,
+                                    .queue_images = (size_t)options->queue,
+                                    .wait_us = BATCH_WAIT_US,
+                                    .timeout_ms = INFERENCE_MS};
+    GS_TRY(gs_metrics_new(&server->metrics, err));
+    GS_TRY(gs_model_cache_open(&session, &server->cache, err));
+    return gs_executor_open(&executor, server->metrics, &server->executor, err);
+}
+
+static void on_model_made(void *context, const char *model_id) {
+    gs_error err;
+    if (gs__activate_if_none(context, model_id, &err) != GS_OK)
+        gs_log_text(GS_LOG_ERROR, "model_not_activated", "%s: %s", model_id, err.text);
+}
+
+static gs_status open_supervisor(gs_server *server, gs_error *err) {
+    gs_supervisor_options options = {.trainer = server->trainer,
+                                     .backend = server->options.backend,
+                                     .threads = server->options.threads,
+                                     .stop_seconds = TRAINER_STOP_SECONDS};
+    return gs_supervisor_open(&options, server->store, on_model_made, server, &server->supervisor,
+                              err);
+}
+
+static gs_status open_http(gs_server *server, gs_error *err) {
+    gs_http_options options = {.socket = server->socket,
+                               .connections = CONNECTIONS,
+                               .idle_seconds = IDLE_SECONDS,
+                               .buffered_bytes =
+                                   BODIES_AT_ONCE * server->context.limits.body_bytes};
+    gs_http *http;
+    GS_TRY(gs_http_start(&options, &server->context, server->metrics, &http, err));
+    server->socket = -1;
+    atomic_store(&server->http, http);
+    return GS_OK;
+}
+
+static gs_status open_all(gs_server *server, gs_error *err) {
+    GS_TRY(find_trainer(server, err));
+    /* The address first: refusing it costs nothing, and nothing has been changed yet. */
+    GS_TRY(gs_address_listen(server->options.listen ? server->options.listen : "127.0.0.1:8080",
+                             &server->socket, server->url, err));
+    GS_TRY(gs_store_open(server->options.data, &server->store, err));
+    fill_defaults(server);
+    drop_old_uploads(server);
+    GS_TRY(gs_web_folder_read(server->options.web, &server->web, err));
+    GS_TRY(open_compute(server, err));
+    GS_TRY(import_folders(server, err));
+    GS_TRY(import_model(server, err));
+    gs__preload_active(server);
+    GS_TRY(open_supervisor(server, err));
+    return open_http(server, err);
+}
+
+gs_status gs_server_open(const gs_server_options *options, gs_server **out, gs_error *err) {
+    gs_server *server = gs_alloc(1, sizeof *server);
+    if (!server) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the server");
+    server->options = *options;
+    server->socket = -1;
+    pthread_mutex_init(&server->activation, NULL);
+    gs_status status = open_all(server, err);
+    if (status != GS_OK) {
+        gs_server_close(server);
+        return status;
+    }
+    *out = server;
+    return GS_OK;
+}
+
+const char *gs_server_url(const gs_server *server) {
+    return server->url;
+}
+
+void gs_server_close(gs_server *server) {
+    if (!server) return;
+    gs_http *http = atomic_load(&server->http);
+    if (server->supervisor) gs_supervisor_stop(server->supervisor); /* event streams end */
+    if (http) gs_http_drain(http, DRAIN_MS);
+    if (server->cache) gs_model_cache_stop(server->cache);
+    if (server->executor) gs_executor_stop(server->executor);
+    gs_http_stop(http);
+    gs_supervisor_close(server->supervisor);
+    gs_executor_close(server->executor);
+    gs_model_cache_close(server->cache);
+    gs_metrics_free(server->metrics);
+    gs_web_folder_free(server->web);
+    gs_store_close(server->store);
+    if (server->socket >= 0) close(server->socket);
+    pthread_mutex_destroy(&server->activation);
+    gs_free(server);
+}

@@ -1,0 +1,39 @@
+/* Shared by server.c (life) and services.c (what handlers ask for). */
+#ifndef GS_SERVER_SERVER_INTERNAL_H
+#define GS_SERVER_SERVER_INTERNAL_H
+
+#include "server/executor.h"
+#include "server/http.h"
+#include "server/server.h"
+#include "server/supervisor.h"
+#include "server/web_folder.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct gs_server {
+    gs_server_options options; /* with the defaults filled in */
+    gs_api_context context;
+    gs_store *store;
+    gs_web_folder *web;
+    gs_metrics *metrics;
+    gs_model_cache *cache;
+    gs_executor *executor;
+    gs_supervisor *supervisor;
+    _Atomic(gs_http *) http; /* NULL until gs_http_start returned, while requests may come already */
+    int socket;              /* listening; -1 once http owns it */
+    char url[96];
+    char trainer[4096];
+    pthread_mutex_t activation; /* one change of the active model at a time */
+};
+
+extern const gs_api_services gs__services;
+
+/* Makes the model active when none is. */
+GS_MUST_CHECK gs_status gs__activate_if_none(gs_server *server, const char *model_id,
+                                             gs_error *err);
+
+/* Begins to load the model that the store calls active, if there is one. */
+void gs__preload_active(gs_server *server);
+
+#endif
