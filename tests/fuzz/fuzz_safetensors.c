@@ -1,0 +1,8 @@
+#include "targets.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    fuzz_safetensors(bytes, size);
+    return 0;
+}
