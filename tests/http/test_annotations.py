@@ -1,0 +1,178 @@
+"""/v1/slices/{id}/annotation and its history."""
+import pytest
+
+from api import Api, check_time, fields_of
+from images import PNG, chunk, mask_png, png, png_of_rows, read_png
+
+MASK = [[0, 255, 255], [0, 255, 127]]  # height 2, width 3
+# Down the columns: 0 0 | 255 255 | 255 127; runs 2 3 1. COCO writes 2 3 and, from the fourth run on,
+# differences; each of these fits one character from '0'.
+TARGET = {"size": [2, 3], "counts": "231"}
+REST = {"size": [2, 3], "counts": "51"}
+
+
+@pytest.fixture
+def api(server):
+    return Api(server.url)
+
+
+@pytest.fixture
+def path(api):
+    """Of the annotation of a new slice."""
+    return f"/v1/slices/{api.slice(api.dataset(), png(3, 2))['id']}/annotation"
+
+
+def put_png(api, path, rows, status=200, **query):
+    return api.put(path, status, data=mask_png(rows), headers={"Content-Type": PNG}, params=query)
+
+
+def test_a_mask_comes_back_as_it_was(api, path):
+    api.get(path, 404)
+    record = put_png(api, path, MASK, 201, author="Ada").json()
+    assert (record["author"], record["action"], record["current"]) == ("Ada", "set", True)
+    check_time(record["created_at"])
+    answer = api.get(path)
+    assert answer.headers["Content-Type"] == PNG
+    assert read_png(answer.content) == (3, 2, MASK)
+    assert api.get(path.rsplit("/", 1)[0]).json()["annotated"] is True
+
+
+def test_json_tells_target_and_what_is_not_annotated(api, path):
+    put_png(api, path, MASK, 201)
+    answer = api.get(path, headers={"Accept": "application/json"})
+    assert answer.json() == {**TARGET, "not_annotated": REST}
+    put_png(api, path, [[0, 255, 255], [0, 255, 0]])
+    assert api.get(path, headers={"Accept": "application/json"}).json() == TARGET
+
+
+@pytest.mark.parametrize("body", [
+    {**TARGET, "not_annotated": REST},
+    {"size": [2, 3], "counts": [2, 3, 1], "not_annotated": {"size": [2, 3], "counts": [5, 1]}},
+])
+def test_runs_and_png_are_the_same_mask(api, path, body):
+    first = api.put(path, 201, json=body).json()
+    assert read_png(api.get(path).content) == (3, 2, MASK)
+    assert put_png(api, path, MASK).json() == first  # nothing new: the same entry
+    assert len(api.get(path + "/history").json()["items"]) == 1
+
+
+@pytest.mark.parametrize("body", [
+    {}, {"size": [2, 3]}, {"counts": "231"}, {"size": [2, 3], "counts": "231", "x": 1},
+    {"size": [2, 3], "counts": None}, {"size": [3, 2], "counts": "231"},
+    {"size": [2, 3], "counts": "239"}, {"size": [2, 3], "counts": [2, 3]},
+    {"size": [2, 3], "counts": [-1, 7]}, {"size": [4096, 4096], "counts": [4096 * 4096]},
+    {**TARGET, "not_annotated": {"size": [3, 3], "counts": [9]}},
+    {**TARGET, "not_annotated": {"size": [2, 3], "counts": [2, 1, 3]}},
+    {**TARGET, "not_annotated": "51"},
+])
+def test_runs_that_do_not_fit_are_refused(api, path, body):
+    api.put(path, 422, json=body)
+    api.get(path, 404)
+
+
+@pytest.mark.parametrize("body", [
+    {"size": [2, 3], "counts": "2\x013"}, {"size": [2, 3], "counts": "ooooooooooooooo"},
+    {"size": "2x3", "counts": "231"}, {"size": [2], "counts": "231"},
+    {"size": [2, 3], "counts": ["2", "3"]},
+])
+def test_runs_that_do_not_parse_are_malformed(api, path, body):
+    api.put(path, 400, json=body)
+    api.get(path, 404)
+
+
+@pytest.mark.parametrize("size", [[2**40, 2**40], [0, 3], [-2, -3], [5000, 5000]])
+def test_runs_of_absurd_sizes_are_refused(api, path, size):
+    answer = api(
+        "PUT", path, api_status(size), json={"size": size, "counts": [6]})
+    assert answer.json()["detail"]
+
+
+def api_status(size):
+    return 413 if size[0] > 4096 else 422
+
+
+BAD_PNGS = {
+    "another size": (mask_png([[0, 0], [0, 0]]), 422),
+    "turned": (mask_png([[0, 0], [0, 0], [0, 0]]), 422),
+    "another value": (mask_png([[0, 1, 255], [0, 0, 0]]), 422),
+    "RGB": (png(3, 2, channels=3), 415),
+    "16 bit": (png(3, 2, depth=16), 415),
+    "palette": (png_of_rows([bytes(3)] * 2, 3, colour_type=3, extra=chunk(b"PLTE", bytes(3))), 415),
+    "interlaced": (png_of_rows([bytes(3)] * 2, 3, interlace=1), 415),
+    "truncated": (mask_png(MASK)[:-10], 400),
+    "not a PNG": (b"mask", 400),
+    "empty": (b"", 400),
+    "bytes after the end": (mask_png(MASK) + b"x", 400),
+    "width 0": (png_of_rows([b""] * 2, 0), 400),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PNGS)
+def test_bad_masks_are_refused_and_the_old_one_stays(api, path, name):
+    data, status = BAD_PNGS[name]
+    put_png(api, path, MASK, 201)
+    api.put(path, status, data=data, headers={"Content-Type": PNG})
+    assert read_png(api.get(path).content) == (3, 2, MASK)
+    assert len(api.get(path + "/history").json()["items"]) == 1
+
+
+def test_other_types_are_refused(api, path):
+    api.put(path, 415, data=b"x", headers={"Content-Type": "application/x-npy"})
+    api.put(path, 415, data=b"x", headers={"Content-Type": ""})
+    api.put(path, 400, data="{", headers={"Content-Type": "application/json"})
+    put_png(api, path, MASK, 201)
+    api.get(path, 406, headers={"Accept": "image/jpeg"})
+
+
+def test_the_history_keeps_every_mask(api, path):
+    first = put_png(api, path, MASK, 201, author="Ada").json()
+    other = [[255] * 3] * 2
+    put_png(api, path, other, author="Bob")
+    api.delete(path, params={"author": "Eve"})
+    api.delete(path, 404)
+    api.get(path, 404)
+    page = api.get(path + "/history").json()
+    assert page["next_cursor"] is None
+    assert [(item["action"], item["author"], item["current"]) for item in page["items"]] == [
+        ("removed", "Eve", False), ("set", "Bob", False), ("set", "Ada", False)]
+    assert page["items"][0]["sha256"] is None
+    old = api.get(path, params={"version": first["id"]})
+    assert read_png(old.content) == (3, 2, MASK)
+    api.get(path, 404, params={"version": page["items"][0]["id"]})
+    api.get(path, 404, params={"version": "ann_none"})
+    assert api.get(path.rsplit("/", 1)[0]).json()["annotated"] is False
+    put_png(api, path, MASK, 201)
+    assert [item["current"] for item in api.get(path + "/history?limit=2").json()["items"]] == [
+        True, False]
+
+
+def test_a_version_of_another_slice_is_not_found(api, path):
+    record = put_png(api, path, MASK, 201).json()
+    other = api.slice(api.dataset(), png(3, 2))["id"]
+    api.get(f"/v1/slices/{other}/annotation", 404, params={"version": record["id"]})
+
+
+def test_the_etag_follows_mask_and_form(api, path):
+    put_png(api, path, MASK, 201)
+    tag = api.get(path).headers["ETag"]
+    api.get(path, 304, headers={"If-None-Match": tag})
+    runs = api.get(path, headers={"If-None-Match": tag, "Accept": "application/json"})
+    assert runs.headers["ETag"] != tag and "Accept" in runs.headers["Vary"]
+    put_png(api, path, [[0] * 3] * 2)
+    assert api.get(path, headers={"If-None-Match": tag}).headers["ETag"] != tag
+
+
+def test_lists_find_annotated_slices(api):
+    dataset = api.dataset()
+    first = api.slice(dataset, png(3, 2, seed=1))
+    api.slice(dataset, png(3, 2, seed=2))
+    put_png(api, f"/v1/slices/{first['id']}/annotation", MASK, 201)
+    found = api.get("/v1/slices", params={"dataset": dataset, "annotated": "true"}).json()["items"]
+    assert [item["id"] for item in found] == [first["id"]]
+
+
+@pytest.mark.parametrize("author", ["", "a" * 129])
+def test_wrong_authors_are_refused(api, path, author):
+    answer = api.put(path, 422, data=mask_png(MASK), headers={"Content-Type": PNG},
+                     params={"author": author})
+    assert fields_of(answer) == ["author"]
