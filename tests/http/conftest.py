@@ -16,7 +16,7 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import images  # noqa: E402 (beside this file)
+import formats  # noqa: E402 (beside this file)
 
 STARTUP_SECONDS = 60
 BINARY = Path(os.environ.get("GENSEG_BINARY", ROOT / "build" / "genseg")).resolve()
@@ -99,13 +99,14 @@ class Server:
 
     def upload(self, pixels, dataset="d", label=None, mask=None, **query):
         """Stores a gray slice (rows of 0…255), with a mask (rows of 0, 127, 255) if there is one."""
+        assert self.put(f"/v1/datasets/{dataset}").status_code in (200, 201)
         query = {"dataset": dataset, **({"label": label} if label else {}), **query}
-        answer = self.post("/v1/slices", params=query, data=images.png(pixels),
+        answer = self.post("/v1/slices", params=query, data=formats.png(pixels),
                            headers={"Content-Type": "image/png"})
         assert answer.status_code == 201, answer.text
         record = answer.json()
         if mask is not None:
-            stored = self.put(f"/v1/slices/{record['id']}/annotation", data=images.png(mask),
+            stored = self.put(f"/v1/slices/{record['id']}/annotation", data=formats.png(mask),
                               headers={"Content-Type": "image/png"})
             assert stored.status_code in (200, 201), stored.text
         return record
@@ -149,5 +150,5 @@ def start_toy(start_server):
 def toy_server(start_toy, tmp_path):
     """The toy engine with an active model for images of 1 x 6 x 4."""
     model = tmp_path / "first.safetensors"
-    model.write_bytes(images.toy_model())
+    model.write_bytes(formats.toy_model())
     return start_toy("--import-model", str(model))
