@@ -35,7 +35,7 @@ struct gs_child {
 _Noreturn static void become(char *const arguments[], int output, int errors, pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(127); /* it died before the line above */
-    setpriority(PRIO_PROCESS, 0, GS_CHILD_NICENESS);
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + GS_CHILD_NICENESS);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

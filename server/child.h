@@ -11,7 +11,7 @@
 enum {
     GS_CHILD_LINE_MAX = 64 * 1024, /* bytes; longer lines are dropped */
     GS_CHILD_STDERR_KEPT = 2000,   /* the last bytes of standard error */
-    GS_CHILD_NICENESS = 10,
+    GS_CHILD_NICENESS = 10,        /* below this process */
 };
 
 typedef struct gs_child gs_child;
