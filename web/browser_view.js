@@ -59,7 +59,7 @@ export class BrowserView {
     this.#nothing.hidden = loaded > 0;
     this.list.element.hidden = loaded === 0;
     const { dataset, label, annotated } = this.#filters;
-    const counts = app.dataset(dataset)?.counts ?? {};
+    const counts = app.dataset(dataset).counts;
     const known = annotated ? undefined : label ? counts[label] : counts.slices;
     const total = isAll ? loaded : known;
     const noun = total === 1 ? 'slice' : 'slices';

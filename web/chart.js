@@ -13,7 +13,7 @@ export function ticks(low, high, wanted) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw);
   const found = [];
-  for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at++) found.push(at * step);
+  for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at++) found.push(at * step + 0); // + 0: no minus zero
   return found;
 }
 
@@ -48,6 +48,7 @@ export class Chart {
     this.#title = title;
     this.element = el('figure', { class: 'chart', 'data-chart': name, title: hint },
       el('figcaption', {}, el('span', { class: 'title' }, title), this.#latest), this.#area);
+    this.#showLatest();
     this.#area.addEventListener('pointermove', (event) => this.#point(event));
     this.#area.addEventListener('pointerleave', () => this.#showLatest());
     new ResizeObserver(() => this.#later()).observe(this.element);
@@ -58,8 +59,10 @@ export class Chart {
     this.#later();
   }
 
+  // A point at or before the last one replaces what was there: a resumed job went back to its checkpoint.
   add(x, y) {
     if (!Number.isFinite(x) || !Number.isFinite(y)) return;
+    while (this.#points.length && this.#points.at(-1)[0] >= x) this.#points.pop();
     this.#points.push([x, y]);
     this.#later();
   }
@@ -118,7 +121,7 @@ export class Chart {
     const line = shown.map(([a, b], i) => `${i ? 'L' : 'M'}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join('');
     this.#area.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.#area.replaceChildren(
-      ...ticks(low, high, Math.max(2, Math.floor(inner.height / 34))).map((value) => svg('g', { class: 'tick' },
+      ...ticks(low, high, Math.max(2, Math.floor(inner.height / 16))).map((value) => svg('g', { class: 'tick' },
         svg('path', { d: `M${MARGIN.left} ${y(value).toFixed(1)}h${inner.width}` }),
         svg('text', { x: MARGIN.left - 6, y: y(value) + 3.5, 'text-anchor': 'end' }, compact(Number(value.toPrecision(6)))))),
       ...ticks(left, right, Math.max(2, Math.floor(inner.width / 90))).map((value) =>

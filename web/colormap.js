@@ -1,11 +1,11 @@
 // Numbers to colours. The diverging map has a dark centre (zero disappears into the black around the
-// image) and two arms that grow lighter evenly, blue and rose: told apart with any colour vision, and in
-// gray by brightness alone. Anchors: "berlin" of F. Crameri's scientific colour maps.
+// image) and two arms, blue and rose, that grow lighter evenly and alike: told apart with any colour
+// vision, and equal magnitudes are equally bright. After "berlin" of F. Crameri's scientific colour maps.
 
 const ANCHORS = [
-  [158, 176, 255], [91, 164, 219], [45, 117, 151], [26, 66, 86], [17, 25, 30],
-  [17, 12, 9],
-  [40, 13, 1], [80, 24, 3], [138, 63, 42], [196, 117, 106], [255, 173, 173],
+  [176, 208, 250], [104, 168, 214], [48, 122, 162], [22, 76, 106], [14, 40, 58],
+  [12, 13, 16],
+  [66, 20, 10], [120, 42, 20], [178, 82, 60], [224, 140, 122], [255, 196, 184],
 ];
 const STEPS = 512; // table entries from -1 to 1
 

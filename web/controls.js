@@ -48,7 +48,7 @@ export class Controls {
       label: 'Annotation', id: 'truth', checked: true, onChange: (truth) => this.#set({ truth }),
     });
     this.pixelated = toggle({
-      label: 'Pixels', id: 'pixelated', checked: false, onChange: (on) => this.#setPixelated(on),
+      label: 'Pixelated', id: 'pixelated', checked: false, onChange: (on) => this.#setPixelated(on),
     });
     this.channel = el('select', {
       id: 'channel', onchange: () => {
@@ -63,7 +63,7 @@ export class Controls {
   }
 
   showSlice(slice) {
-    const place = slice.index === null || slice.index === undefined || slice.index < 0 ? '' : ` \u00b7 slice ${slice.index}`;
+    const place = slice.index === null ? '' : ` \u00b7 slice ${slice.index}`;
     this.#title.textContent = slice.name || slice.case || slice.id;
     this.#title.title = slice.id;
     const where = slice.name && slice.case ? `${slice.case}${place} \u00b7 ` : '';

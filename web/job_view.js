@@ -36,8 +36,9 @@ export class JobView {
   #dice = new Chart({ name: 'dice', title: 'Validation Dice', hint: 'On held-out annotated slices; 1 is perfect', bounds: [0, 1], dots: true });
   #charts = new Map(LOSSES.map(([name, title, hint]) => [name, new Chart({ name, title, hint })]));
   #onChange;
+  #drawing = 0;
 
-  // onChange(job) whenever its state changes.
+  // onChange(job) whenever something about it changed, at most once a frame.
   constructor({ onChange }) {
     this.#onChange = onChange;
     this.element = el('section', { class: 'job', 'aria-label': 'Training job', hidden: true },
@@ -59,7 +60,7 @@ export class JobView {
       this.#follow();
     }
     this.#job = job;
-    this.#draw();
+    this.#later();
   }
 
   // Listens from the first event on: the curves are whole whenever one looks.
@@ -88,17 +89,15 @@ export class JobView {
       if (event.best) this.#job.dice = event.dice;
     } else if (name === 'state') {
       this.#job.state = event.state;
-      this.#onChange(this.#job);
     }
-    this.#draw();
+    this.#later();
     return name === 'state' && isOver(this.#job);
   }
 
   async #refresh() {
     const { seconds, epoch } = this.#job;
     this.#job = { seconds, epoch, ...await api.getJob(this.#job.id) };
-    this.#draw();
-    this.#onChange(this.#job);
+    this.#later();
     if (this.#job.state === 'succeeded') await app.refreshModels();
   }
 
@@ -108,11 +107,19 @@ export class JobView {
       const job = { ...this.#job, ...await call(this.#job.id) };
       if (wasOver) this.#job = null; // its events are followed anew
       this.show(job);
-      this.#onChange(job);
       if (job.state === 'running') toast({ title: 'Stopping at the next checkpoint', key: job.id });
     } catch (error) {
       report(error, failure);
     }
+  }
+
+  // A finished job's events arrive by the hundred: once per frame is enough.
+  #later() {
+    this.#drawing ||= requestAnimationFrame(() => {
+      this.#drawing = 0;
+      this.#draw();
+      this.#onChange(this.#job);
+    });
   }
 
   #draw() {

@@ -12,7 +12,7 @@ const PORTRAIT = 0.8; // width / height below which four tiles fit in a row
 const LETTERS = { presence: 'P', absence: 'A', unknown: '?' };
 
 function describe(slice) {
-  const place = slice.index === null || slice.index === undefined || slice.index < 0 ? '' : `, slice ${slice.index}`;
+  const place = slice.index === null ? '' : `, slice ${slice.index}`;
   const name = slice.name || `${slice.case || slice.id}${place}`;
   return `${name}: ${slice.label}${slice.annotated ? ', annotated' : ''}`;
 }

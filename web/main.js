@@ -5,7 +5,7 @@ import * as api from './api.js';
 import { app } from './app.js';
 import { BrowserView, emptyState } from './browser_view.js';
 import { el } from './dom.js';
-import { number } from './format.js';
+import { modelName, number } from './format.js';
 import { helpDialog, listen } from './keys.js';
 import { ModelsView } from './models.js';
 import { SliceView } from './slice_view.js';
@@ -55,7 +55,7 @@ function open(name) {
   for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
   remember({ view: name });
   if (name === 'models') models.open();
-  if (name === 'training') training.open(browser.filters.dataset);
+  if (name === 'training') training.open(place.dataset);
 }
 
 async function relabel(slice, label) {
@@ -78,7 +78,7 @@ async function relabel(slice, label) {
 
 // Which data set to begin with: the remembered one, else the fullest.
 function firstDataset() {
-  const fullness = ({ counts }) => counts?.slices ?? 0;
+  const fullness = ({ counts }) => counts.slices;
   return app.dataset(place.dataset) ?? [...app.datasets].sort((a, b) => fullness(b) - fullness(a))[0];
 }
 
@@ -90,7 +90,7 @@ async function start() {
     return;
   }
   const dataset = firstDataset();
-  const isEmpty = !dataset || dataset.counts?.slices === 0;
+  const isEmpty = !dataset || dataset.counts.slices === 0;
   empty.hidden = !isEmpty;
   browser.element.hidden = isEmpty;
   slices.element.hidden = isEmpty;
@@ -108,7 +108,7 @@ function showActive() {
   const model = app.active;
   const dice = model?.metrics?.dice;
   chip.classList.toggle('none', !model);
-  chip.replaceChildren(el('i'), model ? model.name || model.id : 'No active model',
+  chip.replaceChildren(el('i'), model ? modelName(model) : 'No active model',
     ...(Number.isFinite(dice) ? [el('b', {}, `Dice ${number(dice, 2)}`)] : []));
 }
 
@@ -137,8 +137,9 @@ app.addEventListener('datasets', () => browser.showDatasets());
 api.connection.addEventListener('lost', () => { banner.hidden = false; });
 api.connection.addEventListener('back', () => {
   banner.hidden = true;
-  if (app.datasets.length) open(tab);
-  else start();
+  if (!app.datasets.length) return void start();
+  open(tab);
+  if (slices.slice) slices.show(slices.slice);
 });
 listen(run);
 showActive();

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { app } from './app.js';
 import { el } from './dom.js';
-import { compact, number, when } from './format.js';
+import { compact, modelName, number, when } from './format.js';
 import { report, toast } from './toast.js';
 
 const PREVIOUS_KEY = 'genseg.previous-model';
@@ -53,8 +53,7 @@ export class ModelsView {
       await api.activateModel(id);
       if (before) localStorage.setItem(PREVIOUS_KEY, before);
       await app.refreshModels();
-      const model = app.active;
-      toast({ title: `${model?.name || model?.id} answers now`, key: 'active' });
+      toast({ title: `${modelName(app.active)} answers now`, key: 'active' });
     } catch (error) {
       report(error, 'The model could not be activated');
     }
@@ -65,7 +64,7 @@ export class ModelsView {
     if (!models.some(({ id }) => id === this.#chosen)) this.#chosen = app.active?.id ?? models[0]?.id ?? '';
     const previous = this.#previous;
     this.#rollBack.hidden = !previous;
-    this.#rollBack.textContent = previous ? `Roll back to ${this.#nameOf(previous)}` : '';
+    this.#rollBack.textContent = previous ? `Roll back to ${this.#nameOf(previous)}` : 'Roll back';
     this.#table.hidden = !models.length;
     this.#detail.hidden = !models.length;
     this.#nothing.hidden = models.length > 0;
@@ -76,7 +75,7 @@ export class ModelsView {
 
   #nameOf(id) {
     const model = app.models.find((each) => each.id === id);
-    return model ? model.name || model.id : id;
+    return model ? modelName(model) : id;
   }
 
   #row(model, best) {
@@ -92,15 +91,15 @@ export class ModelsView {
       },
     },
     el('td', { class: 'state' }, model.active && el('span', { class: 'pill good' }, 'active')),
-    el('td', {}, el('strong', {}, model.name || model.id), model.name && el('small', {}, model.id)),
+    el('td', {}, el('strong', {}, modelName(model)), el('small', {}, model.id)),
     el('td', { class: `dice${dice === best ? ' best' : ''}` }, number(dice, 3), meter),
     el('td', {}, `${model.preset} \u00d7 ${compact(model.width)}`),
     el('td', {}, `${channels} \u00d7 ${height} \u00d7 ${width}`),
-    el('td', {}, model.dataset?.name ?? '\u2013'),
+    el('td', {}, model.dataset?.dataset ?? '\u2013'),
     el('td', {}, model.parent ? this.#nameOf(model.parent) : model.job ? 'scratch' : 'uploaded'),
     el('td', {}, when(model.created_at)),
     el('td', { class: 'actions' }, !model.active && el('button', {
-      type: 'button', 'aria-label': `Activate ${model.name || model.id}`,
+      type: 'button', 'aria-label': `Activate ${modelName(model)}`,
       onclick: (event) => {
         event.stopPropagation();
         this.#activate(model.id);
@@ -118,8 +117,8 @@ export class ModelsView {
       ]))] : [];
     };
     this.#detail.replaceChildren(
-      el('h2', {}, model.name || model.id),
-      el('p', { class: 'muted' }, `Made ${when(model.created_at)}${model.job ? ` by ${model.job}` : ''}`),
+      el('h2', {}, modelName(model)),
+      el('p', { class: 'muted' }, model.id, model.job && el('br'), model.job && `from ${model.job}`),
       ...table('Metrics', model.metrics),
       ...table('Data', model.dataset),
       ...table('Input', model.input),

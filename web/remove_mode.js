@@ -21,7 +21,7 @@ export class RemoveMode {
 
   // `make` builds a Panel wired to the shared cursor.
   constructor(make) {
-    this.#healthy = make({ name: 'healthy', title: 'Healthy translation', generated: true });
+    this.#healthy = make({ name: 'healthy', title: 'Healthy', generated: true });
     this.#residual = make({ name: 'residual', title: 'Residual', generated: true });
     this.#reconstruction = make({ name: 'reconstruction', title: 'Reconstruction', generated: true });
     this.panels = [this.#healthy, this.#residual, this.#reconstruction];

@@ -32,15 +32,15 @@ export class AddMode {
   // onChange(): another seed was asked for or chosen; the owner loads and paints again.
   constructor(make, onChange) {
     this.#onChange = onChange;
-    this.#sample = make({ name: 'sample', title: 'Sampled lesion', generated: true });
+    this.#sample = make({ name: 'sample', title: 'Sample', generated: true });
     this.#residual = make({ name: 'residual', title: 'Residual', generated: true });
     this.#seed.addEventListener('change', () => this.#start(Number(this.#seed.value)));
     this.#grid = {
       element: el('figure', { class: 'panel', 'data-panel': 'grid' },
         el('figcaption', {}, el('span', { class: 'title' }, 'Samples'), el('span', { class: 'generated' }, 'generated')),
         el('div', { class: 'frame' }, this.#picture, this.#message),
-        el('div', { class: 'legend seeds' }, el('label', { for: 'seed' }, 'Seeds from'), this.#seed,
-          el('button', { type: 'button', onclick: () => this.next(), title: 'Nine further seeds (n)' }, 'Next nine'))),
+        el('div', { class: 'legend seeds' }, el('label', { for: 'seed' }, 'Seeds'), this.#seed,
+          el('button', { type: 'button', onclick: () => this.next(), title: 'Nine further seeds (n)' }, 'Next 9'))),
       setSize: () => {},
       setCursor: () => {},
       clear: () => {},
@@ -87,7 +87,7 @@ export class AddMode {
     const limit = symmetricLimit(residual, LEAST_RESIDUAL * (window[1] - window[0]));
     const pixels = maskOfRle(mask);
     this.#planes = { translated, residual };
-    this.#sample.setTitle(`Sample, seed ${seed}`);
+    this.#sample.setTitle(`Seed ${seed}`);
     this.#sample.drawGray(translated, window);
     this.#sample.drawOther(original, window);
     this.#sample.drawMask(pixels, opacity);

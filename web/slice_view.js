@@ -6,7 +6,7 @@ import { isAbort, Unreachable } from './api.js';
 import { Controls } from './controls.js';
 import { debounced, el } from './dom.js';
 import { range } from './colormap.js';
-import { number, percent } from './format.js';
+import { modelName, number, percent } from './format.js';
 import { keyLegend } from './legend.js';
 import { dice, thresholded } from './mask.js';
 import { Panel } from './panel.js';
@@ -43,10 +43,10 @@ export class SliceView {
       return panel;
     };
     this.#panel = make({ name: 'slice', title: 'Slice' });
-    this.#modes = { remove: new RemoveMode(make), add: new AddMode(make, () => this.#loadMode()) };
+    this.#modes = { remove: new RemoveMode(make), add: new AddMode(make, () => this.#again()) };
     this.#controls = new Controls({
       onPaint: () => this.#paint(),
-      onChannel: () => this.#loadMode(),
+      onChannel: () => this.#again(),
       onCompare: (mode) => Object.values(this.#modes).forEach((each) => each.setCompare(mode)),
       onPixelated: (on) => this.#stage.element.classList.toggle('pixelated', on),
       onMode: (name) => this.#enter(name),
@@ -98,6 +98,7 @@ export class SliceView {
     this.#modeName = name;
     this.#controls.showMode(name);
     this.#loading.abort();
+    this.element.setAttribute('aria-busy', 'true');
     const { width, height } = this.#slice;
     for (const mode of Object.values(this.#modes)) mode.reset();
     for (const panel of this.#panels) {
@@ -110,12 +111,24 @@ export class SliceView {
     this.#loadSoon();
   }
 
-  // The picture first, then what the model says; each part is shown as it arrives.
+  // Another sample, other seeds or another channel of the same slice.
+  async #again() {
+    const { signal } = this.#loading;
+    if (!app.active || !this.#data.original) return;
+    this.element.setAttribute('aria-busy', 'true');
+    await this.#loadMode(this.#slice, app.active, signal);
+    if (!signal.aborted) this.element.setAttribute('aria-busy', 'false');
+  }
+
   async #load() {
     this.#loading = new AbortController();
     const { signal } = this.#loading;
-    const slice = this.#slice;
-    const model = app.active;
+    await this.#loadAll(this.#slice, app.active, signal);
+    if (!signal.aborted) this.element.setAttribute('aria-busy', 'false');
+  }
+
+  // The picture first, then what the model says; each part is shown as it arrives.
+  async #loadAll(slice, model, signal) {
     try {
       const [pixels, annotation] = await Promise.all(
         [results.pixels(slice, signal), results.annotation(slice, signal)]);
@@ -131,21 +144,25 @@ export class SliceView {
       for (const panel of this.#mode.panels) panel.setMessage('No active model. Train one, or activate one under Models.');
       return;
     }
-    results.probabilities(slice, model, signal).then((probabilities) => {
+    await Promise.all([this.#loadSegmentation(slice, model, signal), this.#loadMode(slice, model, signal)]);
+  }
+
+  async #loadSegmentation(slice, model, signal) {
+    try {
+      const probabilities = await results.probabilities(slice, model, signal);
       if (signal.aborted) return;
       this.#data.probabilities = probabilities;
       this.#paint();
-    }, (error) => this.#fail([], error, 'The slice could not be segmented', signal));
-    this.#loadMode();
+    } catch (error) {
+      this.#fail([], error, 'The slice could not be segmented', signal);
+    }
   }
 
-  async #loadMode() {
-    const { signal } = this.#loading;
+  async #loadMode(slice, model, signal) {
     const mode = this.#mode;
-    if (!app.active || !this.#data.original) return;
     const { channel } = this.#controls.values;
     try {
-      await mode.load({ slice: this.#slice, model: app.active, channel, signal });
+      await mode.load({ slice, model, channel, signal });
       if (!signal.aborted) this.#paint();
     } catch (error) {
       this.#fail(mode.panels, error, 'The slice could not be translated', signal);
@@ -201,6 +218,6 @@ export class SliceView {
 
   #showModel() {
     const model = app.active;
-    this.#answering.textContent = model ? `Answered by ${model.name || model.id}` : 'No active model';
+    this.#answering.textContent = model ? `Answered by ${modelName(model)}` : 'No active model';
   }
 }

@@ -2,16 +2,16 @@
 
 import { app } from './app.js';
 import { choice, el } from './dom.js';
-import { count } from './format.js';
+import { count, modelName } from './format.js';
 
 const METHODS = [
-  ['genseg', 'GenSeg: translation and segmentation'],
+  ['genseg', 'GenSeg'],
   ['segmentation_only', 'Segmentation only (baseline)'],
   ['autoencoder', 'Autoencoder (baseline)'],
   ['mean_teacher', 'Mean teacher (baseline)'],
 ];
 const PRESETS = ['brain', 'liver', 'synthetic128', 'synthetic48', 'tiny'];
-const WIDTHS = [['0.25', '\u00bc: minutes on a CPU'], ['0.5', '\u00bd'], ['1', '1: as published']];
+const WIDTHS = [['0.25', '\u00bc (fast)'], ['0.5', '\u00bd'], ['1', '1 (published)']];
 const BUDGETS = [['max_seconds', 'Minutes'], ['epochs', 'Epochs'], ['max_steps', 'Steps']];
 const BUDGET_DEFAULTS = { max_seconds: 10, epochs: 20, max_steps: 1000 };
 const WEIGHTS = [['seg', 0.01], ['adv', 3], ['rec', 50], ['lat', 1], ['cyc', 50]];
@@ -47,6 +47,7 @@ export class TrainingForm {
   #batch = el('input', { id: 'train-batch', type: 'number', min: 1, max: 64, value: 4 });
   #rate = el('input', { id: 'train-rate', type: 'number', min: 1e-6, max: 1, step: 'any', value: 0.001 });
   #seed = el('input', { id: 'train-seed', type: 'number', min: 0, step: 1, value: 1 });
+  #preferred = '';
   #budgetKind = 'max_seconds';
   #budget = el('input', { id: 'train-budget', type: 'number', min: 0, step: 'any', 'aria-label': 'Budget', value: 10 });
   #budgetChoice = choice('Budget in', BUDGETS, (kind) => this.#setBudget(kind));
@@ -80,14 +81,15 @@ export class TrainingForm {
     this.#start);
   }
 
-  // Data sets or models changed; choices made so far stay.
-  show(preferred) {
+  // Data sets or models changed; choices made so far stay. `preferred` is the data set to begin with.
+  show(preferred = this.#preferred) {
+    this.#preferred = preferred;
     const dataset = this.#dataset.value || preferred;
     const init = this.#init.value || 'scratch';
     this.#dataset.replaceChildren(...options(app.datasets.map(({ name }) => [name])));
     if (app.dataset(dataset)) this.#dataset.value = dataset;
     this.#init.replaceChildren(...options([['scratch', 'Scratch'],
-      ...app.models.map((model) => [model.id, `${model.name || model.id}${model.active ? ' (active)' : ''}`])]));
+      ...app.models.map((model) => [model.id, `${modelName(model)}${model.active ? ' (active)' : ''}`])]));
     this.#init.value = app.models.some(({ id }) => id === init) ? init : 'scratch';
     this.#refresh();
   }
@@ -106,7 +108,7 @@ export class TrainingForm {
     const dataset = app.dataset(this.#dataset.value);
     this.busy = false;
     if (!dataset) return this.#counts.replaceChildren(el('li', { class: 'missing' }, 'No data set yet'));
-    const counts = dataset.counts ?? {};
+    const counts = dataset.counts.training; // what is not held out for validation and test
     if (this.#preset.dataset.for !== dataset.name && dataset.height) {
       this.#preset.value = presetFor(dataset);
       this.#preset.dataset.for = dataset.name;
@@ -114,7 +116,7 @@ export class TrainingForm {
     const needed = NEEDS[this.#method.value];
     const rows = [...needed, ...[PRESENCE, ABSENCE, ANNOTATED].filter((row) => !needed.includes(row))];
     this.#counts.replaceChildren(...rows.map(([key, what]) => {
-      const have = counts[key] ?? 0;
+      const have = counts[key];
       const kind = !needed.includes(rows.find((row) => row[0] === key)) ? 'unused' : have ? 'enough' : 'missing';
       return el('li', { class: kind, 'data-need': key }, el('b', {}, count(have)), ` ${what}`,
         kind === 'missing' ? ' \u2013 at least one is needed' : kind === 'unused' ? ' \u2013 not used by this method' : '');

@@ -68,6 +68,7 @@ class State:
         annotated = [s for s in mine if s["annotated"]]
         counts.update(slices=len(mine), cases=len({s["case"] for s in mine}), annotated=len(annotated),
                       annotated_presence=sum(s["label"] == "presence" for s in annotated))
+        counts["training"] = {key: counts[key] for key in ("presence", "absence", "annotated_presence")}
         return {**self.datasets[name], "counts": counts}
 
     def slice(self, slice_id):
@@ -91,8 +92,8 @@ class State:
             raise Problem(415, f"a slice is image/png or application/x-npy, not '{kind}'")
         for side, value in (("channels", 1), ("height", height), ("width", width)):
             self.datasets[dataset["name"]][side] = value
-        record = {"id": self.new_id("slc"), "dataset": dataset["name"], "case": query.get("case", ""),
-                  "index": int(query["index"]) if "index" in query else None, "name": query.get("name", ""),
+        record = {"id": self.new_id("slc"), "dataset": dataset["name"], "case": query.get("case"),
+                  "index": int(query["index"]) if "index" in query else None, "name": query.get("name"),
                   "width": width, "height": height, "channels": 1, "sha256": f"{hash(body) & 2**64 - 1:016x}",
                   "label": query.get("label", "unknown"), "annotated": False, "created_at": now()}
         self.slices[record["id"]] = record
@@ -110,7 +111,7 @@ class State:
             init = job["request"].get("init", "scratch")
             record.update(job=job["id"], parent=None if init == "scratch" else init,
                           metrics={"dice": job["dice"], "steps": job["step"], "seconds": self.job_seconds},
-                          dataset={"name": job["dataset"], **self.dataset(job["dataset"])["counts"]})
+                          dataset={"dataset": job["dataset"], **self.dataset(job["dataset"])["counts"]})
         self.models[record["id"]] = record
         self.active = self.active or record["id"]
         return record
@@ -209,6 +210,7 @@ def page(items, query):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # an answer leaves in one piece
 
     def log_message(self, *_):
         pass
@@ -420,6 +422,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
+        self.wfile.flush()
         self.close_connection = True
         told = None
         while True:

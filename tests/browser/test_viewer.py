@@ -1,0 +1,342 @@
+"""The viewer in Chromium: what a person sees and does in it."""
+import os
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium", reason="python3-selenium is not installed")
+from selenium.webdriver import ActionChains  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+import backend  # noqa: E402
+from conftest import set_screen  # noqa: E402
+from viewer import Viewer  # noqa: E402
+
+RESIDUAL = """
+const [slice, done] = arguments;
+const [{ removeLesion }, { parseNpy }, { diverging, symmetricLimit }] = await Promise.all(
+  ['/api.js', '/npy.js', '/colormap.js'].map((path) => import(path)));
+const { data } = parseNpy(await removeLesion(slice, 'residual'));
+const canvas = document.querySelector('[data-panel="residual"] canvas.base');
+const shown = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+const limit = Number(document.querySelector('[data-panel="residual"] .bar').getAttribute('aria-label').split(' ').pop());
+let worst = 0;
+data.forEach((value, i) => diverging(value / limit).forEach((colour, c) => {
+  worst = Math.max(worst, Math.abs(colour - shown[4 * i + c]));
+}));
+done({ worst, limit, largest: symmetricLimit(data, 0) });
+"""
+
+
+@pytest.fixture
+def viewer(browser, server):
+    return Viewer(browser, server.url)
+
+
+@pytest.fixture
+def slices(client):
+    """The data set's slices by what they are."""
+    items = client.get("/v1/slices", dataset=backend.DATASET, limit=500)["items"]
+    return {
+        "annotated": next(s for s in items if s["annotated"]),
+        "presence": next(s for s in items if s["label"] == "presence" and not s["annotated"]),
+        "absence": next(s for s in items if s["label"] == "absence"),
+        "hostile": next(s for s in items if s["name"] == backend.HOSTILE),
+    }
+
+
+def at(viewer, record):
+    return viewer.open(dataset=backend.DATASET, slice=record["id"]).settled()
+
+
+# ==== Looking ====
+
+def test_first_click_shows_a_segmentation(viewer, slices):
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.select(slices["annotated"]["id"])
+    viewer.slide("threshold", 0.01)
+    assert viewer.overlaid() > 0
+    assert "Dice" in viewer.text('[data-panel="slice"] .note')
+    assert viewer.find('[data-panel="slice"] .truth-line').get_attribute("d")
+
+
+def test_overlay_follows_threshold_and_opacity(viewer, slices):
+    at(viewer, slices["presence"])
+    areas = []
+    for threshold in (0.01, 0.5, 0.99):
+        viewer.slide("threshold", threshold)
+        areas.append(viewer.overlaid())
+        assert f"{areas[-1]} px" in viewer.text('[data-panel="slice"] .note')
+    assert areas == sorted(areas, reverse=True) and areas[0] > areas[-1]
+    viewer.slide("threshold", 0.01)
+    viewer.slide("opacity", 0)
+    assert viewer.overlaid() == 0
+
+
+def test_residual_is_painted_in_the_diverging_map_and_its_legend_is_symmetric(viewer, slices):
+    at(viewer, slices["presence"])
+    found = viewer.driver.execute_async_script(f"(async (...arguments) => {{ {RESIDUAL} }})(...arguments)",
+                                               slices["presence"]["id"])
+    assert found["worst"] <= 4  # one step of the table
+    assert found["limit"] >= found["largest"] > 0
+    ticks = [tick.text for tick in viewer.all('[data-panel="residual"] .ticks span')]
+    assert ticks[2] == "0" and ticks[0][1:] == ticks[4][1:] and (ticks[0][0], ticks[4][0]) == ("\u2212", "+")
+
+
+def test_swipe_shows_the_original_beside_the_translation(viewer, slices):
+    at(viewer, slices["presence"])
+    viewer.press("s")
+    handle = viewer.shown('[data-panel="healthy"] .handle')
+    assert viewer.pixels("healthy", "other") == viewer.pixels("slice")
+    assert viewer.pixels("healthy", "other") != viewer.pixels("healthy")
+    clip = "return getComputedStyle(document.querySelector('[data-panel=\"healthy\"] canvas.other')).clipPath"
+    before = viewer.js(clip)
+    ActionChains(viewer.driver).drag_and_drop_by_offset(handle, 40, 0).perform()
+    assert int(handle.get_attribute("aria-valuenow")) > 55 and viewer.js(clip) != before
+    handle.send_keys(Keys.ARROW_LEFT)
+    viewer.press("s")
+    assert not handle.is_displayed()
+
+
+def test_blink_alternates(viewer, slices):
+    at(viewer, slices["presence"])
+    viewer.press(" ")
+    other = viewer.find('[data-panel="healthy"] canvas.other')
+    viewer.until(other.is_displayed, "the original is shown")
+    viewer.until(lambda: not other.is_displayed(), "the translation is shown")
+    viewer.until(other.is_displayed, "the original is shown again")
+
+
+def test_generated_pictures_say_so(viewer, slices):
+    at(viewer, slices["presence"])
+    marked = {p.get_attribute("data-panel") for p in viewer.all(".panel") if "generated" in p.text}
+    assert marked == {"healthy", "residual", "reconstruction"}
+    assert "Not for clinical use" in viewer.text("footer") and "simulated" in viewer.text("footer")
+
+
+def test_samples_come_from_seeds(viewer, slices):
+    at(viewer, slices["absence"])
+    tiles = viewer.all(".sample-tile")
+    assert [tile.get_attribute("data-seed") for tile in tiles] == [str(seed) for seed in range(1, 10)]
+    assert len({tile.get_attribute("aria-label") for tile in tiles}) == 9
+    first = viewer.pixels("sample")
+    tiles[2].click()
+    viewer.until(lambda: "Seed 3" in viewer.text('[data-panel="sample"] .title'), "seed 3 is shown")
+    third = viewer.pixels("sample")
+    assert third != first
+    viewer.press("n")
+    viewer.until(lambda: [t.get_attribute("data-seed") for t in viewer.all(".sample-tile")][:1] == ["10"], "seed 10")
+    at(viewer, slices["absence"])
+    viewer.all(".sample-tile")[2].click()
+    viewer.until(lambda: "Seed 3" in viewer.text('[data-panel="sample"] .title'), "seed 3 is shown")
+    assert viewer.pixels("sample") == third
+
+
+def test_cursor_reads_values_in_all_pictures(viewer, slices):
+    at(viewer, slices["presence"])
+    ActionChains(viewer.driver).move_to_element(viewer.find('[data-panel="residual"] .view')).perform()
+    readout = viewer.text(".readout")
+    for name in ("intensity", "probability", "healthy", "residual"):
+        assert name in readout
+    assert all(cross.get_attribute("d") for cross in viewer.all('[data-panel="slice"] .cross'))
+
+
+def test_pictures_are_never_stretched(viewer, slices):
+    at(viewer, slices["presence"])
+    for width, height in ((1280, 720), (1920, 1080), (1100, 620)):
+        set_screen(viewer.driver, width, height)
+        viewer.until(lambda: viewer.js("return innerWidth") == width, "the new size")
+        for kind in ("remove", "add"):
+            viewer.choose(kind, ".slice-header")
+            viewer.settled()
+            for frame in viewer.all(".frame"):
+                size = frame.size
+                assert abs(size["height"] - 2 * size["width"]) <= 2 and size["width"] > 90
+        overflow = viewer.js("const d = document.documentElement; return [d.scrollWidth - innerWidth, d.scrollHeight - innerHeight]")
+        assert max(overflow) <= 0
+
+
+# ==== The list ====
+
+def test_list_keeps_few_tiles_of_many_slices(viewer):
+    viewer.open(dataset="many").settled()
+    seen = set()
+    for _ in range(60):
+        tiles = viewer.all(".tile")
+        assert len(tiles) < 150
+        seen.update(viewer.js("return [...document.querySelectorAll('.tile')].map((t) => t.dataset.id)"))
+        if len(seen) == backend.MANY:
+            break
+        viewer.js("document.querySelector('.tiles').scrollTop += 350")
+        viewer.until(lambda: viewer.find(".tiles").get_attribute("aria-busy") == "false", "the page has arrived")
+    assert len(seen) == backend.MANY
+
+
+def test_filters_and_their_counts(viewer, client):
+    counts = client.get(f"/v1/datasets/{backend.DATASET}")["counts"]
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.choose("absence", ".filters")
+    viewer.until(lambda: viewer.all(".tile") and all("absence" in t.get_attribute("class") for t in viewer.all(".tile")),
+                 "only absence")
+    assert viewer.text(".list-count").startswith(f"{counts['absence']} ")
+    viewer.choose("true", ".filters")
+    viewer.until(lambda: viewer.find(".list-nothing").is_displayed(), "no annotated absence slice")
+
+
+def test_keyboard_walks_the_list_and_explains_itself(viewer):
+    viewer.open(dataset=backend.DATASET).settled()
+
+    def selected():
+        return int(viewer.find('.tile[aria-selected="true"]').get_attribute("data-index"))
+
+    first = selected()
+    for key, expected in (("j", 1), ("k", 0), (Keys.ARROW_RIGHT, 1), (Keys.ARROW_DOWN, 5), (Keys.ARROW_UP, 1)):
+        viewer.press(key)
+        viewer.until(lambda: selected() == first + expected, f"{key!r} selects {expected}")
+    viewer.press("?")
+    assert viewer.shown("dialog.help kbd")
+    viewer.shown("dialog.help button").click()
+    viewer.gone("dialog.help")
+
+
+def test_names_are_text_never_markup(viewer, slices):
+    at(viewer, slices["hostile"])
+    assert viewer.find(".slice-name h1").text == backend.HOSTILE
+    assert not viewer.all(".slice-name img")
+
+
+# ==== Labelling ====
+
+def test_label_persists_and_can_be_undone(viewer, client, slices):
+    record = slices["presence"]
+    at(viewer, record)
+    viewer.press("u")
+    viewer.until(lambda: client.get(f"/v1/slices/{record['id']}")["label"] == "unknown", "the server knows")
+    at(viewer, record)
+    assert viewer.shown('.labels [data-value="unknown"]').get_attribute("aria-pressed") == "true"
+    viewer.choose("presence", ".labels")
+    viewer.until(lambda: client.get(f"/v1/slices/{record['id']}")["label"] == "presence", "the server knows")
+    viewer.shown(".toast button:not(.quiet)").click()
+    viewer.until(lambda: client.get(f"/v1/slices/{record['id']}")["label"] == "unknown", "undone")
+    viewer.press("p")
+    viewer.until(lambda: client.get(f"/v1/slices/{record['id']}")["label"] == "presence", "as at first")
+
+
+# ==== Training and models ====
+
+def points(viewer, chart):
+    return int(viewer.find(f'[data-chart="{chart}"]').get_attribute("data-points") or 0)
+
+
+def test_training_curve_grows_stops_and_goes_on(viewer, client):
+    viewer.open(view="training", dataset=backend.DATASET)
+    viewer.shown('[data-need="annotated_presence"].enough')
+    viewer.js("document.getElementById('train-budget').value = 0.2")
+    viewer.js("document.getElementById('train-batch').value = 2")
+    viewer.shown(".training-form .primary").click()
+    viewer.shown(".job-title .pill.running")
+    viewer.until(lambda: points(viewer, "rec") >= 3, "three points")
+    seen = points(viewer, "rec")
+    viewer.until(lambda: points(viewer, "rec") > seen, "the curve grows")
+    viewer.js("[...document.querySelectorAll('.job .actions button')].find((b) => b.textContent === 'Cancel').click()")
+    viewer.shown(".job-title .pill.cancelled")
+    viewer.js("[...document.querySelectorAll('.job .actions button')].find((b) => b.textContent === 'Resume').click()")
+    viewer.shown(".job-title .pill.succeeded")
+    assert points(viewer, "dice") >= 1
+    job = client.get("/v1/jobs", limit=1)["items"][0]
+    assert job["state"] == "succeeded" and job["request"]["max_seconds"] == 12
+    viewer.open(view="training")
+    viewer.until(lambda: points(viewer, "rec") >= seen, "the curve of a finished job is whole")
+
+
+def test_activation_and_going_back(viewer, client):
+    if len(client.get("/v1/models")["items"]) < 2:
+        client.train(backend.TRAINING_S)
+    before = next(m["id"] for m in client.get("/v1/models")["items"] if m["active"])
+
+    def active():
+        return next(m["id"] for m in client.get("/v1/models")["items"] if m["active"])
+
+    viewer.open(view="models")
+    row = viewer.until(lambda: next((r for r in viewer.all("table.models tbody tr")
+                                     if r.get_attribute("data-id") != before), None), "another model")
+    other = row.get_attribute("data-id")
+    viewer.shown(f'tr[data-id="{other}"] .actions button').click()
+    viewer.shown(f'tr[data-id="{other}"] .pill.good')
+    assert active() == other
+    viewer.shown(".page-header button").click()
+    viewer.shown(f'tr[data-id="{before}"] .pill.good')
+    assert active() == before
+
+
+class TestRefusals:
+    @pytest.fixture
+    def expected_failures(self):
+        return ["422"]
+
+    def test_problem_is_told_in_words(self, viewer):
+        viewer.open(view="training", dataset="many")
+        viewer.shown('[data-need="presence"].missing')
+        viewer.shown(".training-form .primary").click()
+        viewer.shown(".toast.bad")
+        assert "could not be started" in viewer.text(".toast.bad") and "lacks" in viewer.text(".toast.bad")
+
+
+# ==== Without data, without a model, without a server ====
+
+def test_nothing_yet_tells_how_to_begin(browser, empty_server):
+    viewer = Viewer(browser, empty_server.url).open()
+    viewer.shown(".empty")
+    text = viewer.text(".empty-place")
+    assert "No data yet" in text and f"curl --data-binary @slice.png" in text and empty_server.url in text
+    client = backend.Client(empty_server.url)
+    backend.fill_many(client, "first", 5)
+    viewer.shown(".tile")
+    viewer.until(lambda: "No active model" in viewer.find(".stage").text, "no model to answer")
+    assert viewer.text(".chip") == "No active model"
+
+
+class TestServerAway:
+    @pytest.fixture
+    def expected_failures(self):
+        return ["ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET"]
+
+    def test_server_gone_and_back(self, browser, empty_server):
+        backend.fill_many(backend.Client(empty_server.url), "first", 5)
+        viewer = Viewer(browser, empty_server.url).open()
+        viewer.shown(".tile")
+        empty_server.stop()
+        viewer.press("2")
+        viewer.shown(".banner")
+        empty_server.start()
+        viewer.gone(".banner")
+
+
+# ==== How it looks ====
+
+def test_every_control_has_a_name(viewer, slices):
+    at(viewer, slices["annotated"])
+    nameless = viewer.js("""
+        const named = (e) => e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length;
+        return [...document.querySelectorAll('button, input, select, [role]')].filter((e) => !named(e) &&
+          !['presentation', 'status', 'tabpanel', 'alert'].includes(e.getAttribute('role'))).map((e) => e.outerHTML);""")
+    assert not nameless
+
+
+def test_screenshots(viewer, slices):
+    """Pictures for people to look at, in $SCREENSHOT_DIR."""
+    folder = os.environ.get("SCREENSHOT_DIR")
+    if not folder:
+        pytest.skip("SCREENSHOT_DIR is not set")
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    for width, height, scheme in ((1280, 720, "dark"), (1920, 1080, "dark"), (1280, 720, "light")):
+        set_screen(viewer.driver, width, height, scheme)
+        name = f"{width}x{height}-{scheme}"
+        at(viewer, slices["annotated"])
+        viewer.driver.save_screenshot(str(place / f"{name}-remove.png"))
+        at(viewer, slices["absence"])
+        viewer.driver.save_screenshot(str(place / f"{name}-add.png"))
+        for view, ready in (("models", "table.models tbody tr"), ("training", ".job")):
+            viewer.open(view=view, dataset=backend.DATASET).shown(ready)
+            viewer.driver.save_screenshot(str(place / f"{name}-{view}.png"))

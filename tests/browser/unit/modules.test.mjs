@@ -1,0 +1,139 @@
+// The viewer's pure modules, run by Node's own test runner (see test_modules.py).
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { thinned, ticks } from '../web/chart.js';
+import { diverging, paintGray, paintSigned, symmetricLimit } from '../web/colormap.js';
+import { dice, outline, thresholded } from '../web/mask.js';
+import { parseNpy } from '../web/npy.js';
+import { decodeRle } from '../web/rle.js';
+import { EventParser } from '../web/sse.js';
+import { bestGrid } from '../web/stage.js';
+
+function npy(descr, shape, bytes, { fortran = 'False', version = 1 } = {}) {
+  const dict = `{'descr': '${descr}', 'fortran_order': ${fortran}, 'shape': (${shape}), }\n`;
+  const start = version === 1 ? 10 : 12;
+  const buffer = new Uint8Array(start + dict.length + bytes.length);
+  buffer.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0, dict.length & 255, dict.length >> 8]);
+  buffer.set(new TextEncoder().encode(dict), start);
+  buffer.set(bytes, start + dict.length);
+  return buffer.buffer;
+}
+const floats = (...values) => new Uint8Array(new Float32Array(values).buffer);
+
+test('npy: float32 and uint8, both header versions', () => {
+  const two = parseNpy(npy('<f4', '1, 2', floats(0.5, -3)));
+  assert.deepEqual(two.shape, [1, 2]);
+  assert.deepEqual([...two.data], [0.5, -3]);
+  assert.deepEqual([...parseNpy(npy('|u1', '3,', [1, 2, 255], { version: 2 })).data], [1, 2, 255]);
+});
+
+test('npy: refuses what it would misread', () => {
+  const bad = [
+    [new ArrayBuffer(4), /not an .npy/],
+    [npy('<f4', '2, 2', floats(1, 2, 3)), /fewer than the 4/],
+    [npy('<c8', '1,', floats(1, 2)), /type <c8/],
+    [npy('<f4', '1,', floats(1), { fortran: 'True' }), /Fortran/],
+    [npy('<f4', '-1,', floats(1)), /shape/],
+    [npy('<f4', '1,', floats(1)).slice(0, 40), /cut short/],
+  ];
+  for (const [buffer, message] of bad) assert.throws(() => parseNpy(buffer), message);
+});
+
+test('rle: counts down the columns, plain and packed', () => {
+  // Columns of a 2 x 3 mask: 01 11 00
+  const expected = [0, 1, 0, 1, 1, 0];
+  assert.deepEqual([...decodeRle({ size: [2, 3], counts: [1, 3, 2] })], expected);
+  assert.deepEqual([...decodeRle({ size: [2, 3], counts: '132' })], expected);
+});
+
+test('rle: packed counts above 31 and differences below zero', () => {
+  // pycocotools packs [40, 1, 4, 3, 2] as 40, 1, 4, 3-1, 2-4.
+  const packed = 'X1142N';
+  const mask = decodeRle({ size: [50, 1], counts: packed });
+  assert.deepEqual([...mask].flatMap((bit, i) => (bit ? [i] : [])), [40, 45, 46, 47]);
+});
+
+test('rle: refuses wrong sums', () => {
+  assert.throws(() => decodeRle({ size: [2, 2], counts: [1, 2] }), /fewer/);
+  assert.throws(() => decodeRle({ size: [2, 2], counts: [1, 9] }), /more/);
+  assert.throws(() => decodeRle({ size: [2, 2], counts: [4, -1, 1] }), /more/);
+  assert.throws(() => decodeRle({ size: [2, 2], counts: 'X' }), /cut short/);
+});
+
+function lightness([r, g, b]) {
+  const linear = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const y = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  return y > 0.008856 ? 116 * Math.cbrt(y) - 16 : 903.3 * y;
+}
+
+test('colour map: lighter with magnitude, both arms alike, blue below and red above zero', () => {
+  for (let t = 0.1; t <= 1; t += 0.1) {
+    assert.ok(lightness(diverging(t)) > lightness(diverging(t - 0.1)), `positive ${t}`);
+    assert.ok(lightness(diverging(-t)) > lightness(diverging(0.1 - t)), `negative ${t}`);
+    assert.ok(Math.abs(lightness(diverging(t)) - lightness(diverging(-t))) < 4, `both ${t}`);
+    assert.ok(diverging(t)[0] > diverging(t)[2] && diverging(-t)[2] > diverging(-t)[0]);
+  }
+  assert.deepEqual(diverging(-7), diverging(-1));
+});
+
+test('painting: signed and gray', () => {
+  const rgba = new Uint8ClampedArray(12);
+  paintSigned([-2, 0, 1], 2, rgba);
+  assert.deepEqual([...rgba.slice(0, 3)], diverging(-1));
+  assert.deepEqual([...rgba.slice(4, 8)], [...diverging(0), 255]);
+  assert.deepEqual([...rgba.slice(8, 11)], diverging(0.5));
+  paintGray([0, 1, 5], 0, 1, rgba);
+  assert.deepEqual([rgba[0], rgba[4], rgba[8]], [0, 255, 255]);
+  paintGray([3, 3, 3], 3, 3, rgba);
+  assert.equal(rgba[0], 0);
+});
+
+test('symmetric limit: the larger side, never below the floor', () => {
+  assert.equal(symmetricLimit([-3, 1], 0.1), 3);
+  assert.equal(symmetricLimit([0.01], 0.1), 0.1);
+});
+
+test('masks: threshold, area and Dice without what is not annotated', () => {
+  const { mask, area } = thresholded([0.2, 0.6, 0.9, 0.5], 0.5);
+  assert.deepEqual([...mask], [0, 1, 1, 0]);
+  assert.equal(area, 2);
+  assert.equal(dice(mask, [0, 255, 0, 0]), 2 / 3);
+  assert.equal(dice(mask, [0, 255, 127, 0]), 1);
+  assert.equal(dice([0, 0], [0, 127]), 1);
+});
+
+test('outline: the border along pixel edges', () => {
+  assert.equal(outline([0, 0, 0, 0, 1, 1, 0, 0, 0], 3, 3), 'M1 1H3M1 2H3M1 1V2M3 1V2');
+  assert.equal(outline([1], 1, 1), 'M0 0H1M0 1H1M0 0V1M1 0V1');
+  assert.equal(outline([0, 0], 2, 1), '');
+});
+
+test('events: fields, comments, several lines, any cut', () => {
+  const text = 'retry: 2000\n\n: hello\nid: 7\nevent: progress\ndata: {"a":\ndata: 1}\n\nevent: state\r\ndata: x\r\n\r\n';
+  const expected = [
+    { id: '7', name: 'progress', data: '{"a":\n1}' },
+    { id: '7', name: 'state', data: 'x' },
+  ];
+  for (let cut = 0; cut <= text.length; cut++) {
+    const parser = new EventParser();
+    assert.deepEqual([...parser.feed(text.slice(0, cut)), ...parser.feed(text.slice(cut))], expected);
+  }
+});
+
+test('chart: round ticks, and thinning keeps the peaks', () => {
+  assert.deepEqual(ticks(0, 1, 5), [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1]);
+  assert.deepEqual(ticks(-0.9, 0.1, 2), [-0.5, 0]);
+  const points = Array.from({ length: 5000 }, (_, i) => [i, i === 2500 ? 9 : Math.sin(i)]);
+  const kept = thinned(points, 200);
+  assert.ok(kept.length <= 200 && kept.some(([, y]) => y === 9));
+  assert.ok(kept.every(([x], i) => i === 0 || x > kept[i - 1][0]));
+});
+
+test('stage: the grid with the largest pictures', () => {
+  assert.equal(bestGrid(4, 0.5, 960, 540).columns, 4);
+  assert.equal(bestGrid(4, 1, 700, 760).columns, 2);
+  const { width, height } = bestGrid(4, 0.5, 1600, 900);
+  assert.ok(Math.abs(height - 2 * width) <= 2);
+});
