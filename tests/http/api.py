@@ -1,10 +1,25 @@
-"""A thin client for the tests: requests with the server's address, and checks every answer shares."""
+"""A thin client for the tests. Every answer is held against openapi.yaml."""
+import contextlib
 import itertools
 import re
 
 import requests
 
+import contract
+from conftest import Server
+
 _numbers = itertools.count()
+
+
+@contextlib.contextmanager
+def serving(folder, *options):
+    """An Api to a new server that ends with status 0."""
+    server = Server(folder / "data", options=options)
+    try:
+        yield Api(server.url)
+    finally:
+        status = server.stop()
+    assert status == 0, server.log_text()[-3000:]
 
 
 def unique(prefix):
@@ -20,6 +35,7 @@ class Api:
         answer = requests.request(method, self.url + path, **arguments)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         assert answer.headers["X-Request-Id"]
+        contract.check(method, path, answer)
         if status >= 400:
             check_problem(answer)
         return answer

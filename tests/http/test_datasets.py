@@ -1,13 +1,14 @@
 """/v1/datasets"""
 import pytest
 
-from api import Api, check_time, fields_of, unique
+from api import check_time, fields_of, serving, unique
 from images import mask_png, png
 
 
-@pytest.fixture
-def api(server):
-    return Api(server.url)
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("server")) as api:
+        yield api
 
 
 def test_a_data_set_is_created_once_and_then_configured(api):

@@ -1,0 +1,48 @@
+"""openapi.yaml as a judge of answers."""
+import re
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+RESOLVER = jsonschema.RefResolver.from_schema(DOCUMENT)
+METHODS = ("get", "put", "post", "delete")
+
+
+def resolve(node):
+    return RESOLVER.resolve(node["$ref"])[1] if "$ref" in node else node
+
+
+def validate(value, schema):
+    jsonschema.Draft202012Validator(schema, resolver=RESOLVER,
+                                    format_checker=jsonschema.FormatChecker()).validate(value)
+
+
+def find_path(path):
+    """The template that describes a path, a literal one before one with {…}; None for none."""
+    found = [template for template in DOCUMENT["paths"]
+             if re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", re.escape(template).replace(r"\{", "{")
+                                    .replace(r"\}", "}")), path)]
+    return min(found, key=lambda template: template.count("{"), default=None)
+
+
+def check(method, path, answer):
+    """Asserts that the description knows this status for this call, and the body is as it says."""
+    template = find_path(path.split("?")[0])
+    operation = template and DOCUMENT["paths"][template].get(method.lower())
+    if not operation:
+        return
+    responses = operation["responses"]
+    status = str(answer.status_code)
+    assert status in responses or answer.status_code in (405, 431, 500, 503), \
+        f"{method} {template} does not describe {status}"
+    content = resolve(responses.get(status, responses["default"])).get("content")
+    if not content or not answer.content:
+        assert not answer.content, f"{method} {template}: {status} has a body"
+        return
+    content_type = answer.headers["Content-Type"].split(";")[0]
+    assert content_type in content, f"{method} {template} does not describe {content_type}"
+    if content_type.endswith("json"):
+        validate(answer.json(), content[content_type]["schema"])
