@@ -114,7 +114,10 @@ static void fill(event_stream *stream) {
     while (!take_events(stream) && !stream->ended) {
         gs_wait news = stream->context->services->wait_for_event(
             stream->context->server, stream->job, stream->sequence, POLL_MS);
-        if (news == GS_WAIT_STOPPING) stream->ended = true;
+        if (news == GS_WAIT_STOPPING) {
+            stream->ended = true;
+            return;
+        }
         if (news != GS_WAIT_TIMEOUT || seconds_now() - stream->last_sent < HEARTBEAT_SECONDS)
             continue;
         set_text(stream, gs_copy_string(": still here\n\n"), strlen(": still here\n\n"));

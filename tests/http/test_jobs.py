@@ -360,12 +360,13 @@ def test_after_sigkill_the_trainer_is_dead_and_the_job_goes_on(trained):
 
 
 def test_the_trainer_runs_at_a_lower_priority(trained):
-    server = trained(pause=0.2)
-    job_id = start_job(server)
+    server = trained(pause=0.05)
+    job_id = start_job(server, max_steps=100)
     with open(f"/proc/{child_of(server)}/stat") as stat:
         nice = int(stat.read().rsplit(")", 1)[1].split()[16])
     with open(f"/proc/{server.process.pid}/stat") as stat:
         assert nice >= min(19, int(stat.read().rsplit(")", 1)[1].split()[16]) + 1)
+    read_events(server, job_id, count=4)  # it hears signals by now
     os.kill(child_of(server), signal.SIGTERM)  # somebody else stops it
     job = server.wait_for_job(job_id)
     assert job["state"] == "cancelled" and "somebody else" in job["error"]
