@@ -97,8 +97,8 @@ static gs_status read_author(const gs_request *request, gs_response *response,
 
 static gs_status store_mask(gs_store *store, const gs_slice_record *slice, const gs_mask *mask,
                             const char *author, gs_annotation_record *out, gs_error *err) {
-    char *png;
-    size_t size;
+    char *png = NULL;
+    size_t size = 0;
     if (mask->height != slice->height || mask->width != slice->width)
         return gs_fail(err, GS_SHAPE_MISMATCH,
                        "the mask has height %d and width %d, the slice %d and %d", mask->height,
@@ -157,7 +157,7 @@ static gs_status mask_to_json(const gs_mask *mask, json_t **out, gs_error *err) 
 /* Frees png, also on failure. */
 static gs_status respond_runs(gs_response *response, char *png, size_t size, gs_error *err) {
     gs_mask mask;
-    json_t *json;
+    json_t *json = NULL;
     gs_status status = gs_mask_decode_png(png, size, NULL, &mask, err);
     gs_free(png);
     if (status) return status;
@@ -170,9 +170,9 @@ gs_status gs_api_annotation_get(const gs_api_context *context, const gs_request 
                                 gs_response *response, gs_error *err) {
     gs_fields fields;
     gs_annotation_record record;
-    void *png;
-    size_t size;
-    bool not_modified;
+    void *png = NULL;
+    size_t size = 0;
+    bool not_modified = false;
     gs_fields_of_query(request, response, &fields);
     const char *version = gs_fields_string(&fields, "version", GS_OPTIONAL, GS_ID_SIZE - 1);
     GS_TRY(gs_fields_finish(&fields, err));

@@ -34,7 +34,7 @@ static gs_status describe(gs_store *store, const gs_dataset_record *dataset, jso
 
 static gs_status respond_dataset(const gs_api_context *context, gs_response *response,
                                  int http_status, const gs_dataset_record *dataset, gs_error *err) {
-    json_t *json;
+    json_t *json = NULL;
     GS_TRY(describe(context->store, dataset, &json, err));
     return gs_response_set_json(response, http_status, json, err);
 }
@@ -87,7 +87,7 @@ gs_status gs_api_dataset_put(const gs_api_context *context, const gs_request *re
     gs_fields_deinit(&fields);
     if (status) return status;
     gs_dataset_record dataset;
-    bool created;
+    bool created = false;
     GS_TRY(gs_store_dataset_put(context->store, request->params[0], &settings, &dataset, &created,
                                 err));
     if (created)

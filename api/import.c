@@ -118,7 +118,7 @@ static gs_status import_dataset(gs_store *store, const gs_dataset *dataset, cons
 
 gs_status gs_api_import_directory(gs_store *store, const char *folder, const char *dataset,
                                   gs_import_summary *out, gs_error *err) {
-    gs_dataset *directory;
+    gs_dataset *directory = NULL;
     gs_import_summary summary = {0};
     GS_TRY(gs_dataset_open(folder, &directory, err));
     if (!dataset) dataset = gs_dataset_get_info(directory)->name;

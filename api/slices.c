@@ -66,7 +66,7 @@ static gs_status stored_form(const gs_request *request, const gs_image *image, s
                        .size = request->body_size};
     if (out->type) return GS_OK;
     gs_part parts[GS_MAX_PARTS];
-    size_t count;
+    size_t count = 0;
     GS_TRY(gs_request_multipart(request, parts, &count, err));
     if (count > 1) return encode_image(image, out, err);
     out->type = gs_image_type_find(parts[0].content_type);
@@ -120,7 +120,7 @@ gs_status gs_api_slice_create(const gs_api_context *context, const gs_request *r
     gs_request_key storage;
     const gs_idempotency *key;
     gs_slice_record record;
-    bool created;
+    bool created = false;
     GS_TRY(gs_request_idempotency(request, &storage, &key, err));
     GS_TRY(store_slice(context, request, dataset, &slice, key, &record, &created, err));
     GS_TRY(gs_response_set_header(response, err, "Location", "/v1/slices/%s", record.id));
@@ -187,9 +187,9 @@ gs_status gs_api_slice_delete(const gs_api_context *context, const gs_request *r
 gs_status gs_api_slice_content(const gs_api_context *context, const gs_request *request,
                                gs_response *response, gs_error *err) {
     gs_slice_record slice;
-    bool not_modified;
-    void *bytes;
-    size_t size;
+    bool not_modified = false;
+    void *bytes = NULL;
+    size_t size = 0;
     GS_TRY(gs_store_slice_get(context->store, request->params[0], &slice, err));
     GS_TRY(gs_response_set_etag(request, response, slice.sha256, &not_modified, err));
     if (not_modified) return GS_OK;
@@ -217,10 +217,10 @@ gs_status gs_api_slice_image(const gs_api_context *context, const gs_request *re
     gs_slice_record slice;
     gs_fields fields;
     char tag[GS_SHA256_SIZE + 8];
-    bool not_modified;
-    void *bytes;
-    char *png;
-    size_t size, png_size;
+    bool not_modified = false;
+    void *bytes = NULL;
+    char *png = NULL;
+    size_t size = 0, png_size = 0;
     GS_TRY(gs_store_slice_get(context->store, request->params[0], &slice, err));
     gs_fields_of_query(request, response, &fields);
     int64_t channel = gs_fields_integer(&fields, "channel", GS_OPTIONAL, 0, slice.channels - 1, 0);

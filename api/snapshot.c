@@ -96,7 +96,7 @@ static gs_status summarize(snapshot_state *snapshot, const char *dataset, char *
 
 static gs_status write_all(gs_store *store, const char *dataset, snapshot_state *snapshot,
                            char **summary_json_out, gs_error *err) {
-    char *summary;
+    char *summary = NULL;
     GS_TRY(gs_store_slice_each(store, dataset, visit_slice, snapshot, err));
     if (snapshot->slices == 0)
         return gs_fail(err, GS_UNUSABLE, "data set '%s' has no slice labelled presence or absence",

@@ -85,8 +85,8 @@ static gs_status find_annotation(sqlite3 *db, const char *slice_id, const char *
 static gs_status put_annotation(sqlite3 *db, const char *slice_id, const void *mask,
                                 size_t mask_size, const char *author, gs_annotation_record *record,
                                 gs_error *err) {
-    int64_t slice;
-    bool found;
+    int64_t slice = 0;
+    bool found = false;
     char id[GS_ID_SIZE], sha256[GS_SHA256_SIZE];
     GS_TRY(gs__slice_find(db, slice_id, &slice, err));
     GS_TRY(find_annotation(db, slice_id, NULL, record, &found, NULL, NULL, err));
@@ -119,8 +119,8 @@ static gs_status no_annotation(const char *slice_id, const char *id, gs_error *e
 static gs_status load_annotation(sqlite3 *db, const char *slice_id, const char *id,
                                  gs_annotation_record *record, void **mask, size_t *size,
                                  gs_error *err) {
-    int64_t slice;
-    bool found;
+    int64_t slice = 0;
+    bool found = false;
     GS_TRY(gs__slice_find(db, slice_id, &slice, err));
     GS_TRY(find_annotation(db, slice_id, id, record, &found, mask, size, err));
     return found && *mask ? GS_OK : no_annotation(slice_id, id, err);
@@ -148,8 +148,8 @@ gs_status gs_store_annotation_get(gs_store *store, const char *slice_id, const c
 
 static gs_status remove_annotation(sqlite3 *db, const char *slice_id, const char *author,
                                    gs_error *err) {
-    int64_t slice;
-    bool found;
+    int64_t slice = 0;
+    bool found = false;
     gs_annotation_record record;
     GS_TRY(gs__slice_find(db, slice_id, &slice, err));
     GS_TRY(find_annotation(db, slice_id, NULL, &record, &found, NULL, NULL, err));
@@ -167,7 +167,7 @@ gs_status gs_store_annotation_delete(gs_store *store, const char *slice_id, cons
 
 static gs_status read_page(sqlite3 *db, const char *slice_id, size_t limit, int64_t before,
                            gs_annotation_list *list, gs_error *err) {
-    int64_t slice;
+    int64_t slice = 0;
     GS_TRY(gs__slice_find(db, slice_id, &slice, err));
     gs__sql query =
         gs__sql_prepare(db,

@@ -34,7 +34,7 @@ static gs_status query_int(sqlite3 *db, const char *sql, int64_t *out, gs_error 
 
 /* The number of the last migration applied; 0 for an empty database. */
 static gs_status read_version(sqlite3 *db, int64_t *version_out, gs_error *err) {
-    int64_t tables, id;
+    int64_t tables = 0, id = 0;
     GS_TRY(query_int(db, "SELECT count(*) FROM sqlite_schema", &tables, err));
     GS_TRY(query_int(db, "PRAGMA application_id", &id, err));
     if (tables > 0 && id != APPLICATION_ID)
@@ -60,7 +60,7 @@ static gs_status apply_migration(sqlite3 *db, int version, gs_error *err) {
 }
 
 static gs_status migrate(gs_store *store, gs_error *err) {
-    int64_t version;
+    int64_t version = 0;
     GS_TRY(read_version(store->writer, &version, err));
     if (version > gs__migration_count)
         return gs_fail(

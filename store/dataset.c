@@ -73,7 +73,7 @@ static bool changes_size(const gs_dataset_record *old, const gs_dataset_settings
 
 static gs_status put_dataset(sqlite3 *db, const char *name, const gs_dataset_settings *settings,
                              gs_dataset_record *record, bool *created, gs_error *err) {
-    bool found, filled = false;
+    bool found = false, filled = false;
     GS_TRY(find_dataset(db, name, record, &found, err));
     if (found) GS_TRY(has_slices(db, name, &filled, err));
     if (filled && changes_size(record, settings))
@@ -137,7 +137,7 @@ gs_status gs_store_dataset_get(gs_store *store, const char *name, gs_dataset_rec
 static gs_status count_slices(sqlite3 *db, const char *name, gs_dataset_counts *counts,
                               gs_error *err) {
     gs_dataset_record record;
-    bool found;
+    bool found = false;
     GS_TRY(find_dataset(db, name, &record, &found, err));
     if (!found) return not_found(name, err);
     gs__sql query = gs__sql_prepare(

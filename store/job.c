@@ -207,8 +207,8 @@ static gs_status wrong_edge(const char *id, gs_job_state from, gs_job_state to, 
 }
 
 static gs_status requeue_job(sqlite3 *db, const char *id, gs_error *err) {
-    int64_t seq;
-    gs_job_state state;
+    int64_t seq = 0;
+    gs_job_state state = GS_JOB_QUEUED;
     GS_TRY(gs__job_find(db, id, &seq, &state, err));
     if (state == GS_JOB_QUEUED || state == GS_JOB_SUCCEEDED)
         return wrong_edge(id, state, GS_JOB_QUEUED, err);
@@ -237,8 +237,8 @@ gs_status gs_store_job_requeue_all(gs_store *store, size_t *count_out, gs_error 
 
 static gs_status finish_job(sqlite3 *db, const char *id, gs_job_state to, const char *model,
                             const char *error, gs_error *err) {
-    int64_t seq;
-    gs_job_state state;
+    int64_t seq = 0;
+    gs_job_state state = GS_JOB_QUEUED;
     char now[GS_TIME_SIZE];
     GS_TRY(gs__job_find(db, id, &seq, &state, err));
     if (state != GS_JOB_RUNNING && !(state == GS_JOB_QUEUED && to == GS_JOB_CANCELLED))

@@ -77,8 +77,8 @@ static gs_status insert_event(sqlite3 *db, int64_t job, int64_t event, const cha
 
 static gs_status append_event(sqlite3 *db, const char *id, const char *name, const char *json,
                               const gs_job_update *update, int64_t *event_out, gs_error *err) {
-    int64_t job, of_name, names;
-    gs_job_state state;
+    int64_t job = 0, of_name, names;
+    gs_job_state state = GS_JOB_QUEUED;
     GS_TRY(gs__job_find(db, id, &job, &state, err));
     GS_TRY(count_events(db, job, name, &of_name, &names, err));
     if (names >= GS_JOB_EVENT_NAMES_MAX)
@@ -110,8 +110,8 @@ void gs_job_event_list_deinit(gs_job_event_list *list) {
 
 static gs_status read_events(sqlite3 *db, const char *id, int64_t after, size_t limit,
                              gs_job_event_list *list, gs_error *err) {
-    int64_t job;
-    gs_job_state state;
+    int64_t job = 0;
+    gs_job_state state = GS_JOB_QUEUED;
     GS_TRY(gs__job_find(db, id, &job, &state, err));
     gs__sql query = gs__sql_prepare(db,
                                     "SELECT seq, name, created_at, json FROM job_events"

@@ -213,8 +213,8 @@ static gs_status find_seq(sqlite3 *db, const char *id, int64_t *seq_out, bool *a
 }
 
 static gs_status delete_model(sqlite3 *db, const char *id, gs_error *err) {
-    int64_t seq;
-    bool active;
+    int64_t seq = 0;
+    bool active = false;
     GS_TRY(find_seq(db, id, &seq, &active, err));
     if (active)
         return gs_fail(err, GS_CONFLICT, "model %s is active; activate another one first", id);
@@ -232,8 +232,8 @@ gs_status gs_store_model_delete(gs_store *store, const char *id, gs_error *err) 
 }
 
 static gs_status set_active(sqlite3 *db, const char *id, gs_error *err) {
-    int64_t seq;
-    bool active;
+    int64_t seq = 0;
+    bool active = false;
     GS_TRY(find_seq(db, id, &seq, &active, err));
     return activate(db, seq, GS_ACTIVATE_ALWAYS, err);
 }

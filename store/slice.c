@@ -187,7 +187,7 @@ static gs_status add_slice(sqlite3 *db, const char *dataset, const gs_new_slice 
                            const char *sha256, gs_slice_record *record, bool *created,
                            gs_error *err) {
     char id[GS_ID_SIZE];
-    int64_t seq;
+    int64_t seq = 0;
     GS_TRY(enter_dataset(db, dataset, slice, &seq, err));
     GS_TRY(find_content(db, seq, sha256, id, err));
     *created = !id[0];
@@ -310,7 +310,7 @@ gs_status gs_store_slice_set_label(gs_store *store, const char *id, const char *
 }
 
 static gs_status delete_slice(sqlite3 *db, const char *id, gs_error *err) {
-    int64_t seq;
+    int64_t seq = 0;
     GS_TRY(gs__slice_find(db, id, &seq, err));
     gs__sql query = gs__sql_prepare(db, "DELETE FROM slices WHERE seq = ?1", err);
     gs__sql_bind_int(&query, 1, seq);

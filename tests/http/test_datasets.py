@@ -59,17 +59,22 @@ def test_wrong_settings_are_named(api, settings, field):
     api.get(f"/v1/datasets/{name}", 404)
 
 
-@pytest.mark.parametrize("name", ["a%20b", "%2Fetc", "-x", ".x", "a" * 65, "%C3%A4"])
+@pytest.mark.parametrize("name", ["a%20b", "%2Fetc", "-x", ".x", "a" * 65, "%C3%A4"],
+                         ids=["space", "slash", "minus", "dot", "long", "not ASCII"])
 def test_wrong_names_are_refused(api, name):
     api.put(f"/v1/datasets/{name}", 422)
 
 
-@pytest.mark.parametrize("body, status", [
-    ("{", 400), ('{"width": 1, "width": 2}', 400), ("[]", 400), ("[" * 100000, 400), ("nul", 400),
-    ('{"normalization": "\\u0000"}', 400), ("\xff", 400), ("NaN", 400), ('{"width": 1e999}', 400),
-])
-def test_broken_json_is_malformed(api, body, status):
-    api.put("/v1/datasets/broken", status, data=body.encode("latin-1"),
+BROKEN_JSON = {
+    "not closed": "{", "a name twice": '{"width": 1, "width": 2}', "an array": "[]",
+    "deeply nested": "[" * 100000, "no word": "nul", "a zero in text": '{"normalization": "\\u0000"}',
+    "not UTF-8": "\xff", "NaN": "NaN", "a number beyond": '{"width": 1e999}',
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_JSON)
+def test_broken_json_is_malformed(api, name):
+    api.put("/v1/datasets/broken", 400, data=BROKEN_JSON[name].encode("latin-1"),
             headers={"Content-Type": "application/json"})
 
 
