@@ -160,5 +160,6 @@ int gs_cli_serve(int argc, char **argv) {
     sigaddset(&stops, SIGINT);
     sigprocmask(SIG_BLOCK, &stops, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, as a full disk is */
     return serve(&options, &stops);
 }

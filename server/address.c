@@ -4,12 +4,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HOST_MAX = 256, PORT_MAX = 8, BACKLOG = 128 };
+enum { HOST_MAX = 256, PORT_MAX = 8, PORT_LAST = 65535, BACKLOG = 128 };
 
 /* Splits "host:port" or "[v6]:port"; the port may be missing and is then "". */
 static bool split(const char *text, char host[HOST_MAX], char port[PORT_MAX]) {
@@ -76,7 +77,7 @@ static void format_url(int fd, char out[GS_URL_SIZE]) {
 gs_status gs_address_listen(const char *text, int *socket_out, char url_out[GS_URL_SIZE],
                             gs_error *err) {
     char host[HOST_MAX], port[PORT_MAX];
-    if (!split(text, host, port) || *port == '\0')
+    if (!split(text, host, port) || *port == '\0' || strtol(port, NULL, 10) > PORT_LAST)
         return gs_fail(err, GS_INVALID_ARGUMENT,
                        "--listen %.200s: expected ADDRESS:PORT, such as 127.0.0.1:8080", text);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
