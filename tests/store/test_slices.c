@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include <sqlite3.h>
+
 static void the_same_bytes_give_the_first_slice(void **state) {
     fixture *f = *state;
     make_dataset(f, "a");
@@ -123,6 +125,26 @@ static void a_key_gives_the_first_result(void **state) {
     key.key = "";
     assert_int_equal(gs_store_slice_add(f->store, "a", &slice, 1, &key, &second, NULL, &error),
                      GS_INVALID_ARGUMENT);
+}
+
+static void a_key_is_forgotten_after_a_day(void **state) {
+    fixture *f = *state;
+    make_dataset(f, "a");
+    gs_idempotency key = {.key = "k1", .scope = "POST /v1/slices", .sha256 = "11"};
+    gs_new_slice slice = slice_of("one");
+    gs_slice_record first, second;
+    assert_ok(gs_store_slice_add(f->store, "a", &slice, 1, &key, &first, NULL, &error));
+    sqlite3 *db;
+    char path[96];
+    snprintf(path, sizeof path, "%s/genseg.db", f->folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    const char *age = "UPDATE idempotency_keys SET created_at = '2001-01-01T00:00:00.000Z'";
+    assert_int_equal(sqlite3_exec(db, age, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    key.sha256 = "22";
+    slice = slice_of("two");
+    assert_ok(gs_store_slice_add(f->store, "a", &slice, 1, &key, &second, NULL, &error));
+    assert_string_not_equal(first.id, second.id);
 }
 
 static size_t count_of(fixture *f, gs_slice_filter filter) {
@@ -265,6 +287,7 @@ int main(void) {
         TEST(bad_fields_are_refused),
         TEST(the_slices_of_a_case_have_one_split),
         TEST(a_key_gives_the_first_result),
+        TEST(a_key_is_forgotten_after_a_day),
         TEST(lists_filter_by_every_field),
         TEST(pages_give_every_slice_once_while_others_come_and_go),
         TEST(a_snapshot_is_of_one_moment),
