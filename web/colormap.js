@@ -7,6 +7,7 @@ const ANCHORS = [
   [12, 13, 16],
   [66, 20, 10], [120, 42, 20], [178, 82, 60], [224, 140, 122], [255, 196, 184],
 ];
+const MOST_WIDER = 0.25;
 const STEPS = 512; // table entries from -1 to 1
 
 const table = new Uint8Array((STEPS + 1) * 3);
@@ -58,6 +59,16 @@ export function range(values) {
     if (value > high) high = value;
   }
   return [low, high];
+}
+
+// One gray window for an image and what was made of it, so that they compare: the image's own range,
+// widened for what lies beyond, but by no more than MOST_WIDER of it at each end, lest a stray pixel darken
+// everything.
+export function sharedWindow(image, made) {
+  const [low, high] = range(image);
+  const [least, most] = range(made);
+  const room = (high - low) * MOST_WIDER;
+  return [Math.max(Math.min(low, least), low - room), Math.min(Math.max(high, most), high + room)];
 }
 
 // The end of a scale symmetric about 0: the largest magnitude, but at least `floor`, so that noise alone

@@ -82,8 +82,9 @@ export class Panel {
     this.#view.setAttribute('aria-label', title);
   }
 
-  setNote(text) {
+  setNote(text, hint = '') {
     this.#note.textContent = text;
+    this.#note.title = hint;
   }
 
   setFooter(...content) {

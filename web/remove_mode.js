@@ -36,6 +36,11 @@ export class RemoveMode {
     this.#planes = null;
   }
 
+  // The gray picture to window with the original; null before there is one.
+  generated(channel) {
+    return this.outputs && plane(this.outputs.translated, channel);
+  }
+
   paint({ original, window, channel }) {
     const healthy = plane(this.outputs.translated, channel);
     const residual = plane(this.outputs.residual, channel);

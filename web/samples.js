@@ -80,6 +80,11 @@ export class AddMode {
     this.#urls = [];
   }
 
+  // The gray picture to window with the original; null before there is one.
+  generated(channel) {
+    return this.outputs && plane(this.outputs.translated, channel);
+  }
+
   paint({ original, window, channel, opacity }) {
     const { seed, mask } = this.#samples[this.#chosen];
     const translated = plane(this.outputs.translated, channel);

@@ -2,10 +2,10 @@
 // (remove_mode.js, samples.js). Loads for the slice shown last only; painting never asks the server.
 
 import { app } from './app.js';
-import { isAbort, Unreachable } from './api.js';
+import { isAbort } from './api.js';
 import { Controls } from './controls.js';
 import { debounced, el } from './dom.js';
-import { range } from './colormap.js';
+import { range, sharedWindow } from './colormap.js';
 import { modelName, number, percent } from './format.js';
 import { keyLegend } from './legend.js';
 import { dice, thresholded } from './mask.js';
@@ -15,9 +15,16 @@ import { RemoveMode } from './remove_mode.js';
 import { results } from './results.js';
 import { AddMode } from './samples.js';
 import { Stage } from './stage.js';
-import { report } from './toast.js';
 
 const SETTLE_MS = 90; // leafing through quickly asks for nothing in between
+
+// Why the model cannot be asked about this slice; '' when it can.
+function obstacleOf(slice, model) {
+  if (!model) return 'No active model. Train one, or activate one under Models.';
+  const size = ({ channels, height, width }) => `${channels} \u00d7 ${height} \u00d7 ${width}`;
+  return size(slice) === size(model.input) ? ''
+    : `The active model takes ${size(model.input)} (channels, height, width), this slice is ${size(slice)}.`;
+}
 
 export class SliceView {
   #slice = null;
@@ -114,7 +121,7 @@ export class SliceView {
   // Another sample, other seeds or another channel of the same slice.
   async #again() {
     const { signal } = this.#loading;
-    if (!app.active || !this.#data.original) return;
+    if (!this.#data.original || obstacleOf(this.#slice, app.active)) return;
     this.element.setAttribute('aria-busy', 'true');
     await this.#loadMode(this.#slice, app.active, signal);
     if (!signal.aborted) this.element.setAttribute('aria-busy', 'false');
@@ -137,11 +144,12 @@ export class SliceView {
       Object.assign(this.#data, { original: normalized(pixels, normalization), annotation });
       this.#paint();
     } catch (error) {
-      this.#fail([this.#panel], error, 'The slice could not be loaded', signal);
+      this.#fail([this.#panel], error, signal);
       return;
     }
-    if (!model) {
-      for (const panel of this.#mode.panels) panel.setMessage('No active model. Train one, or activate one under Models.');
+    const obstacle = obstacleOf(slice, model);
+    if (obstacle) {
+      for (const panel of this.#mode.panels) panel.setMessage(obstacle);
       return;
     }
     await Promise.all([this.#loadSegmentation(slice, model, signal), this.#loadMode(slice, model, signal)]);
@@ -154,7 +162,9 @@ export class SliceView {
       this.#data.probabilities = probabilities;
       this.#paint();
     } catch (error) {
-      this.#fail([], error, 'The slice could not be segmented', signal);
+      if (isAbort(error) || signal.aborted) return;
+      this.#data.refusal = error.message;
+      this.#paint();
     }
   }
 
@@ -165,22 +175,23 @@ export class SliceView {
       await mode.load({ slice, model, channel, signal });
       if (!signal.aborted) this.#paint();
     } catch (error) {
-      this.#fail(mode.panels, error, 'The slice could not be translated', signal);
+      this.#fail(mode.panels, error, signal);
     }
   }
 
-  #fail(panels, error, doing, signal) {
+  // Said where the picture would be: leafing through slices must not pile up toasts.
+  #fail(panels, error, signal) {
     if (isAbort(error) || signal.aborted) return;
     for (const panel of panels) panel.setMessage(error.message, 'bad');
-    if (!(error instanceof Unreachable)) report(error, doing);
   }
 
   #paint() {
-    const { original, annotation, probabilities } = this.#data;
+    const { original, annotation, probabilities, refusal } = this.#data;
     if (!original) return;
     const { threshold, opacity, truth, channel } = this.#controls.values;
     const shown = plane(original, Math.min(channel, original.channels - 1));
-    const window = range(shown);
+    const made = this.#mode.generated(channel);
+    const window = made ? sharedWindow(shown, made) : range(shown);
     this.#panel.drawGray(shown, window);
     const keys = [];
     const notes = [];
@@ -192,12 +203,13 @@ export class SliceView {
       notes.push(`${area} px`);
     } else {
       this.#panel.drawMask(null, 0);
+      if (refusal) notes.push('not segmented');
     }
     this.#panel.drawTruth(annotation && truth ? annotation.map((value) => (value > 127 ? 1 : 0)) : null);
     if (annotation) keys.push(['truth', 'annotated']);
-    this.#panel.setNote(notes.join(' \u00b7 '));
+    this.#panel.setNote(notes.join(' \u00b7 '), refusal);
     this.#panel.setFooter(keyLegend(keys));
-    if (this.#mode.outputs) this.#mode.paint({ original: shown, window, channel, opacity });
+    if (made) this.#mode.paint({ original: shown, window, channel, opacity });
   }
 
   #pointAt(x, y) {

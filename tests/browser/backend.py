@@ -21,7 +21,7 @@ START_S = 30
 DATASET = "browser"
 SLICES, HEIGHT, WIDTH = 24, 64, 32
 MANY = 300
-TRAINING_S = 15
+TRAINING_S = 15 if {"GENSEG_BINARY", "GENSEG_URL"} & os.environ.keys() else 1
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -129,8 +129,17 @@ def fill(client):
         record = client.upload(body, kind, dataset=DATASET, case=case, index=index, label=label, name=name)
         if mask:
             client.annotate(record["id"], mask, WIDTH, HEIGHT)
+    fill_channels(client)
     if not client.get("/v1/models")["items"]:
         client.train(TRAINING_S)
+
+
+def fill_channels(client):
+    """One slice of two channels, which the model does not take."""
+    client.put_dataset("channels")
+    first, second = (synthetic.Slice(seed, HEIGHT, WIDTH, True).pixels for seed in (1, 2))
+    client.upload(synthetic.npy(first + second, (2, HEIGHT, WIDTH)), "application/x-npy", dataset="channels",
+                  case="two", label="presence")
 
 
 def fill_many(client, name, count=MANY):

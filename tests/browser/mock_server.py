@@ -1,7 +1,7 @@
 """A stand-in for the server, for developing and testing the viewer alone: the same interface (problems,
 pages, .npy, server-sent events that resume), with toy models and a training that only pretends.
 
-    python3 mock_server.py --port 8080 [--slices 48] [--job-seconds 4]
+    python3 mock_server.py --port 8080 [--slices 48] [--job-seconds 8]
 """
 import argparse
 import json
@@ -84,18 +84,19 @@ class State:
 
     def add_slice(self, query, kind, body):
         dataset = self.dataset(query.get("dataset", ""))
+        channels = []
         if kind == "image/png":
             width, height, _ = engine.parse_png(body)
         elif kind == "application/x-npy":
-            height, width = engine.parse_npy(body)[0]
+            *channels, height, width = engine.parse_npy(body)[0]
         else:
             raise Problem(415, f"a slice is image/png or application/x-npy, not '{kind}'")
-        for side, value in (("channels", 1), ("height", height), ("width", width)):
-            self.datasets[dataset["name"]][side] = value
+        size = {"channels": channels[0] if channels else 1, "height": height, "width": width}
+        self.datasets[dataset["name"]].update(size)
         record = {"id": self.new_id("slc"), "dataset": dataset["name"], "case": query.get("case"),
                   "index": int(query["index"]) if "index" in query else None, "name": query.get("name"),
-                  "width": width, "height": height, "channels": 1, "sha256": f"{hash(body) & 2**64 - 1:016x}",
-                  "label": query.get("label", "unknown"), "annotated": False, "created_at": now()}
+                  "sha256": f"{hash(body) & 2**64 - 1:016x}",
+                  "label": query.get("label", "unknown"), "annotated": False, "created_at": now(), **size}
         self.slices[record["id"]] = record
         self.contents[record["id"]] = (kind, body)
         return record
@@ -104,12 +105,11 @@ class State:
         record = {"id": self.new_id("mdl"), "name": "", "parent": None, "job": None, "preset": "brain",
                   "width": 0.25, "metrics": {"dice": 0.81, "steps": 1200, "seconds": 540}, "dataset": None,
                   "weights_size": 4200000, "sha256": "0" * 64, "created_at": now()}
-        some = next((d for d in self.datasets.values() if d["height"]), {"height": 240, "width": 120})
-        record["input"] = {"channels": 1, "height": some["height"], "width": some["width"],
-                           "normalization": "none"}
+        trained = self.datasets[job["dataset"] if job else next(iter(self.datasets))]
+        record["input"] = {name: trained[name] for name in ("channels", "height", "width", "normalization")}
         if job:
             init = job["request"].get("init", "scratch")
-            record.update(job=job["id"], parent=None if init == "scratch" else init,
+            record.update(job=job["id"], preset=job["request"]["preset"], parent=None if init == "scratch" else init,
                           metrics={"dice": job["dice"], "steps": job["step"], "seconds": self.job_seconds},
                           dataset={"dataset": job["dataset"], **self.dataset(job["dataset"])["counts"]})
         self.models[record["id"]] = record
@@ -121,10 +121,16 @@ class State:
             raise Problem(404, f"there is no model '{model_id}'")
         return {**self.models[model_id], "active": model_id == self.active}
 
-    def need_model(self):
+    def subject(self, request):
+        """The active model's id and the slice that a request is about."""
         if not self.active:
             raise Problem(409, "no model is active; train one, or upload one and activate it")
-        return self.active
+        record = self.slice(request.get("slice_id", ""))
+        expected, got = ([where[side] for side in ("channels", "height", "width")]
+                         for where in (self.models[self.active]["input"], record))
+        if expected != got:
+            raise Problem(422, f"the model takes images of {expected} (channels, height, width), this is {got}")
+        return self.active, record
 
     def add_job(self, request):
         counts = self.dataset(request.get("dataset", ""))["counts"]
@@ -171,8 +177,9 @@ class State:
         self.become(job, "running", runs=job["runs"] + 1, started_at=job["started_at"] or now(),
                     finished_at=None)
         rng = random.Random(job["id"])
+        seconds = min(self.job_seconds, job["request"].get("max_seconds", self.job_seconds))
         for tick in range(int(job["progress"] * JOB_STEPS) + 1, JOB_STEPS + 1):
-            time.sleep(self.job_seconds / JOB_STEPS)
+            time.sleep(seconds / JOB_STEPS)
             if job["id"] in self.cancelled:
                 return self.become(job, "cancelled", finished_at=now())
             step, fall = 25 * tick, math.exp(-tick / 12)
@@ -183,7 +190,7 @@ class State:
                       "disc": 2 - 0.8 * (1 - fall) + noise["disc"]}
             self.tell(job, "progress", {"event": "progress", "step": step, "epoch": tick // 4,
                                         "fraction": tick / JOB_STEPS, "losses": losses,
-                                        "seconds": tick * self.job_seconds / JOB_STEPS},
+                                        "seconds": tick * seconds / JOB_STEPS},
                       progress=tick / JOB_STEPS, step=step, losses=losses)
             if tick % 4 == 0:
                 value = 0.86 * (1 - fall) + rng.gauss(0, 0.02)
@@ -300,7 +307,9 @@ class Handler(BaseHTTPRequestHandler):
         return 200, STATE.slice(slice_id)
 
     def slice_image(self, slice_id):
-        record, pixels = STATE.slice(slice_id), STATE.pixels(slice_id)
+        record = STATE.slice(slice_id)
+        size, channel = record["width"] * record["height"], int(self.query.get("channel", 0))
+        pixels = STATE.pixels(slice_id)[channel * size:(channel + 1) * size]
         picture = synthetic.gray(pixels, min(pixels), max(pixels))
         self.send(200, synthetic.png(record["width"], record["height"], picture), "image/png",
                   Cache_Control="private, max-age=60")
@@ -341,7 +350,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def segment(self):
         request = self.json_body()
-        model, record = STATE.need_model(), STATE.slice(request.get("slice_id", ""))
+        model, record = STATE.subject(request)
         found = engine.probabilities(STATE.pixels(record["id"]), record["width"])
         if self.headers.get("Accept") == "application/x-npy":
             return self.send_npy(found, record)
@@ -354,7 +363,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def translate(self):
         request = self.json_body()
-        model, record = STATE.need_model(), STATE.slice(request.get("slice_id", ""))
+        model, record = STATE.subject(request)
         pixels, width = STATE.pixels(record["id"]), record["width"]
         if request.get("direction") == "absence_to_presence":
             outputs = engine.insertion(pixels, width, request.get("seed", 0))
@@ -367,7 +376,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def sample(self):
         request = self.json_body()
-        model, record = STATE.need_model(), STATE.slice(request.get("slice_id", ""))
+        model, record = STATE.subject(request)
         pixels, width = STATE.pixels(record["id"]), record["width"]
         samples = []
         for seed in range(request.get("seed", 0), request.get("seed", 0) + request.get("count", 4)):
@@ -477,7 +486,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--slices", type=int, default=0, help="slices to begin with, and a model")
-    parser.add_argument("--job-seconds", type=float, default=4)
+    parser.add_argument("--job-seconds", type=float, default=8, help="the longest a training takes")
     options = parser.parse_args()
     STATE = State(options.job_seconds)
     if options.slices:

@@ -156,6 +156,15 @@ def test_pictures_are_never_stretched(viewer, slices):
         assert max(overflow) <= 0
 
 
+def test_slice_the_model_does_not_take(viewer):
+    viewer.open(dataset="channels").settled()
+    for panel in ("healthy", "residual", "reconstruction"):
+        assert "this slice is 2 \u00d7 64 \u00d7 32" in viewer.text(f'[data-panel="{panel}"] .message')
+    first = viewer.pixels("slice")
+    viewer.js("const s = document.getElementById('channel'); s.value = 1; s.dispatchEvent(new Event('change'))")
+    assert viewer.pixels("slice") != first
+
+
 # ==== The list ====
 
 def test_list_keeps_few_tiles_of_many_slices(viewer):

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { thinned, ticks } from '../web/chart.js';
-import { diverging, paintGray, paintSigned, symmetricLimit } from '../web/colormap.js';
+import { diverging, paintGray, paintSigned, sharedWindow, symmetricLimit } from '../web/colormap.js';
 import { dice, outline, thresholded } from '../web/mask.js';
 import { parseNpy } from '../web/npy.js';
 import { decodeRle } from '../web/rle.js';
@@ -93,6 +93,12 @@ test('painting: signed and gray', () => {
 test('symmetric limit: the larger side, never below the floor', () => {
   assert.equal(symmetricLimit([-3, 1], 0.1), 3);
   assert.equal(symmetricLimit([0.01], 0.1), 0.1);
+});
+
+test('shared window: covers both, but not strays', () => {
+  assert.deepEqual(sharedWindow([0, 1], [0.2, 0.9]), [0, 1]);
+  assert.deepEqual(sharedWindow([0, 1], [-0.1, 1.2]), [-0.1, 1.2]);
+  assert.deepEqual(sharedWindow([0, 1], [-9, 9]), [-0.25, 1.25]);
 });
 
 test('masks: threshold, area and Dice without what is not annotated', () => {
