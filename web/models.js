@@ -13,7 +13,7 @@ const diceOf = (model) => model.metrics?.dice;
 export class ModelsView {
   #rows = el('tbody');
   #table = el('table', { class: 'models' },
-    el('thead', {}, el('tr', {}, ['', 'Model', 'Validation Dice', 'Preset', 'Input', 'Trained on', 'From', 'Made', '']
+    el('thead', {}, el('tr', {}, ['', 'Model', 'Validation Dice', 'Preset', 'Trained on', 'From', 'Made', '']
       .map((text) => el('th', { scope: 'col' }, text)))),
     this.#rows);
   #nothing = el('section', { class: 'empty', hidden: true },
@@ -82,7 +82,6 @@ export class ModelsView {
     const dice = diceOf(model);
     const meter = el('span', { class: 'meter', 'aria-hidden': 'true' }, el('i'));
     meter.firstChild.style.width = `${100 * Math.max(0, dice ?? 0)}%`;
-    const { channels, height, width } = model.input;
     return el('tr', {
       'data-id': model.id, class: model.active ? 'active' : '', 'aria-selected': String(model.id === this.#chosen),
       onclick: () => {
@@ -91,12 +90,11 @@ export class ModelsView {
       },
     },
     el('td', { class: 'state' }, model.active && el('span', { class: 'pill good' }, 'active')),
-    el('td', {}, el('strong', {}, modelName(model)), el('small', {}, model.id)),
+    el('td', { class: 'name', title: modelName(model) }, el('strong', {}, modelName(model)), el('small', {}, model.id)),
     el('td', { class: `dice${dice === best ? ' best' : ''}` }, number(dice, 3), meter),
     el('td', {}, `${model.preset} \u00d7 ${compact(model.width)}`),
-    el('td', {}, `${channels} \u00d7 ${height} \u00d7 ${width}`),
     el('td', {}, model.dataset?.dataset ?? '\u2013'),
-    el('td', {}, model.parent ? this.#nameOf(model.parent) : model.job ? 'scratch' : 'uploaded'),
+    el('td', { class: 'from' }, model.parent ? this.#nameOf(model.parent) : model.job ? 'scratch' : 'uploaded'),
     el('td', {}, when(model.created_at)),
     el('td', { class: 'actions' }, !model.active && el('button', {
       type: 'button', 'aria-label': `Activate ${modelName(model)}`,
@@ -113,7 +111,8 @@ export class ModelsView {
       const entries = Object.entries(values ?? {}).filter(([, value]) => typeof value !== 'object' || value === null);
       return entries.length ? [el('h3', {}, title), el('dl', {}, entries.flatMap(([name, value]) => [
         el('dt', {}, name.replaceAll('_', ' ')),
-        el('dd', {}, typeof value === 'number' ? compact(value) : String(value ?? '\u2013')),
+        el('dd', { title: String(value ?? '') }, typeof value === 'number' ? compact(value)
+          : name.endsWith('_at') ? when(value) : String(value ?? '\u2013')),
       ]))] : [];
     };
     this.#detail.replaceChildren(

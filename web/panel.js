@@ -154,6 +154,7 @@ export class Panel {
   #showOther(shown) {
     this.#other.hidden = !shown;
     this.#corner.textContent = shown ? 'original' : 'generated';
+    this.#corner.classList.toggle('made-up', !shown);
   }
 
   #setSwipe(percentage) {

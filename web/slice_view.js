@@ -144,7 +144,7 @@ export class SliceView {
       Object.assign(this.#data, { original: normalized(pixels, normalization), annotation });
       this.#paint();
     } catch (error) {
-      this.#fail([this.#panel], error, signal);
+      this.#fail(this.#panels, error, signal);
       return;
     }
     const obstacle = obstacleOf(slice, model);
