@@ -73,7 +73,7 @@ gs_status gs_api_dataset_get(const gs_api_context *context, const gs_request *re
 
 gs_status gs_api_dataset_put(const gs_api_context *context, const gs_request *request,
                              gs_response *response, gs_error *err) {
-    static const char *const words[] = {"none", "foreground", NULL};
+    static const char *const words[] = {"none", "unit", "foreground", NULL};
     gs_fields fields;
     GS_TRY(gs_fields_of_json(request, response, &fields, err));
     int word = gs_fields_choice(&fields, "normalization", GS_OPTIONAL, words);

@@ -29,9 +29,9 @@ static const char usage[] =
     "  --annotated F          fraction of the training cases with lesions that keep their masks\n"
     "                         (default 0.05)\n"
     "  --scale N              pixel size in mm, 1 to 4: images are 240/N x 120/N (default 1)\n"
-    "  --normalization NAME   none: each volume is normalised here (default); foreground: each "
-    "slice\n"
-    "                         when it is read\n"
+    "  --normalization NAME   unit: each volume is normalised here and stored in\n"
+    "                         [0,1] (default); none: the same in [-1,1]; foreground: each\n"
+    "                         slice is normalised when it is read\n"
     "  --seed N               (default 1)\n"
     "  --threads N            (default: all processors); does not change the result\n"
     "  --preview FILE         also write a contact sheet as PNG\n";
@@ -145,6 +145,7 @@ static int run_demo(int argc, char **argv) {
     demo_request request = {.options = {.cases = 120,
                                         .annotated = 0.05,
                                         .scale = 1,
+                                        .normalization = GS_NORMALIZE_UNIT,
                                         .seed = 1,
                                         .progress = print_progress,
                                         .context = &is_terminal}};

@@ -31,7 +31,7 @@ static gs_status check_name(const char *name, gs_error *err) {
 }
 
 static gs_status check_settings(const gs_dataset_settings *settings, gs_error *err) {
-    static const char *const words[] = {"none", "foreground", NULL};
+    static const char *const words[] = {"none", "unit", "foreground", NULL};
     if (settings->normalization)
         GS_TRY(gs__word_check("normalization", settings->normalization, words, err));
     if (settings->channels < 0 || settings->height < 0 || settings->width < 0)

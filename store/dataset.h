@@ -9,7 +9,7 @@ enum { GS_DATASET_NAME_SIZE = 65, GS_WORD_SIZE = 16 };
 typedef struct gs_dataset_record {
     char name[GS_DATASET_NAME_SIZE]; /* letters, digits, '.', '_', '-'; not starting with '.' or '-'
                                       */
-    char normalization[GS_WORD_SIZE]; /* "none" or "foreground" */
+    char normalization[GS_WORD_SIZE]; /* "none", "unit" or "foreground" */
     int channels, height, width;      /* each 0 until configured or fixed by the first slice */
     char created_at[GS_TIME_SIZE];
 } gs_dataset_record;

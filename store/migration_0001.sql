@@ -5,7 +5,7 @@
 CREATE TABLE datasets (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
-    normalization TEXT NOT NULL CHECK (normalization IN ('none', 'foreground')),
+    normalization TEXT NOT NULL CHECK (normalization IN ('none', 'unit', 'foreground')),
     channels INTEGER NOT NULL, -- 0: not fixed yet, as height and width
     height INTEGER NOT NULL,
     width INTEGER NOT NULL,

@@ -50,6 +50,7 @@ export async function loadPixels(slice, signal) {
 
 // As a model with this normalization sees the pixels, so that its outputs compare with them.
 export function normalized(pixels, normalization) {
+  if (normalization === 'unit') return { ...pixels, data: pixels.data.map((value) => 2 * value - 1) };
   if (normalization !== 'foreground') return pixels;
   const data = Float32Array.from(pixels.data);
   const size = pixels.height * pixels.width;

@@ -84,7 +84,8 @@ static float stored_value(const population *p, const gs__demo_case *made, float 
     if (p->options->normalization == GS_NORMALIZE_FOREGROUND)
         return fminf(fmaxf(value / brightest, 1.0f / 65535.0f), 1.0f);
     double normal = ((double)value - made->mean) / (5 * made->deviation);
-    return (float)fmin(fmax(normal, -1.0), 1.0);
+    double cut = fmin(fmax(normal, -1.0), 1.0);
+    return (float)(p->options->normalization == GS_NORMALIZE_UNIT ? (cut + 1) / 2 : cut);
 }
 
 static void fill_slice(population *p, const gs__demo_case *made, const gs__demo_pick *pick) {
@@ -94,7 +95,7 @@ static void fill_slice(population *p, const gs__demo_case *made, const gs__demo_
                       (uint64_t)pick->side;
     gs_random_normal(made->seed, stream, p->noise, 2 * (size_t)area);
     float noise = (float)made->noise;
-    float background = p->options->normalization == GS_NORMALIZE_FOREGROUND ? 0.0f : -1.0f;
+    float background = p->options->normalization == GS_NORMALIZE_NONE ? -1.0f : 0.0f;
     for (int i = 0; i < area; i++) {
         int y = i / width, x = i % width;
         ptrdiff_t row = ((ptrdiff_t)pick->level * grid->height + y) * 2 * width;

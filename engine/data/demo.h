@@ -41,8 +41,8 @@ typedef struct gs_demo_options {
  * at all (it may come from a case with lesions elsewhere); what lies between is dropped.
  *
  * Pixels, GS_NORMALIZE_NONE: per volume minus the brain's mean, divided by 5 standard deviations,
- * cut to
- * [-1,1]; background is -1. GS_NORMALIZE_FOREGROUND: intensities in (0,1], background 0, for
+ * cut to [-1,1]; background is -1. GS_NORMALIZE_UNIT: the same mapped to [0,1], so that a PNG holds
+ * it; background is 0. GS_NORMALIZE_FOREGROUND: intensities in (0,1], background 0, for
  * readers that normalise each slice.
  *
  * Cases: 70 % train, 15 % validation, 15 % test, alike for those with and without lesions. In

@@ -5,6 +5,7 @@
 
 static const char *const names[] = {
     [GS_NORMALIZE_NONE] = "none",
+    [GS_NORMALIZE_UNIT] = "unit",
     [GS_NORMALIZE_FOREGROUND] = "foreground",
 };
 enum { NAMES = sizeof names / sizeof names[0] };
@@ -20,7 +21,7 @@ gs_status gs_normalization_parse(const char *name, gs_normalization *out, gs_err
         return GS_OK;
     }
     return gs_fail(err, GS_INVALID_ARGUMENT,
-                   "no normalization is called \"%.80s\"; there are none and foreground", name);
+                   "no normalization is called \"%.80s\"; there are none, unit and foreground", name);
 }
 
 /* Two passes: the sum of squares of large, nearly equal values would lose the deviation. A result
@@ -47,6 +48,10 @@ gs_status gs_normalize(gs_image *image, gs_normalization normalization, gs_error
     GS_TRY(gs_image_check_finite(image, err));
     switch (normalization) {
     case GS_NORMALIZE_NONE:
+        break;
+    case GS_NORMALIZE_UNIT:
+        for (size_t i = 0; i < gs_image_values(image); i++)
+            image->pixels[i] = 2 * image->pixels[i] - 1;
         break;
     case GS_NORMALIZE_FOREGROUND:
         for (int c = 0; c < image->channels; c++)

@@ -11,7 +11,7 @@
 GS_MUST_CHECK gs_status gs_normalize(gs_image *image, gs_normalization normalization,
                                      gs_error *err);
 
-/* "none" or "foreground". Static storage. */
+/* "none", "unit" or "foreground". Static storage. */
 const char *gs_normalization_name(gs_normalization normalization);
 
 /* INVALID_ARGUMENT names an unknown name and lists those there are. */

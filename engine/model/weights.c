@@ -68,20 +68,33 @@ static gs_status check_values(const gs_tensor_entry *entry, const char *origin, 
     return GS_OK;
 }
 
+static gs_status read_one(const gs_safetensors *file, const char *origin, const char *prefix,
+                          gs_parameters *parameters, void *array, int index, gs_error *err) {
+    const gs_parameter *item = &parameters->set->items[index];
+    char name[GS_PARAMETER_NAME_MAX + 32];
+    snprintf(name, sizeof name, "%s%s", prefix, item->name);
+    const gs_tensor_entry *entry = gs_safetensors_find(file, name);
+    if (!entry) return gs_fail(err, GS_UNUSABLE, "%s has no tensor %s", origin, name);
+    if (!has_shape(entry, item))
+        return gs_fail(err, GS_UNUSABLE, "%s: %s does not have the shape [%d,%d,%d,%d]", origin,
+                       name, item->shape[0], item->shape[1], item->shape[2], item->shape[3]);
+    GS_TRY(check_values(entry, origin, err));
+    gs_parameters_write(parameters, array, index, entry->data);
+    return GS_OK;
+}
+
 gs_status gs_weights_read(const gs_safetensors *file, const char *origin, const char *prefix,
                           gs_parameters *parameters, void *array, gs_error *err) {
-    for (int p = 0; p < parameters->set->count; p++) {
-        const gs_parameter *item = &parameters->set->items[p];
-        char name[GS_PARAMETER_NAME_MAX + 32];
-        snprintf(name, sizeof name, "%s%s", prefix, item->name);
-        const gs_tensor_entry *entry = gs_safetensors_find(file, name);
-        if (!entry) return gs_fail(err, GS_UNUSABLE, "%s has no tensor %s", origin, name);
-        if (!has_shape(entry, item))
-            return gs_fail(err, GS_UNUSABLE, "%s: %s does not have the shape [%d,%d,%d,%d]", origin,
-                           name, item->shape[0], item->shape[1], item->shape[2], item->shape[3]);
-        GS_TRY(check_values(entry, origin, err));
-        gs_parameters_write(parameters, array, p, entry->data);
-    }
+    for (int p = 0; p < parameters->set->count; p++)
+        GS_TRY(read_one(file, origin, prefix, parameters, array, p, err));
+    return GS_OK;
+}
+
+gs_status gs_weights_read_group(const gs_safetensors *file, const char *origin, gs_group group,
+                                gs_parameters *parameters, gs_error *err) {
+    for (int p = 0; p < parameters->set->count; p++)
+        if (parameters->set->items[p].group == group)
+            GS_TRY(read_one(file, origin, "", parameters, parameters->values, p, err));
     return GS_OK;
 }
 

@@ -17,6 +17,11 @@ GS_MUST_CHECK gs_status gs_weights_read(const gs_safetensors *file, const char *
                                         const char *prefix, gs_parameters *parameters, void *array,
                                         gs_error *err);
 
+/* As gs_weights_read for the values of one group's parameters only. */
+GS_MUST_CHECK gs_status gs_weights_read_group(const gs_safetensors *file, const char *origin,
+                                              gs_group group, gs_parameters *parameters,
+                                              gs_error *err);
+
 /* UNUSABLE names a tensor without the prefix "optimizer." that no part of such a model has. */
 GS_MUST_CHECK gs_status gs_weights_check_names(const gs_safetensors *file, const char *origin,
                                                const gs_model_config *config, gs_error *err);

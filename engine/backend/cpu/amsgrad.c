@@ -8,8 +8,8 @@ typedef struct update {
     float step_size, denominator_scale, epsilon;
 } update;
 
-GS_VECTORIZED static void update_span(update u, float *w, const float *g, float *m, float *v,
-                                      float *vmax, size_t count) {
+GS_VECTORIZED static void update_span(update u, float *restrict w, const float *restrict g, float *restrict m, float *restrict v,
+                                      float *restrict vmax, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float gradient = g[i] + u.decay * w[i];
         m[i] = u.beta1 * m[i] + u.one_minus_beta1 * gradient;

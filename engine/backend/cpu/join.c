@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-GS_VECTORIZED static void add_into(float *to, const float *from, size_t count) {
+GS_VECTORIZED static void add_into(float *restrict to, const float *restrict from, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] += from[i];
 }
 
-GS_VECTORIZED static void add_pair(float *to, const float *a, const float *b, size_t count) {
+GS_VECTORIZED static void add_pair(float *restrict to, const float *restrict a, const float *restrict b, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] = a[i] + b[i];
 }
 

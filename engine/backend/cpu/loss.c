@@ -60,7 +60,7 @@ gs_status gs__cpu_loss_l1(const gs_run *run, const gs_node *node, void *handle, 
     return GS_OK;
 }
 
-GS_VECTORIZED static void sign_span(const float *a, const float *b, float *out, float scale,
+GS_VECTORIZED static void sign_span(const float *restrict a, const float *restrict b, float *restrict out, float scale,
                                     size_t count) {
     for (size_t i = 0; i < count; i++) {
         float d = a[i] - b[i];

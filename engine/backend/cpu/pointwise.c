@@ -31,7 +31,7 @@ static inline float limited(float x, float limit) {
     return low > limit ? limit : low;
 }
 
-GS_VECTORIZED static void tanh_span(const float *x, float *y, size_t count) {
+GS_VECTORIZED static void tanh_span(const float *restrict x, float *restrict y, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float v = limited(x[i], 10.0f), square = v * v;
         float e = exponential(2 * v);
@@ -41,16 +41,16 @@ GS_VECTORIZED static void tanh_span(const float *x, float *y, size_t count) {
     }
 }
 
-GS_VECTORIZED static void sigmoid_span(const float *x, float *y, size_t count) {
+GS_VECTORIZED static void sigmoid_span(const float *restrict x, float *restrict y, size_t count) {
     for (size_t i = 0; i < count; i++) y[i] = 1 / (1 + exponential(-limited(x[i], 80.0f)));
 }
 
-GS_VECTORIZED static void tanh_gradient_span(const float *y, const float *dy, float *dx,
+GS_VECTORIZED static void tanh_gradient_span(const float *restrict y, const float *restrict dy, float *restrict dx,
                                              size_t count) {
     for (size_t i = 0; i < count; i++) dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
-GS_VECTORIZED static void sigmoid_gradient_span(const float *y, const float *dy, float *dx,
+GS_VECTORIZED static void sigmoid_gradient_span(const float *restrict y, const float *restrict dy, float *restrict dx,
                                                 size_t count) {
     for (size_t i = 0; i < count; i++) dx[i] = dy[i] * y[i] * (1 - y[i]);
 }

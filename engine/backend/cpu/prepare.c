@@ -32,11 +32,11 @@ static int chunk_start(split p, int chunk) {
 
 /* ---- Statistics ------------------------------------------------------------------------------ */
 
-GS_VECTORIZED static void accumulate(float *sum, const float *x, size_t count) {
+GS_VECTORIZED static void accumulate(float *restrict sum, const float *restrict x, size_t count) {
     for (size_t i = 0; i < count; i++) sum[i] += x[i];
 }
 
-GS_VECTORIZED static void accumulate_squares(float *sum, const float *x, const float *mean,
+GS_VECTORIZED static void accumulate_squares(float *restrict sum, const float *restrict x, const float *restrict mean,
                                              size_t count) {
     for (size_t i = 0; i < count; i++) {
         float d = x[i] - mean[i];
@@ -201,16 +201,16 @@ gs_status gs__cpu_prepare_scratch(void *opaque, const gs_node *node, void **hand
     return GS_OK;
 }
 
-GS_VECTORIZED static void normalize_activate(const float *x, const tiles *t, float slope, float *y,
+GS_VECTORIZED static void normalize_activate(const float *restrict x, const tiles *t, float slope, float *restrict y,
                                              size_t count) {
-    const float *scale = t->scale, *shift = t->shift;
+    const float *restrict scale = t->scale, *restrict shift = t->shift;
     for (size_t i = 0; i < count; i++) {
         float z = x[i] * scale[i] + shift[i];
         y[i] = z > 0 ? z : z * slope;
     }
 }
 
-GS_VECTORIZED static void activate_only(const float *x, float slope, float *y, size_t count) {
+GS_VECTORIZED static void activate_only(const float *restrict x, float slope, float *restrict y, size_t count) {
     for (size_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : x[i] * slope;
 }
 
@@ -335,8 +335,41 @@ gs_status gs__cpu_prepare_gradient_scratch(void *opaque, const gs_node *node, vo
     return GS_OK;
 }
 
-GS_VECTORIZED static void add_into(float *to, const float *from, size_t count) {
+GS_VECTORIZED static void add_into(float *restrict to, const float *restrict from, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] += from[i];
+}
+
+static void add_pixels(const float *restrict from, int uses, int channels, float *restrict to) {
+    for (int k = 0; k < channels; k++) to[k] = from[k];
+    for (int u = 1; u < uses; u++)
+        for (int k = 0; k < channels; k++) to[k] += from[(size_t)u * (size_t)channels + (size_t)k];
+}
+
+/* Sums the padded columns made from column c, or copies a run of columns used once each; returns how
+ * many columns it did. */
+static int fold_columns(const float *from, const gs_axis_map *columns, int c, int channels,
+                        float *out) {
+    const int *uses = columns->uses + columns->first[c];
+    int count = columns->first[c + 1] - columns->first[c], run = 1;
+    float *to = out + (size_t)c * (size_t)channels;
+    if (count == 0) memset(to, 0, (size_t)channels * sizeof *to);
+    if (count == 0) return 1;
+    const float *pixel = from + (size_t)uses[0] * (size_t)channels;
+    if (count == 1) {
+        while (c + run < columns->in && columns->first[c + run + 1] - columns->first[c + run] == 1 &&
+               uses[run] == uses[0] + run)
+            run++;
+        memcpy(to, pixel, (size_t)run * (size_t)channels * sizeof *to);
+        return run;
+    }
+    /* Upsampling makes two neighbours; reflection adds columns elsewhere. */
+    int together = uses[1] == uses[0] + 1 ? 2 : 1;
+    add_pixels(pixel, together, channels, to);
+    for (int u = together; u < count; u++) {
+        pixel = from + (size_t)uses[u] * (size_t)channels;
+        for (int k = 0; k < channels; k++) to[k] += pixel[k];
+    }
+    return 1;
 }
 
 /* The gradient of row r before the activation's: all rows and columns made from it are summed. */
@@ -349,26 +382,14 @@ static void fold_padded_row(const gradient_job *job, int n, int r, float *padded
     else memset(padded, 0, out_row * sizeof *padded);
     for (int k = first; k < last && last - first > 1; k++)
         add_into(padded, image + (size_t)rows->uses[k] * out_row, out_row);
-    for (int c = 0; c < columns->in; c++) {
-        float *to = out + (size_t)c * (size_t)channels;
-        int use = columns->first[c], end = columns->first[c + 1];
-        if (use == end) {
-            memset(to, 0, (size_t)channels * sizeof *to);
-            continue;
-        }
-        const float *pixel = from + (size_t)columns->uses[use] * (size_t)channels;
-        for (int k = 0; k < channels; k++) to[k] = pixel[k];
-        for (use++; use < end; use++) {
-            pixel = from + (size_t)columns->uses[use] * (size_t)channels;
-            for (int k = 0; k < channels; k++) to[k] += pixel[k];
-        }
-    }
+    for (int c = 0; c < columns->in;) c += fold_columns(from, columns, c, channels, out);
 }
 
 /* g = dy·act'(z); sums of g and g·x̂. */
-GS_VECTORIZED static void activate_gradient(float *g, const float *x, const tiles *t, float slope,
-                                            float *sum_g, float *sum_gx, size_t count) {
-    const float *scale = t->scale, *shift = t->shift, *inverse = t->inverse, *centre = t->centre;
+GS_VECTORIZED static void activate_gradient(float *restrict g, const float *restrict x, const tiles *t, float slope,
+                                            float *restrict sum_g, float *restrict sum_gx, size_t count) {
+    const float *restrict scale = t->scale, *restrict shift = t->shift;
+    const float *restrict inverse = t->inverse, *restrict centre = t->centre;
     for (size_t i = 0; i < count; i++) {
         float z = x[i] * scale[i] + shift[i];
         float gradient = z > 0 ? g[i] : g[i] * slope;
@@ -378,7 +399,7 @@ GS_VECTORIZED static void activate_gradient(float *g, const float *x, const tile
     }
 }
 
-GS_VECTORIZED static void activate_gradient_only(float *g, const float *x, float slope,
+GS_VECTORIZED static void activate_gradient_only(float *restrict g, const float *restrict x, float slope,
                                                  size_t count) {
     for (size_t i = 0; i < count; i++) g[i] = x[i] > 0 ? g[i] : g[i] * slope;
 }
@@ -441,8 +462,8 @@ static void fill_factors(const gradient_job *job, int n) {
                    (size_t)p.channels * sizeof *f);
 }
 
-GS_VECTORIZED static void combine(float *g, const float *x, const float *f, size_t count) {
-    const float *f1 = f + count, *f2 = f1 + count;
+GS_VECTORIZED static void combine(float *restrict g, const float *restrict x, const float *restrict f, size_t count) {
+    const float *restrict f1 = f + count, *restrict f2 = f1 + count;
     for (size_t i = 0; i < count; i++) g[i] = g[i] * f[i] + x[i] * f1[i] + f2[i];
 }
 

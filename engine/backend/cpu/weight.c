@@ -14,11 +14,11 @@ static matrix matrix_of(const gs_run *run, const gs_tensor *weight) {
     return (matrix){gs_run_pointer(run, weight), s.n, s.c * s.h * s.w};
 }
 
-GS_VECTORIZED static void add_scaled(float *to, const float *row, float scale, int count) {
+GS_VECTORIZED static void add_scaled(float *restrict to, const float *restrict row, float scale, int count) {
     for (int i = 0; i < count; i++) to[i] += scale * row[i];
 }
 
-GS_VECTORIZED static double dot(const float *a, const float *b, int count) {
+GS_VECTORIZED static double dot(const float *restrict a, const float *restrict b, int count) {
     double total = 0;
     for (int start = 0; start < count; start += 4096) {
         int end = start + 4096 < count ? start + 4096 : count;

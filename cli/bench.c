@@ -1,0 +1,174 @@
+/* `genseg bench`: medians of repeated runs with random weights and images. */
+#include "base/memory.h"
+#include "base/random.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "engine/graph/plan.h"
+#include "engine/model/inference.h"
+#include "engine/model/objective.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { MAX_ITERATIONS = 1000 };
+
+typedef struct bench {
+    const char *op, *preset, *precision, *backend;
+    double width;
+    int batch, threads, iterations;
+    bool json, profile;
+    gs_network network;
+    gs_device *device;
+    gs_parameters *parameters;
+    gs_plan *plan;
+} bench;
+
+static double now_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Fills an input with reproducible normals, or (masks) with a fifth of ones. */
+static gs_status fill(bench *b, const gs_tensor *input, bool is_mask, gs_error *err) {
+    if (!input) return GS_OK;
+    size_t size = gs__shape_size(gs_tensor_shape(input));
+    float *values = gs_alloc(size, sizeof *values);
+    if (!values) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for an input");
+    gs_random_normal(1, 1, values, size);
+    for (size_t i = 0; is_mask && i < size; i++) values[i] = values[i] > 0.8f ? 1.0f : 0.0f;
+    gs_plan_write(b->plan, input, values);
+    gs_free(values);
+    return GS_OK;
+}
+
+static gs_status build_training(bench *b, gs_graph *graph, gs_error *err) {
+    gs_step step;
+    /* Every second presence image is annotated, as in the reference program's bench. */
+    gs_step_options options = {.kind = GS_STEP_UPDATE,
+                               .pairs = b->batch,
+                               .annotated = (b->batch + 1) / 2,
+                               .weights = gs_loss_weights_default()};
+    gs_step_build(graph, &b->network, &options, &step);
+    GS_TRY(gs_plan_new(graph, b->device, GS_PLAN_TRAINING, &b->plan, err));
+    GS_TRY(fill(b, step.images, false, err));
+    GS_TRY(fill(b, step.unique, false, err));
+    GS_TRY(fill(b, step.target, true, err));
+    return fill(b, step.annotated, true, err);
+}
+
+static gs_status build(bench *b, gs_error *err) {
+    bool trains = strcmp(b->op, "train") == 0;
+    gs_model_config config;
+    GS_TRY(gs_model_config_make(b->preset, b->width, 0, 0, 0, &config, err));
+    GS_TRY(gs_network_init(&b->network, &config, trains ? GS_PARTS_ALL : GS_PARTS_GENERATOR, err));
+    GS_TRY(gs_device_open(b->backend, b->threads, &b->device, err));
+    GS_TRY(gs_parameters_new(&b->network.set, gs_device_backend(b->device)->element_size,
+                             trains ? GS_FOR_TRAINING : GS_FOR_INFERENCE, &b->parameters, err));
+    GS_TRY(gs_network_initialize(&b->network, b->parameters, 1, err));
+    gs_graph *graph = gs_graph_new(&b->network.set);
+    if (!graph) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a graph");
+    if (trains) return build_training(b, graph, err);
+    gs_inference io;
+    gs_inference_op op = strcmp(b->op, "segment") == 0 ? GS_INFER_SEGMENT : GS_INFER_REMOVE;
+    gs_inference_build(graph, &b->network, op, b->batch, &io);
+    GS_TRY(gs_plan_new(graph, b->device, GS_PLAN_INFERENCE, &b->plan, err));
+    return fill(b, io.images, false, err);
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static gs_status measure(bench *b, double *median, gs_error *err) {
+    double seconds[MAX_ITERATIONS];
+    GS_TRY(gs_plan_run(b->plan, b->parameters, err)); /* warm-up */
+    for (int i = 0; i < b->iterations; i++) {
+        double start = now_seconds();
+        GS_TRY(gs_plan_run(b->plan, b->parameters, err));
+        seconds[i] = now_seconds() - start;
+    }
+    qsort(seconds, (size_t)b->iterations, sizeof *seconds, ascending);
+    *median = seconds[b->iterations / 2];
+    return GS_OK;
+}
+
+static int slowest_first(const void *a, const void *b) {
+    double x = ((const gs_op_time *)a)->seconds, y = ((const gs_op_time *)b)->seconds;
+    return (x < y) - (x > y);
+}
+
+static void print_profile(const bench *b) {
+    gs_op_time times[GS_OP_COUNT];
+    int count = gs_plan_times(b->plan, times);
+    double total = 0;
+    for (int i = 0; i < count; i++) total += times[i].seconds;
+    qsort(times, (size_t)count, sizeof *times, slowest_first);
+    for (int i = 0; i < count; i++)
+        printf("%-28s %4d nodes %9.3f ms %5.1f %%\n", times[i].op, times[i].nodes,
+               1e3 * times[i].seconds / (b->iterations + 1), 100 * times[i].seconds / total);
+    printf("arena %.1f MiB\n", (double)gs_plan_arena_bytes(b->plan) / (1 << 20));
+}
+
+static gs_status check(bench *b, gs_error *err) {
+    static const char *const ops[] = {"segment", "translate", "train"};
+    bool is_known = false;
+    for (int i = 0; i < 3; i++) is_known = is_known || strcmp(b->op, ops[i]) == 0;
+    if (!is_known) return gs_fail(err, GS_INVALID_ARGUMENT, "--op is segment, translate or train");
+    if (strcmp(b->precision, "fp32") != 0)
+        return gs_fail(err, GS_INVALID_ARGUMENT, "--precision: only fp32 is there");
+    if (b->batch < 1 || b->batch > 1024)
+        return gs_fail(err, GS_INVALID_ARGUMENT, "--batch must be 1 to 1024");
+    if (b->iterations < 1 || b->iterations > MAX_ITERATIONS)
+        return gs_fail(err, GS_INVALID_ARGUMENT, "--iterations must be 1 to %d", MAX_ITERATIONS);
+    return GS_OK;
+}
+
+int gs_cli_bench(int argc, char **argv) {
+    bench b = {.op = "segment",
+               .preset = "brain",
+               .precision = "fp32",
+               .backend = "cpu",
+               .width = 1,
+               .batch = 1,
+               .iterations = 5};
+    const gs_option options[] = {
+        {"--op", GS_OPTION_TEXT, &b.op, "segment, translate (healthy image and residual) or train"},
+        {"--preset", GS_OPTION_TEXT, &b.preset, "preset (brain)"},
+        {"--width", GS_OPTION_NUMBER, &b.width, "width (1)"},
+        {"--batch", GS_OPTION_INT, &b.batch, "images; train: presence and absence images, each (1)"},
+        {"--precision", GS_OPTION_TEXT, &b.precision, "fp32"},
+        {"--threads", GS_OPTION_INT, &b.threads, "threads (all processors)"},
+        {"--iterations", GS_OPTION_INT, &b.iterations, "timed runs after a first untimed one (5)"},
+        {"--backend", GS_OPTION_TEXT, &b.backend, "cpu or reference (cpu)"},
+        {"--profile", GS_OPTION_FLAG, &b.profile, "also print the time of each kind of node"},
+        {"--json", GS_OPTION_FLAG, &b.json, "print the result as one JSON object"},
+    };
+    gs_error err;
+    double median = 0;
+    gs_status status = gs_options_parse(argc, argv, "bench --op OP [options]", options,
+                                        sizeof options / sizeof *options, &err);
+    if (status == GS_OK) status = check(&b, &err);
+    if (status == GS_OK) status = build(&b, &err);
+    if (status == GS_OK) status = measure(&b, &median, &err);
+    if (status == GS_OK) {
+        struct rusage usage;
+        getrusage(RUSAGE_SELF, &usage);
+        if (b.profile) print_profile(&b);
+        printf(b.json ? "{\"op\": \"%s\", \"preset\": \"%s\", \"width\": %g, \"batch\": %d, "
+                        "\"precision\": \"%s\", \"threads\": %d, \"seconds_median\": %.6g, "
+                        "\"peak_rss_mib\": %ld}\n"
+                      : "%s %s width %g batch %d %s threads %d: median %.6g s, peak %ld MiB\n",
+               b.op, b.preset, b.width, b.batch, b.precision, gs_device_threads(b.device), median,
+               usage.ru_maxrss / 1024);
+    }
+    gs_plan_free(b.plan);
+    gs_parameters_free(b.parameters);
+    gs_device_close(b.device);
+    gs_network_deinit(&b.network);
+    return status == GS_OK ? 0 : gs_cli_fail("bench", &err);
+}

@@ -1,0 +1,83 @@
+/* `genseg eval`: Dice of a model on one split of a dataset directory. */
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "engine/session.h"
+#include "engine/train/evaluate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct evaluation {
+    const char *model_path, *folder, *split, *backend;
+    int threads;
+    gs_model *model;
+    gs_session *session;
+    gs_dataset *dataset;
+    uint32_t *rows;
+    size_t count;
+} evaluation;
+
+static gs_status segment(void *context, size_t count, const float *images, float *probabilities,
+                         gs_error *err) {
+    return gs_session_segment(context, count, images, probabilities, err);
+}
+
+static gs_status check_sizes(const evaluation *e, gs_error *err) {
+    const gs_model_config *c = gs_model_get_config(e->model);
+    const gs_dataset_info *info = gs_dataset_get_info(e->dataset);
+    if (c->channels == info->channels && c->height == info->height && c->columns == info->width)
+        return GS_OK;
+    return gs_fail(err, GS_SHAPE_MISMATCH, "the model takes [%d,%d,%d], the data set has [%d,%d,%d]",
+                   c->channels, c->height, c->columns, info->channels, info->height, info->width);
+}
+
+static gs_status list_rows(evaluation *e, gs_error *err) {
+    size_t count = gs_dataset_count(e->dataset);
+    e->rows = gs_alloc(count, sizeof *e->rows);
+    if (!e->rows) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu slices", count);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *split = gs_split_name(gs_dataset_get_slice(e->dataset, i)->split);
+        if (gs_dataset_mask(e->dataset, i) && strcmp(split, e->split) == 0)
+            e->rows[e->count++] = i;
+    }
+    if (e->count > 0) return GS_OK;
+    return gs_fail(err, GS_UNUSABLE, "no annotated slice of %s is in the split \"%.40s\"", e->folder,
+                   e->split);
+}
+
+static gs_status evaluate(evaluation *e, double *dice, gs_error *err) {
+    gs_session_options options = {
+        .backend = e->backend, .threads = e->threads, .max_batch = GS_EVALUATION_BATCH};
+    GS_TRY(gs_model_load(e->model_path, &e->model, err));
+    GS_TRY(gs_dataset_open(e->folder, &e->dataset, err));
+    GS_TRY(check_sizes(e, err));
+    GS_TRY(list_rows(e, err));
+    GS_TRY(gs_session_open(e->model, &options, &e->session, err));
+    return gs_evaluate_dice(e->dataset, e->rows, e->count, segment, e->session, dice, err);
+}
+
+int gs_cli_eval(int argc, char **argv) {
+    evaluation e = {.split = "test", .backend = "cpu"};
+    const gs_option options[] = {
+        {"--model", GS_OPTION_TEXT, &e.model_path, "model.safetensors"},
+        {"--dataset", GS_OPTION_TEXT, &e.folder, "dataset directory"},
+        {"--split", GS_OPTION_TEXT, &e.split, "train, validation or test (test)"},
+        {"--backend", GS_OPTION_TEXT, &e.backend, "cpu or reference (cpu)"},
+        {"--threads", GS_OPTION_INT, &e.threads, "threads (all processors)"},
+    };
+    gs_error err;
+    double dice = 0;
+    gs_status status = gs_options_parse(argc, argv, "eval --model FILE --dataset DIR [options]",
+                                        options, sizeof options / sizeof *options, &err);
+    if (status == GS_OK && (!e.model_path || !e.folder))
+        status = gs_fail(&err, GS_INVALID_ARGUMENT, "--model and --dataset are needed");
+    if (status == GS_OK) status = evaluate(&e, &dice, &err);
+    if (status == GS_OK)
+        printf("{\"split\": \"%s\", \"slices\": %zu, \"dice\": %.4f}\n", e.split, e.count, dice);
+    gs_session_close(e.session);
+    gs_dataset_close(e.dataset);
+    gs_model_release(e.model);
+    gs_free(e.rows);
+    return status == GS_OK ? 0 : gs_cli_fail("eval", &err);
+}

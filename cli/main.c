@@ -1,0 +1,37 @@
+/* `genseg`: one program, a subcommand for everything a server does. */
+#include "cli/commands.h"
+#include "cli/data.h"
+#include "cli/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", gs_cli_serve, "the HTTP server"},
+    {"train", gs_cli_train, "train a model on a dataset directory"},
+    {"eval", gs_cli_eval, "Dice of a model on a dataset directory"},
+    {"segment", gs_cli_segment, "where is the tumour in an image"},
+    {"translate", gs_cli_translate, "what the image would look like healthy, or with a tumour"},
+    {"sample", gs_cli_sample, "several tumours in a healthy image"},
+    {"data", gs_cli_data, "make and inspect dataset directories"},
+    {"bench", gs_cli_bench, "time and memory of segmentation, translation and training"},
+    {"parity", gs_cli_parity, "compare the engine with a dump of the reference program"},
+};
+
+int main(int argc, char **argv) {
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        printf("genseg %s\n", GENSEG_VERSION);
+        return 0;
+    }
+    FILE *out = argc > 1 && strcmp(argv[1], "--help") == 0 ? stdout : stderr;
+    fprintf(out, "usage: genseg COMMAND [options]   (COMMAND --help lists them)\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    return out == stdout ? 0 : 2;
+}

@@ -1,0 +1,28 @@
+#include "engine/model/inference.h"
+
+void gs_inference_build(gs_graph *g, const gs_network *network, gs_inference_op op, int batch,
+                        gs_inference *out) {
+    const gs_model_config *c = &network->config;
+    *out = (gs_inference){0};
+    out->images = gs_graph_input(g, "images", (gs_shape){batch, c->channels, c->height, c->columns});
+    gs_encoding e = gs_network_encode(g, network, out->images);
+    if (op == GS_INFER_SEGMENT) {
+        out->probability = gs_network_decode(g, &network->decoder_residual, e.code, &e,
+                                             GS_DECODE_SEGMENTATION);
+        gs_graph_keep(g, out->probability, "probability");
+        return;
+    }
+    gs_tensor *common = gs_network_common(g, network, e.code), *code = e.code;
+    if (op == GS_INFER_INSERT) {
+        int h, w;
+        gs_network_code_size(c, &h, &w);
+        out->unique = gs_graph_input(g, "u", (gs_shape){batch, c->unique_channels, h, w});
+        code = gs_graph_concat_channels(g, common, out->unique);
+    }
+    out->healthy =
+        gs_network_decode(g, &network->decoder_common, common, &e, GS_DECODE_TRANSLATION);
+    out->residual =
+        gs_network_decode(g, &network->decoder_residual, code, &e, GS_DECODE_TRANSLATION);
+    gs_graph_keep(g, out->healthy, "healthy");
+    gs_graph_keep(g, out->residual, "residual");
+}

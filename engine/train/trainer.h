@@ -1,0 +1,68 @@
+/* Training: batches in, checkpoints and the best model out. What it prints is up to the observer.
+ *
+ * A run is bit-reproducible for the same options, data, backend and number of threads, also across
+ * an interruption: gs_trainer_run with `resume` goes on from the last checkpoint. */
+#ifndef GS_ENGINE_TRAIN_TRAINER_H
+#define GS_ENGINE_TRAIN_TRAINER_H
+
+#include "engine/model/objective.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct gs_trainer_options {
+    const char *dataset, *out; /* folders */
+    const char *init;          /* weights to start from; NULL = random */
+    bool resume;               /* go on from out/checkpoint.safetensors */
+    gs_training_method method;
+    const char *preset; /* of a new model; ignored with `init` */
+    double width;
+    int batch_size;       /* presence (and as many absence) images per step */
+    double epochs;        /* the first bound reached ends training; 0 = not bounded by it */
+    uint64_t max_steps;
+    double max_seconds;   /* of training, over all resumed runs */
+    double learning_rate;
+    gs_loss_weights weights;
+    int min_annotated;    /* annotated images per batch at least, where there are any */
+    uint64_t seed;
+    const char *backend;
+    int threads;
+    uint64_t validate_every, checkpoint_every; /* steps; 0 = about once an epoch */
+} gs_trainer_options;
+
+typedef enum gs_event_kind {
+    GS_EVENT_START,
+    GS_EVENT_PROGRESS,
+    GS_EVENT_VALIDATION,
+    GS_EVENT_CHECKPOINT,
+    GS_EVENT_DONE,
+} gs_event_kind;
+
+typedef struct gs_training_event {
+    gs_event_kind kind;
+    uint64_t step; /* steps done */
+    /* start */
+    const gs_model_config *config;
+    size_t parameters, presence, absence, annotated, validation;
+    uint64_t total_steps; /* 0 = bounded by time */
+    int64_t resumed_from; /* -1 = not resumed */
+    /* progress, validation, done */
+    double epoch, fraction, seconds;
+    double losses[GS_TERM_COUNT]; /* means since the last such event */
+    double dice;                  /* NaN where nothing can be validated */
+    bool is_best;
+} gs_training_event;
+
+typedef struct gs_training_observer {
+    void (*notify)(void *context, const gs_training_event *event);
+    void *context;
+    const atomic_bool *stop; /* set by anyone: training stops at a checkpoint */
+} gs_training_observer;
+
+/* CANCELLED after `stop` (the checkpoint is written), NUMERIC when a loss is not finite, UNUSABLE for
+ * data that cannot train the method; else as files and backends fail. */
+GS_MUST_CHECK gs_status gs_trainer_run(const gs_trainer_options *options,
+                                       const gs_training_observer *observer, gs_error *err);
+
+#endif
