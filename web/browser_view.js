@@ -71,7 +71,7 @@ export class BrowserView {
 
 function copyable(text) {
   return el('div', { class: 'command' }, el('code', {}, text),
-    el('button', {
+    navigator.clipboard && el('button', { // absent where the page came over plain HTTP from elsewhere
       type: 'button',
       onclick: async () => {
         await navigator.clipboard.writeText(text);

@@ -1,9 +1,10 @@
 """What the viewer is tested against: the mock server, a `genseg` binary, or a server that runs already.
 
-GENSEG_BINARY=path starts that program; GENSEG_URL=http://... uses that server, whose data set "browser"
+GENSEG_BINARY=path starts that program (with GENSEG_OPTIONS, if any); GENSEG_URL=http://... uses that server, whose data set "browser"
 the tests fill; with neither, the mock answers. All are filled through the HTTP interface alone.
 """
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -45,7 +46,7 @@ class Backend:
         binary = os.environ.get("GENSEG_BINARY")
         if binary:
             return [binary, "serve", "--data", self.folder, "--listen", f"127.0.0.1:{self.port}", "--web",
-                    str(HERE.parents[1] / "web")]
+                    str(HERE.parents[1] / "web"), *shlex.split(os.environ.get("GENSEG_OPTIONS", ""))]
         return [sys.executable, str(HERE / "mock_server.py"), "--port", str(self.port)]
 
     def start(self):
