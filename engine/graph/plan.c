@@ -285,9 +285,11 @@ void *gs_run_pointer(const gs_run *run, const gs_tensor *tensor) {
 
 /* ---- Reading and writing --------------------------------------------------------------------- */
 
-static char *arena_pointer(const gs_plan *plan, const gs_tensor *tensor) {
+static char *planned_pointer(const gs_plan *plan, const gs_tensor *tensor) {
     gs_parameters sizes = {.element_size = plan->device->backend->element_size};
-    gs_run run = {.arena = plan->device->arena, .parameters = &sizes};
+    gs_run run = {.arena = plan->device->arena,
+                  .constants = plan->mode == GS_PLAN_INFERENCE ? plan->constants : NULL,
+                  .parameters = &sizes};
     return gs_run_pointer(&run, tensor);
 }
 
@@ -300,7 +302,7 @@ static char *arena_pointer(const gs_plan *plan, const gs_tensor *tensor) {
                  outer = (n_ * C_ + c_) * P_ + p_, inner = (n_ * P_ + p_) * C_ + c_, p_ < P_; p_++)
 
 void gs_plan_write(gs_plan *plan, const gs_tensor *input, const float *values) {
-    void *memory = arena_pointer(plan, input);
+    void *memory = planned_pointer(plan, input);
     if (plan->device->backend->element_size == sizeof(float)) {
         FOR_EACH_ELEMENT(input->shape, outer, inner)((float *)memory)[inner] = values[outer];
     } else {
@@ -309,7 +311,7 @@ void gs_plan_write(gs_plan *plan, const gs_tensor *input, const float *values) {
 }
 
 void gs_plan_read(const gs_plan *plan, const gs_tensor *tensor, float *values_out) {
-    const void *memory = arena_pointer(plan, tensor);
+    const void *memory = planned_pointer(plan, tensor);
     if (plan->device->backend->element_size == sizeof(float)) {
         FOR_EACH_ELEMENT(tensor->shape, outer, inner)
         values_out[outer] = ((const float *)memory)[inner];
@@ -320,7 +322,7 @@ void gs_plan_read(const gs_plan *plan, const gs_tensor *tensor, float *values_ou
 }
 
 void gs_plan_write_double(gs_plan *plan, const gs_tensor *input, const double *values) {
-    void *memory = arena_pointer(plan, input);
+    void *memory = planned_pointer(plan, input);
     if (plan->device->backend->element_size == sizeof(float)) {
         FOR_EACH_ELEMENT(input->shape, outer, inner)((float *)memory)[inner] = (float)values[outer];
     } else {
@@ -329,7 +331,7 @@ void gs_plan_write_double(gs_plan *plan, const gs_tensor *input, const double *v
 }
 
 void gs_plan_read_double(const gs_plan *plan, const gs_tensor *tensor, double *values_out) {
-    const void *memory = arena_pointer(plan, tensor);
+    const void *memory = planned_pointer(plan, tensor);
     if (plan->device->backend->element_size == sizeof(float)) {
         FOR_EACH_ELEMENT(tensor->shape, outer, inner)
         values_out[outer] = (double)((const float *)memory)[inner];

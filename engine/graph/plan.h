@@ -50,7 +50,7 @@ GS_MUST_CHECK gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs
 size_t gs_plan_arena_bytes(const gs_plan *plan);
 const char *gs_plan_broken_guard(const gs_plan *plan);
 
-/* Seconds that each operation took in all runs since the last call with `reset`. For profiles. */
+/* Seconds that each operation took in all runs of the plan. For profiles. */
 typedef struct gs_op_time {
     const char *op;
     int nodes;
