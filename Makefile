@@ -1,0 +1,62 @@
+# make run        the demo in a browser: install, build, prepare, serve on 127.0.0.1:8080
+# make test       everything from a clone to green
+# make test-asan  the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make test-tsan  the server's tests under ThreadSanitizer
+# make parity     compare with the PyTorch program: REFERENCE=path/to/genseg_torch.py
+# make bench      the same for speed
+# make demo-model train the demo's model anew (most of an hour)
+
+JOBS ?= $(shell nproc)
+LISTEN ?= 127.0.0.1:8080
+DATA ?= data
+DEMO_DATA = build/demo-data
+DEMO_OPTIONS = --scale 2 --annotated 0.1 --seed 1
+REFERENCE ?= ../shared/reference/genseg_torch.py
+
+.PHONY: run test test-asan test-tsan parity bench demo-model build packages test-packages clean
+
+packages:
+	docker/packages.sh
+test-packages:
+	docker/packages.sh test
+
+build: packages
+	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
+	cmake --build build -j$(JOBS) --target genseg
+
+$(DEMO_DATA)/dataset.json: | build
+	build/genseg data demo --out $(DEMO_DATA) $(DEMO_OPTIONS)
+
+# The demo is imported once: what is deleted in the viewer stays deleted.
+run: build $(DEMO_DATA)/dataset.json
+	@test -e $(DATA)/genseg.db && imports= || imports="--import $(DEMO_DATA) --import-model demo/model.safetensors"; \
+	exec build/genseg serve --data $(DATA) --listen $(LISTEN) $$imports
+
+test: test-packages
+	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
+	cmake --build build -j$(JOBS)
+	ctest --test-dir build --output-on-failure --no-tests=error
+
+# The sanitizers' runs leave out the tests that need a browser or the whole demo (label "slow").
+test-asan: test-packages
+	cmake -S . -B build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGENSEG_SANITIZE=address
+	cmake --build build-asan -j$(JOBS)
+	ctest --test-dir build-asan --output-on-failure --no-tests=error -LE slow
+
+# OpenMP's runtime is not instrumented, so one thread computes; the server's own threads are all there.
+test-tsan: test-packages
+	cmake -S . -B build-tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGENSEG_SANITIZE=thread
+	cmake --build build-tsan -j$(JOBS)
+	OMP_NUM_THREADS=1 ctest --test-dir build-tsan --output-on-failure --no-tests=error -R 'http|server|store|api' -LE slow
+
+parity: build
+	tests/train/parity.sh $(REFERENCE) build/genseg
+
+bench: build
+	tests/train/bench.sh $(REFERENCE) build/genseg
+
+demo-model: build $(DEMO_DATA)/dataset.json
+	demo/train.sh build/genseg $(DEMO_DATA)
+
+clean:
+	rm -rf build build-asan build-tsan build.log

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs the Debian 12 packages that genseg needs and that are missing: what building and the demo
+# take, and with "test" as argument what the tests take as well. Needs root or sudo only if something
+# is missing.
+set -eu
+
+packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
+  libpng-dev libnifti-dev zlib1g-dev nettle-dev libcmocka-dev python3 python3-yaml mricron-data"
+if [ "${1:-}" = test ]; then
+  packages="$packages curl nodejs chromium chromium-driver python3-pytest python3-requests
+    python3-selenium python3-jsonschema"
+fi
+
+missing=""
+for package in $packages; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "missing packages, and neither root nor sudo:$missing" >&2; exit 1; }
+  as_root="sudo"
+fi
+echo "installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # a list of names
+$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,234 @@
+/* A killed training goes on from its checkpoint and ends with the same bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "engine/train/trainer.h"
+#include "tests/train/small_dataset.h"
+
+#include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/genseg-train-XXXXXX";
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+typedef struct record {
+    atomic_bool stop;
+    uint64_t stop_at, kill_at, step; /* 0 = never */
+    int progress, validations, checkpoints;
+    double dice;
+    int64_t resumed_from;
+    bool is_done;
+} record;
+
+static void note(void *context, const gs_training_event *e) {
+    record *r = context;
+    r->step = e->step;
+    if (e->kind == GS_EVENT_START) r->resumed_from = e->resumed_from;
+    if (e->kind == GS_EVENT_PROGRESS) r->progress++;
+    if (e->kind == GS_EVENT_VALIDATION) r->validations++;
+    if (e->kind == GS_EVENT_CHECKPOINT) r->checkpoints++;
+    if (e->kind == GS_EVENT_DONE) r->is_done = true, r->dice = e->dice;
+    if (r->stop_at && e->step >= r->stop_at) atomic_store(&r->stop, true);
+    if (r->kill_at && e->step >= r->kill_at) raise(SIGKILL);
+}
+
+static gs_trainer_options options_for(const char *dataset, const char *out) {
+    return (gs_trainer_options){.dataset = dataset,
+                                .out = out,
+                                .preset = "tiny",
+                                .width = 1,
+                                .batch_size = 3,
+                                .max_steps = 12,
+                                .learning_rate = 1e-3,
+                                .weights = gs_loss_weights_default(),
+                                .seed = 7,
+                                .threads = 2,
+                                .validate_every = 5,
+                                .checkpoint_every = 4};
+}
+
+static gs_status train(const gs_trainer_options *o, record *r, gs_error *err) {
+    gs_training_observer observer = {note, r, &r->stop};
+    return gs_trainer_run(o, &observer, err);
+}
+
+static char *path(const char *name) {
+    char *text = gs_format("%s/%s", folder, name);
+    assert_non_null(text);
+    return text;
+}
+
+/* The tensors of a checkpoint (its metadata holds the seconds spent, which differ). */
+static void assert_same_tensors(const char *a, const char *b) {
+    char *bytes[2];
+    size_t size[2];
+    const char *out[] = {a, b};
+    uint64_t header[2];
+    for (int i = 0; i < 2; i++) {
+        char *file = gs_format("%s/checkpoint.safetensors", out[i]);
+        assert_int_equal(gs_file_read(file, 1 << 30, &bytes[i], &size[i], NULL), GS_OK);
+        memcpy(&header[i], bytes[i], sizeof header[i]);
+        gs_free(file);
+    }
+    size_t data[] = {size[0] - 8 - header[0], size[1] - 8 - header[1]};
+    assert_int_equal(data[0], data[1]);
+    assert_true(data[0] > 100000);
+    assert_memory_equal(bytes[0] + 8 + header[0], bytes[1] + 8 + header[1], data[0]);
+    gs_free(bytes[0]), gs_free(bytes[1]);
+}
+
+static void killed_training_resumes_bit_exactly(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data"), *whole = path("whole"), *cut = path("cut");
+    make_small_dataset(data, 12, 12, 2);
+    gs_trainer_options a = options_for(data, whole), b = options_for(data, cut);
+    /* First of all tests: a child of a process whose OpenMP threads have started cannot use them. */
+    pid_t child = fork();
+    if (child == 0) {
+        record killed = {.kill_at = 10}; /* the validation at step 10: the last checkpoint is of 8 */
+        (void)!train(&b, &killed, &err);
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    record first = {0};
+    assert_int_equal(train(&a, &first, &err), GS_OK);
+    assert_true(first.is_done);
+    assert_int_equal(first.step, 12);
+    b.resume = true;
+    record second = {0};
+    assert_int_equal(train(&b, &second, &err), GS_OK);
+    assert_int_equal(second.resumed_from, 8);
+    assert_same_tensors(whole, cut);
+    gs_free(data), gs_free(whole), gs_free(cut);
+}
+
+static void stopped_training_leaves_a_checkpoint_and_goes_on(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data"), *out = path("stopped"), *whole = path("whole");
+    gs_trainer_options o = options_for(data, out);
+    record r = {.stop_at = 5};
+    assert_int_equal(train(&o, &r, &err), GS_CANCELLED);
+    assert_int_equal(r.step, 5);
+    assert_false(r.is_done);
+    o.resume = true;
+    record again = {0};
+    assert_int_equal(train(&o, &again, &err), GS_OK);
+    assert_int_equal(again.resumed_from, 5);
+    assert_same_tensors(whole, out);
+    o.seed = 8;
+    assert_int_equal(train(&o, &again, &err), GS_INVALID_ARGUMENT);
+    gs_free(data), gs_free(out), gs_free(whole);
+}
+
+static void training_from_a_model_starts_with_its_weights(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data"), *out = path("from"), *whole = path("whole/model.safetensors");
+    gs_trainer_options o = options_for(data, out);
+    o.init = whole;
+    o.max_steps = 1;
+    record r = {0};
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    o.init = "/nonexistent/model.safetensors";
+    assert_int_equal(train(&o, &r, &err), GS_NOT_FOUND);
+    gs_free(data), gs_free(out), gs_free(whole);
+}
+
+static void segmentation_learns_from_masks(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("masks"), *out = path("segmentation");
+    make_small_dataset(data, 24, 0, 1);
+    gs_trainer_options o = options_for(data, out);
+    o.method = GS_TRAINING_SEGMENTATION_ONLY;
+    o.max_steps = 300;
+    o.validate_every = 50;
+    record r = {0};
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    assert_true(r.dice > 0.8);
+    gs_free(data), gs_free(out);
+}
+
+static void data_that_cannot_train_is_refused_with_what_is_missing(void **state) {
+    (void)state;
+    const struct {
+        int presence, absence, annotate;
+        const char *missing;
+    } cases[] = {{0, 6, 0, " presence slices"}, {6, 0, 1, " absence slices"},
+                 {6, 6, 0, " annotated presence slices"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gs_error err;
+        char *data = path("lacking"), *out = path("nothing");
+        make_small_dataset(data, cases[i].presence, cases[i].absence, cases[i].annotate);
+        gs_trainer_options o = options_for(data, out);
+        record r = {0};
+        assert_int_equal(train(&o, &r, &err), GS_UNUSABLE);
+        assert_non_null(strstr(err.text, cases[i].missing));
+        gs_free(data), gs_free(out);
+    }
+}
+
+static void loss_that_is_not_finite_ends_training(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data"), *out = path("diverged");
+    gs_trainer_options o = options_for(data, out);
+    o.learning_rate = 1e30;
+    o.max_steps = 50;
+    record r = {0};
+    assert_int_equal(train(&o, &r, &err), GS_NUMERIC);
+    assert_non_null(strstr(err.text, "loss is not finite after step"));
+    gs_free(data), gs_free(out);
+}
+
+static void options_out_of_range_are_refused(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data"), *out = path("refused");
+    record r = {0};
+    gs_trainer_options o = options_for(data, out);
+    o.batch_size = 257;
+    assert_int_equal(train(&o, &r, &err), GS_INVALID_ARGUMENT);
+    o = options_for(data, out);
+    o.max_steps = 0;
+    assert_int_equal(train(&o, &r, &err), GS_INVALID_ARGUMENT);
+    o = options_for(data, out);
+    o.preset = "lung";
+    assert_int_equal(train(&o, &r, &err), GS_INVALID_ARGUMENT);
+    gs_free(data), gs_free(out);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_training_resumes_bit_exactly),
+        cmocka_unit_test(stopped_training_leaves_a_checkpoint_and_goes_on),
+        cmocka_unit_test(training_from_a_model_starts_with_its_weights),
+        cmocka_unit_test(segmentation_learns_from_masks),
+        cmocka_unit_test(data_that_cannot_train_is_refused_with_what_is_missing),
+        cmocka_unit_test(loss_that_is_not_finite_ends_training),
+        cmocka_unit_test(options_out_of_range_are_refused),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
