@@ -8,6 +8,7 @@ const ANCHORS = [
   [66, 20, 10], [120, 42, 20], [178, 82, 60], [224, 140, 122], [255, 196, 184],
 ];
 const MOST_WIDER = 0.25;
+const STRAYS = 0.005; // of all pixels
 const STEPS = 512; // table entries from -1 to 1
 
 const table = new Uint8Array((STEPS + 1) * 3);
@@ -61,14 +62,14 @@ export function range(values) {
   return [low, high];
 }
 
-// One gray window for an image and what was made of it, so that they compare: the image's own range,
-// widened for what lies beyond, but by no more than MOST_WIDER of it at each end, lest a stray pixel darken
-// everything.
+// One gray window for an image and what was made of it, so that they compare: the image's own range, its
+// top raised for what is brighter, but by no more than MOST_WIDER of it and not for a few STRAYS, lest they
+// darken everything. The bottom stays: the ground around an organ is black.
 export function sharedWindow(image, made) {
   const [low, high] = range(image);
-  const [least, most] = range(made);
-  const room = (high - low) * MOST_WIDER;
-  return [Math.max(Math.min(low, least), low - room), Math.min(Math.max(high, most), high + room)];
+  const sorted = Float32Array.from(made).sort();
+  const most = sorted[Math.round((1 - STRAYS) * (sorted.length - 1))];
+  return [low, Math.min(Math.max(high, most), high + (high - low) * MOST_WIDER)];
 }
 
 // The end of a scale symmetric about 0: the largest magnitude, but at least `floor`, so that noise alone

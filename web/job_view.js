@@ -140,7 +140,7 @@ export class JobView {
     const left = job.state === 'running' && fraction > 0.02 && job.seconds
       ? `about ${duration((job.seconds * (1 - fraction)) / fraction)} left` : null;
     this.#numbers.replaceChildren(...[
-      percent(fraction), job.step ? `step ${count(job.step)}` : null, Number.isFinite(job.epoch) ? `epoch ${job.epoch}` : null,
+      percent(fraction), job.step ? `step ${count(job.step)}` : null, Number.isFinite(job.epoch) ? `epoch ${Math.floor(job.epoch)}` : null,
       job.seconds ? duration(job.seconds) : null, left, Number.isFinite(job.dice) ? `best Dice ${number(job.dice)}` : null,
     ].filter(Boolean).map((text) => el('span', {}, text)));
     this.#error.hidden = !job.error;

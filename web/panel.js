@@ -9,7 +9,8 @@ const BLINK_MS = 600; // well under three flashes a second
 const SWIPE_STEP = 5; // per cent per arrow key
 const MASK_RGB = [255, 176, 0];
 
-function paint(canvas, fillPixels) {
+// Fills a canvas by fillPixels(rgba).
+export function paint(canvas, fillPixels) {
   const context = canvas.getContext('2d');
   const image = context.createImageData(canvas.width, canvas.height);
   fillPixels(image.data);

@@ -3,7 +3,6 @@
 
 import { getAnnotation, getContent, getImage } from './api.js';
 import { parseNpy } from './npy.js';
-import { decodeRle } from './rle.js';
 
 const FOREGROUND_DEVIATIONS = 5; // "foreground" divides by this many standard deviations
 
@@ -89,10 +88,9 @@ export async function loadAnnotation(sliceId, signal) {
   return (await grayOf(await response.blob())).gray;
 }
 
-export const maskOfRle = (rle) => decodeRle(rle);
-
-// An answer's {"png": base64, "min", "max"} -> object URL; the caller revokes it.
-export function urlOfPng(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
+// An answer's {"png": base64, "min", "max"} -> one value per pixel, to 1/255 of the range.
+export async function valuesOfPng({ png, min, max }) {
+  const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+  const { gray } = await grayOf(new Blob([bytes], { type: 'image/png' }));
+  return Float32Array.from(gray, (value) => min + ((max - min) * value) / 255);
 }

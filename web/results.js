@@ -1,7 +1,8 @@
 // What was computed for slices, kept for a while so that going back and forth asks the server nothing.
 
 import * as api from './api.js';
-import { added, loadAnnotation, loadPixels, pixelsOfNpy } from './pixels.js';
+import { added, loadAnnotation, loadPixels, pixelsOfNpy, valuesOfPng } from './pixels.js';
+import { decodeRle } from './rle.js';
 
 const MOST = 96; // entries kept; the least recently used goes first
 
@@ -55,10 +56,11 @@ class Results {
     });
   }
 
-  // wish: { seed, count, channel }.
+  // wish: { seed, count, channel } -> [{ seed, values, mask }, ...], arrays of H*W.
   samples(slice, model, wish, signal) {
     return this.#once(`sample ${model.id} ${slice.id} ${Object.values(wish).join(' ')}`,
-      async () => (await api.sample(slice.id, wish, signal)).samples);
+      async () => Promise.all((await api.sample(slice.id, wish, signal)).samples.map(
+        async ({ seed, image, mask }) => ({ seed, values: await valuesOfPng(image), mask: decodeRle(mask) }))));
   }
 }
 

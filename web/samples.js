@@ -1,12 +1,13 @@
 // "Add lesions": what lesions could look like in this slice. A grid of samples, one per seed, and the
 // chosen one large with its mask and its residual.
 
-import { symmetricLimit } from './colormap.js';
+import { paintGray, symmetricLimit } from './colormap.js';
 import { el, svg } from './dom.js';
 import { number, signed } from './format.js';
 import { keyLegend, signedLegend } from './legend.js';
 import { outline } from './mask.js';
-import { maskOfRle, plane, urlOfPng } from './pixels.js';
+import { paint } from './panel.js';
+import { plane } from './pixels.js';
 import { results } from './results.js';
 
 const SAMPLES = 9;
@@ -24,7 +25,6 @@ export class AddMode {
     type: 'number', id: 'seed', min: 0, max: LAST_SEED, step: 1, value: FIRST_SEED, 'aria-label': 'First seed',
   });
   #samples = [];
-  #urls = [];
   #chosen = 0;
   #planes = null;
   #onChange;
@@ -76,8 +76,6 @@ export class AddMode {
     this.#samples = [];
     this.#chosen = 0;
     this.#picture.replaceChildren();
-    this.#urls.forEach((url) => URL.revokeObjectURL(url));
-    this.#urls = [];
   }
 
   // The gray picture to window with the original; null before there is one.
@@ -90,16 +88,17 @@ export class AddMode {
     const translated = plane(this.outputs.translated, channel);
     const residual = plane(this.outputs.residual, channel);
     const limit = symmetricLimit(residual, LEAST_RESIDUAL * (window[1] - window[0]));
-    const pixels = maskOfRle(mask);
     this.#planes = { translated, residual };
     this.#sample.setTitle(`Seed ${seed}`);
     this.#sample.drawGray(translated, window);
     this.#sample.drawOther(original, window);
-    this.#sample.drawMask(pixels, opacity);
-    this.#sample.setNote(`${pixels.reduce((sum, bit) => sum + bit, 0)} px`);
+    this.#sample.drawMask(mask, opacity);
+    this.#sample.setNote(`${mask.reduce((sum, bit) => sum + bit, 0)} px`);
     this.#sample.setFooter(keyLegend([['mask', 'where the model finds it']]));
     this.#residual.drawSigned(residual, limit);
     this.#residual.setFooter(signedLegend(limit));
+    this.#picture.querySelectorAll('canvas').forEach((canvas, i) =>
+      paint(canvas, (rgba) => paintGray(this.#samples[i].values, ...window, rgba)));
     this.#grid.setMessage('');
   }
 
@@ -134,10 +133,8 @@ export class AddMode {
     this.#picture.replaceChildren(...samples.map((sample, index) => this.#tile(sample, index, slice)));
   }
 
-  #tile({ seed, image, mask }, index, { width, height }) {
-    const url = urlOfPng(image.png);
-    this.#urls.push(url);
-    const shape = outline(maskOfRle(mask), width, height);
+  #tile({ seed, mask }, index, { width, height }) {
+    const shape = outline(mask, width, height);
     return el('div', {
       class: 'sample-tile', role: 'radio', 'aria-checked': String(index === 0), tabindex: index === 0 ? 0 : -1,
       'aria-label': `Seed ${seed}`, 'data-seed': seed, title: `Seed ${seed}`,
@@ -148,7 +145,7 @@ export class AddMode {
         event.preventDefault();
       },
     },
-    el('img', { src: url, alt: '', draggable: 'false' }),
+    el('canvas', { width, height }),
     svg('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
       svg('path', { class: 'mask-line', d: shape })),
     el('span', { class: 'seed', 'aria-hidden': 'true' }, String(seed)));

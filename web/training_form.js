@@ -7,8 +7,6 @@ import { count, modelName } from './format.js';
 const METHODS = [
   ['genseg', 'GenSeg'],
   ['segmentation_only', 'Segmentation only (baseline)'],
-  ['autoencoder', 'Autoencoder (baseline)'],
-  ['mean_teacher', 'Mean teacher (baseline)'],
 ];
 const PRESETS = ['brain', 'liver', 'synthetic128', 'synthetic48', 'tiny'];
 const WIDTHS = [['0.25', '\u00bc (fast)'], ['0.5', '\u00bd'], ['1', '1 (published)']];
@@ -23,8 +21,6 @@ const ANNOTATED = ['annotated_presence', 'annotated presence slices'];
 const NEEDS = {
   genseg: [PRESENCE, ABSENCE, ANNOTATED],
   segmentation_only: [ANNOTATED],
-  autoencoder: [PRESENCE, ABSENCE, ANNOTATED],
-  mean_teacher: [PRESENCE, ANNOTATED],
 };
 
 const options = (entries) => entries.map(([value, text]) => el('option', { value }, text ?? value));

@@ -95,10 +95,11 @@ test('symmetric limit: the larger side, never below the floor', () => {
   assert.equal(symmetricLimit([0.01], 0.1), 0.1);
 });
 
-test('shared window: covers both, but not strays', () => {
+test('shared window: raised for what is brighter, but not for strays', () => {
   assert.deepEqual(sharedWindow([0, 1], [0.2, 0.9]), [0, 1]);
-  assert.deepEqual(sharedWindow([0, 1], [-0.1, 1.2]), [-0.1, 1.2]);
-  assert.deepEqual(sharedWindow([0, 1], [-9, 9]), [-0.25, 1.25]);
+  assert.deepEqual(sharedWindow([0, 1], [-0.125, 1.125]), [0, 1.125]);
+  assert.deepEqual(sharedWindow([0, 1], [-9, 9]), [0, 1.25]);
+  assert.deepEqual(sharedWindow([0, 1], [...Array(999).fill(0.5), 9]), [0, 1]);
 });
 
 test('masks: threshold, area and Dice without what is not annotated', () => {
