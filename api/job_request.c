@@ -7,6 +7,7 @@
 #include "api/model_register.h"
 #include "base/memory.h"
 #include "engine/model/config.h"
+#include "engine/model/objective.h"
 
 /* ==== What the methods need ==== */
 
@@ -26,7 +27,7 @@ static const char *const method_names[] = {"genseg", "segmentation_only", "autoe
                                            "mean_teacher", NULL};
 static const char *const kinds[] = {"train", NULL};
 static const char *const weight_names[] = {"adv", "rec", "lat", "cyc", "seg"};
-enum { WEIGHTS = 5, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_MAX = 512 };
+enum { WEIGHTS = 5, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_MAX = 256 };
 
 /* What was asked, with text borrowed from the body. */
 typedef struct job_wish {
@@ -145,6 +146,18 @@ static void read_bounds(gs_fields *fields, json_t *out) {
     }
 }
 
+/* The methods of the interface, of which the engine may not know all yet. */
+static int read_method(gs_fields *fields) {
+    int method = gs_fields_choice(fields, "method", GS_OPTIONAL, method_names);
+    gs_training_method known;
+    if (method < 0) return 0;
+    if (gs_training_method_parse(method_names[method], &known, NULL) == GS_OK) return method;
+    (void)gs_response_add_error(fields->response, NULL, "method",
+                                "%s is not available in this version", method_names[method]);
+    fields->error_count++;
+    return method;
+}
+
 static void read_augment(gs_fields *fields) {
     if (!gs_fields_boolean(fields, "augment", GS_OPTIONAL, false)) return;
     (void)gs_response_add_error(fields->response, NULL, "augment",
@@ -155,8 +168,7 @@ static void read_augment(gs_fields *fields) {
 static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     (void)gs_fields_choice(fields, "kind", GS_REQUIRED, kinds);
     asked->dataset = gs_fields_string(fields, "dataset", GS_REQUIRED, GS_DATASET_NAME_SIZE - 1);
-    int method = gs_fields_choice(fields, "method", GS_OPTIONAL, method_names);
-    asked->method = method < 0 ? 0 : method;
+    asked->method = read_method(fields);
     asked->init = gs_fields_string(fields, "init", GS_OPTIONAL, GS_ID_SIZE - 1);
     if (asked->init && strcmp(asked->init, "scratch") == 0) asked->init = NULL;
     asked->preset = gs_fields_string(fields, "preset", GS_OPTIONAL, GS_PRESET_SIZE - 1);
@@ -174,14 +186,24 @@ static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     (void)json_object_set_new(out, "seed", json_integer(seed));
 }
 
+/* How long the paper trains: epochs. */
+static int default_epochs(const char *preset) {
+    if (strcmp(preset, "liver") == 0) return 200;
+    return strncmp(preset, "synthetic", strlen("synthetic")) == 0 ? 300 : 500;
+}
+
 /* The part of the stored request that only the checks could settle. */
 static gs_status complete(const job_wish *asked, json_t *out, gs_error *err) {
     int failed = json_object_set_new(out, "dataset", json_string(asked->dataset));
+    if (!json_object_get(out, "epochs") && !json_object_get(out, "max_steps") &&
+        !json_object_get(out, "max_seconds"))
+        failed |= json_object_set_new(out, "epochs",
+                                      json_integer(default_epochs(asked->config.preset)));
     failed |= json_object_set_new(out, "init", json_string(asked->init ? asked->init : "scratch"));
     failed |= json_object_set_new(out, "preset", json_string(asked->config.preset));
     failed |= json_object_set_new(out, "width", json_real(asked->config.width));
     if (asked->weights) failed |= json_object_set(out, "weights", asked->weights);
-    if (failed || json_object_size(out) < 9)
+    if (failed || json_object_size(out) < 10)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the request");
     return GS_OK;
 }
