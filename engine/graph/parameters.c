@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,13 @@ int gs_parameter_set_find(const gs_parameter_set *set, const char *name) {
     return -1;
 }
 
+/* Counts over all parameters of the process, so that a plan that is run with other parameters, perhaps
+ * at the address of freed ones, never takes them for those it knows. */
+void gs_parameters_changed(gs_parameters *p) {
+    static atomic_uint_fast64_t changes;
+    p->version = atomic_fetch_add(&changes, 1) + 1;
+}
+
 gs_status gs_parameters_new(const gs_parameter_set *set, size_t element_size, gs_purpose purpose,
                             gs_parameters **out, gs_error *err) {
     gs_parameters *p = gs_alloc(1, sizeof *p);
@@ -58,8 +66,8 @@ gs_status gs_parameters_new(const gs_parameter_set *set, size_t element_size, gs
                          .weight_decay = 1e-4,
                          .beta1 = 0.5,
                          .beta2 = 0.999,
-                         .epsilon = 1e-8,
-                         .version = 1};
+                         .epsilon = 1e-8};
+    gs_parameters_changed(p);
     size_t bytes = set->size * element_size;
     void **arrays[] = {&p->values, &p->gradients, &p->moment1, &p->moment2, &p->moment2_max};
     for (int i = 0; i < (purpose == GS_FOR_TRAINING ? 5 : 1); i++)
@@ -94,7 +102,7 @@ void gs_parameters_read(const gs_parameters *p, const void *array, int index, fl
 
 void gs_parameters_write(gs_parameters *p, void *array, int index, const float *values) {
     const gs_parameter *item = &p->set->items[index];
-    p->version++;
+    gs_parameters_changed(p);
     if (p->element_size == sizeof(float)) {
         memcpy((float *)array + item->offset, values, item->size * sizeof(float));
         return;

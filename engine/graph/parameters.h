@@ -51,7 +51,8 @@ typedef struct gs_parameters {
     int64_t *steps; /* updates each parameter has seen, [set->count] */
     /* Of AMSGrad; may be changed between runs. */
     double learning_rate, weight_decay, beta1, beta2, epsilon;
-    uint64_t version; /* raised by every change of a value from outside a plan */
+    uint64_t version; /* new for every change of a value from outside a plan; no two gs_parameters ever
+                         have the same */
 } gs_parameters;
 
 typedef enum gs_purpose { GS_FOR_INFERENCE, GS_FOR_TRAINING } gs_purpose;
@@ -60,6 +61,10 @@ typedef enum gs_purpose { GS_FOR_INFERENCE, GS_FOR_TRAINING } gs_purpose;
 GS_MUST_CHECK gs_status gs_parameters_new(const gs_parameter_set *set, size_t element_size,
                                           gs_purpose purpose, gs_parameters **out, gs_error *err);
 void gs_parameters_free(gs_parameters *parameters); /* NULL is allowed */
+
+/* Tells inference plans that the values changed. gs_parameters_write does so itself; updates that a
+ * training plan makes, and writing to `values` directly, need it. */
+void gs_parameters_changed(gs_parameters *parameters);
 
 /* One parameter's elements out of or into one of the flat arrays, as float. */
 void gs_parameters_read(const gs_parameters *parameters, const void *array, int index, float *out);

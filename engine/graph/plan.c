@@ -69,15 +69,18 @@ int gs_device_threads(const gs_device *device) {
     return device->threads;
 }
 
-/* Contents are not kept: plans never rely on what a previous run left. */
+/* Contents are not kept: plans never rely on what a previous run left. On failure the device has what
+ * it had before, if that can be had again, so that plans made earlier go on working. */
 static gs_status device_reserve(void **memory, size_t *have, size_t bytes, gs_error *err) {
     if (bytes <= *have) return GS_OK;
+    size_t before = *have;
     gs_free(*memory);
-    *have = 0;
     *memory = gs_alloc_aligned(bytes, 4096);
-    if (!*memory) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu bytes of activations", bytes);
-    *have = bytes;
-    return GS_OK;
+    *have = *memory ? bytes : 0;
+    if (*memory) return GS_OK;
+    if (before) *memory = gs_alloc_aligned(before, 4096);
+    if (*memory) *have = before;
+    return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu bytes of activations", bytes);
 }
 
 /* ---- Placement ------------------------------------------------------------------------------- */
@@ -301,7 +304,14 @@ static char *planned_pointer(const gs_plan *plan, const gs_tensor *tensor) {
             for (size_t p_ = 0, outer, inner;                                                      \
                  outer = (n_ * C_ + c_) * P_ + p_, inner = (n_ * P_ + p_) * C_ + c_, p_ < P_; p_++)
 
+/* Not after a larger plan failed to get memory and the old could not be had again. */
+static bool has_memory(const gs_plan *plan) {
+    const gs_device *device = plan->device;
+    return device->arena_bytes >= plan->arena_bytes && device->scratch_bytes >= plan->scratch_bytes;
+}
+
 void gs_plan_write(gs_plan *plan, const gs_tensor *input, const float *values) {
+    if (!has_memory(plan)) return; /* gs_plan_run says so */
     void *memory = planned_pointer(plan, input);
     if (plan->device->backend->element_size == sizeof(float)) {
         FOR_EACH_ELEMENT(input->shape, outer, inner)((float *)memory)[inner] = values[outer];
@@ -322,6 +332,7 @@ void gs_plan_read(const gs_plan *plan, const gs_tensor *tensor, float *values_ou
 }
 
 void gs_plan_write_double(gs_plan *plan, const gs_tensor *input, const double *values) {
+    if (!has_memory(plan)) return;
     void *memory = planned_pointer(plan, input);
     if (plan->device->backend->element_size == sizeof(float)) {
         FOR_EACH_ELEMENT(input->shape, outer, inner)((float *)memory)[inner] = (float)values[outer];
@@ -401,7 +412,7 @@ gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
     gs_device *device = plan->device;
     gs_assert(parameters->element_size == device->backend->element_size);
     gs_assert(parameters->set == plan->graph->set);
-    if (device->arena_bytes < plan->arena_bytes || device->scratch_bytes < plan->scratch_bytes)
+    if (!has_memory(plan))
         return gs_fail(err, GS_OUT_OF_MEMORY, "the device lost its memory to a plan too large for it");
     omp_set_num_threads(device->threads);
     bool is_inference = plan->mode == GS_PLAN_INFERENCE;

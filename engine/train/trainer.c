@@ -169,7 +169,7 @@ static gs_status segment(void *context, size_t count, const float *images, float
 static gs_status validate(gs_trainer *t, gs_error *err) {
     gs_training_event event = {.kind = GS_EVENT_VALIDATION, .dice = (double)NAN};
     if (t->lists.validation_count > 0) {
-        t->parameters->version++; /* updates made by plans do not count themselves */
+        gs_parameters_changed(t->parameters); /* plans do not count their own updates */
         GS_TRY(gs_evaluate_dice(t->dataset, t->lists.validation, t->lists.validation_count, segment,
                                 t, &event.dice, err));
     }

@@ -277,6 +277,28 @@ static void plans_share_a_device(void **state) {
     }
 }
 
+/* As when fine-tuned weights take the place of others: same counts of changes, other values. */
+static void parameters_may_be_exchanged(void **state) {
+    (void)state;
+    for (int b = 0; b < BACKENDS; b++) {
+        gs_device *device = open_device(backends[b]);
+        gs_parameters *first = new_parameters(device), *second = new_parameters(device);
+        assert_int_equal(gs_network_initialize(&network, first, 5, NULL), GS_OK);
+        assert_int_equal(gs_network_initialize(&network, second, 6, NULL), GS_OK);
+        segmented plan = plan_segmentation(device, GS_PLAN_INFERENCE, 1);
+        size_t bytes = gs__shape_size(plan.s.probability->shape) * sizeof(double);
+        double *one = run_and_read(&plan, first, plan.s.probability);
+        double *two = run_and_read(&plan, second, plan.s.probability);
+        double *one_again = run_and_read(&plan, first, plan.s.probability);
+        assert_memory_not_equal(one, two, bytes);
+        assert_memory_equal(one, one_again, bytes);
+        test_free(one), test_free(two), test_free(one_again);
+        gs_plan_free(plan.plan);
+        gs_parameters_free(first), gs_parameters_free(second);
+        gs_device_close(device);
+    }
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 static void a_run_allocates_nothing(void **state) {
@@ -357,6 +379,61 @@ static void running_out_of_memory_is_reported(void **state) {
                     fail_msg("allocation %d of %d failed: %s", (int)n, (int)needed,
                              gs_status_name(status));
                 assert_int_equal(build_and_plan(device, 0, false, &used), GS_OK);
+                gs_device_close(device);
+            }
+    }
+}
+
+/* Plans a larger batch with the n-th allocation failing, then runs the small plan. */
+static gs_status run_after_failure(gs_device *device, segmented *small, gs_parameters *parameters,
+                                   uint64_t n, bool persistent) {
+    segmentation s;
+    gs_plan *large = NULL;
+    gs_memory_fail_at(n, persistent);
+    gs_status status = gs_plan_new(new_segmentation(&s, 5), device, GS_PLAN_INFERENCE, &large, NULL);
+    gs_memory_fail_at(0, false);
+    assert_int_equal(status, GS_OUT_OF_MEMORY);
+    write_random(small->plan, small->s.images, 1);
+    return gs_plan_run(small->plan, parameters, NULL);
+}
+
+/* Allocations of planning a larger batch on a device that has run the smaller. */
+static uint64_t allocations_of_larger(const char *backend) {
+    gs_device *device = open_device(backend);
+    segmented small = plan_segmentation(device, GS_PLAN_INFERENCE, 1), large;
+    uint64_t before = gs_memory_count();
+    large = plan_segmentation(device, GS_PLAN_INFERENCE, 5);
+    uint64_t needed = gs_memory_count() - before;
+    gs_plan_free(small.plan), gs_plan_free(large.plan);
+    gs_device_close(device);
+    return needed;
+}
+
+/* The last allocations of planning are the device's scratch and arena and the plan's constants. */
+static void a_plan_outlives_a_larger_one_that_found_no_memory(void **state) {
+    (void)state;
+    for (int b = 0; b < BACKENDS; b++) {
+        uint64_t needed = allocations_of_larger(backends[b]);
+        for (uint64_t late = 0; late < 3; late++)
+            for (int persistent = 0; persistent < 2; persistent++) {
+                gs_device *device = open_device(backends[b]);
+                gs_parameters *parameters = new_parameters(device);
+                segmented small = plan_segmentation(device, GS_PLAN_INFERENCE, 1);
+                double *alone = run_and_read(&small, parameters, small.s.probability);
+                size_t bytes = gs__shape_size(small.s.probability->shape) * sizeof *alone;
+                gs_status status = run_after_failure(device, &small, parameters, needed - late,
+                                                     persistent);
+                /* Only what can be had again can be used again. */
+                if (!persistent) assert_int_equal(status, GS_OK);
+                else assert_true(status == GS_OK || status == GS_OUT_OF_MEMORY);
+                if (status == GS_OK) {
+                    double *again = run_and_read(&small, parameters, small.s.probability);
+                    assert_memory_equal(alone, again, bytes);
+                    test_free(again);
+                }
+                test_free(alone);
+                gs_plan_free(small.plan);
+                gs_parameters_free(parameters);
                 gs_device_close(device);
             }
     }
@@ -453,8 +530,10 @@ int main(void) {
         cmocka_unit_test(reusing_memory_changes_no_bit),
         cmocka_unit_test(inference_follows_changed_parameters),
         cmocka_unit_test(plans_share_a_device),
+        cmocka_unit_test(parameters_may_be_exchanged),
         cmocka_unit_test(a_run_allocates_nothing),
         cmocka_unit_test(running_out_of_memory_is_reported),
+        cmocka_unit_test(a_plan_outlives_a_larger_one_that_found_no_memory),
         cmocka_unit_test(values_go_in_and_out_channels_first),
         cmocka_unit_test(devices_are_found_by_name),
         cmocka_unit_test(times_count_every_node),
