@@ -6,6 +6,7 @@
 #include "api/handler.h"
 #include "base/memory.h"
 #include "engine/image/normalize.h"
+#include "engine/model/safetensors.h"
 #include "engine/session.h"
 
 /* What images the model takes. */
@@ -18,6 +19,27 @@ static char *config_text(const gs_model_config *config) {
     return text;
 }
 
+/* What `genseg train` wrote into the file about its training, as the metrics of a job have it; NULL
+ * when there is nothing. Caller frees with free. */
+static char *metrics_of_file(const char *path) {
+    gs_safetensors *file;
+    if (gs_safetensors_open(path, 0, &file, NULL) != GS_OK) return NULL;
+    const char *text = gs_safetensors_metadata(file, "genseg.metrics");
+    json_t *found = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *json = NULL;
+    const char *method;
+    json_int_t steps;
+    json_t *dice;
+    if (found && json_unpack(found, "{s:s, s:I, s:o}", "method", &method, "step", &steps,
+                             "validation_dice", &dice) == 0)
+        json = json_pack("{s:O, s:I, s:s}", "dice", dice, "steps", steps, "method", method);
+    char *metrics = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    json_decref(found);
+    gs_safetensors_close(file);
+    return metrics;
+}
+
 gs_status gs_model_register(gs_store *store, const gs_model_origin *origin,
                             const gs_idempotency *key, gs_model_record *out, bool *created_out,
                             gs_error *err) {
@@ -25,6 +47,7 @@ gs_status gs_model_register(gs_store *store, const gs_model_origin *origin,
     GS_TRY(gs_model_load(origin->path, &model, err));
     const gs_model_config *config = gs_model_get_config(model);
     char *text = config_text(config);
+    char *metrics = origin->metrics_json ? NULL : metrics_of_file(origin->path);
     gs_new_model row = {
         .weights_path = origin->path,
         .name = origin->name,
@@ -33,13 +56,14 @@ gs_status gs_model_register(gs_store *store, const gs_model_origin *origin,
         .preset = config->preset,
         .width = config->width,
         .config_json = text,
-        .metrics_json = origin->metrics_json,
+        .metrics_json = origin->metrics_json ? origin->metrics_json : metrics,
         .dataset_json = origin->dataset_json,
         .activation = origin->activation,
     };
     gs_status status = text ? gs_store_model_add(store, &row, key, out, created_out, err)
                             : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the model");
     free(text);
+    free(metrics);
     gs_model_release(model);
     return status;
 }

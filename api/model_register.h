@@ -7,7 +7,8 @@
 
 #include <jansson.h>
 
-/* Where a model comes from. Borrowed; NULL text = none, NULL JSON = unknown. */
+/* Where a model comes from. Borrowed; NULL text = none, NULL JSON = unknown (metrics: what the file
+ * says about its training, if anything). */
 typedef struct gs_model_origin {
     const char *path; /* the safetensors file; it stays */
     const char *name, *parent, *job, *metrics_json, *dataset_json;

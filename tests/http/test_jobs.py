@@ -165,9 +165,6 @@ def test_wrong_wishes_are_422_and_named(trained, change, field):
     ("genseg", {"presence": 0, "absence": 0}, ["presence", "absence", "annotated"]),
     ("segmentation_only", {"annotated": 0}, ["annotated"]),
     ("segmentation_only", {"absence": 0}, None),
-    ("autoencoder", {"absence": 0}, ["absence"]),
-    ("mean_teacher", {"absence": 0}, None),
-    ("mean_teacher", {"annotated": 0}, ["annotated"]),
 ])
 def test_missing_data_is_422_and_named(start_toy, method, have, missing):
     server = start_toy()
@@ -181,6 +178,23 @@ def test_missing_data_is_422_and_named(start_toy, method, have, missing):
     else:
         detail = problem(answer, 422)["detail"]
         assert all(word in detail for word in missing), detail
+
+
+@pytest.mark.parametrize("method", ["autoencoder", "mean_teacher"])
+def test_methods_that_the_engine_lacks_are_refused(trained, method):
+    errors = problem(trained().post("/v1/jobs", json={**WISH, "method": method}), 422)["errors"]
+    assert errors[0]["field"] == "method" and "not available" in errors[0]["detail"]
+
+
+@pytest.mark.parametrize("preset, epochs", [("tiny", 500), ("liver", 200), ("synthetic48", 300)])
+def test_an_unbounded_training_is_bounded_as_in_the_paper(start_toy, preset, epochs):
+    server = start_toy()
+    fill(server)
+    answer = server.post("/v1/jobs", json={"kind": "train", "dataset": "d", "preset": preset})
+    if answer.status_code == 422:  # the images are too small for this preset
+        assert preset != "tiny", answer.text
+    else:
+        assert answer.json()["request"]["epochs"] == epochs
 
 
 def test_a_model_of_another_size_cannot_be_the_start(trained):

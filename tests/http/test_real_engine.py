@@ -1,0 +1,142 @@
+"""The whole way with the program itself: upload, label, annotate, train, segment, translate, sample. Small
+images and seconds of training: what is tested is that the parts fit, not how well a model is."""
+import os
+import random
+
+import pytest
+
+import formats
+from conftest import BINARY, TOY
+from test_inference import problem
+
+pytestmark = pytest.mark.skipif(BINARY == TOY, reason="there is no real engine in this build")
+
+HEIGHT, WIDTH = 20, 14
+PNG = {"Content-Type": "image/png"}
+NPY = {"Accept": "application/x-npy"}
+WISH = {"kind": "train", "dataset": "small", "preset": "tiny", "width": 1, "batch_size": 2, "seed": 3}
+
+
+def draw(seed, spot):
+    rng = random.Random(seed)
+    rows = [[rng.randrange(40, 90) for _ in range(WIDTH)] for _ in range(HEIGHT)]
+    mask = [[0] * WIDTH for _ in range(HEIGHT)]
+    if spot:
+        top, left = rng.randrange(2, HEIGHT - 7), rng.randrange(2, WIDTH - 7)
+        for y in range(top, top + 5):
+            for x in range(left, left + 5):
+                rows[y][x], mask[y][x] = 220, 255
+    return rows, mask
+
+
+def fill(server):
+    for i in range(8):
+        rows, mask = draw(i, spot=True)
+        server.upload(rows, dataset="small", label="presence", case=f"p{i}", mask=mask if i % 2 == 0 else None)
+        server.upload(draw(100 + i, spot=False)[0], dataset="small", label="absence", case=f"a{i}")
+
+
+def start_job(server, **wish):
+    answer = server.post("/v1/jobs", json={**WISH, **wish})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def slice_id(server, label):
+    return server.get("/v1/slices", params={"dataset": "small", "label": label, "limit": 1}).json()["items"][0]["id"]
+
+
+def floats(server, path, **options):
+    answer = server.post(path, headers=NPY, **options)
+    assert answer.status_code == 200, answer.text
+    shape, values = formats.read_npy(answer.content)
+    assert shape == (HEIGHT, WIDTH)
+    return values
+
+
+def test_from_upload_to_answers(server):
+    fill(server)
+    job = server.wait_for_job(start_job(server, max_steps=3), seconds=120)
+    assert job["state"] == "succeeded", job
+    assert job["step"] == 3 and set(job["losses"]) == {"seg", "adv", "rec", "lat", "cyc", "gen", "disc"}
+    model = server.get("/v1/models/active").json()
+    assert model["id"] == job["model"] and model["input"]["height"] == HEIGHT and model["metrics"]["steps"] == 3
+
+    ask = {"slice_id": slice_id(server, "presence")}
+    found = server.post("/v1/segment", json=ask).json()
+    probabilities = floats(server, "/v1/segment", json=ask)
+    assert found["area"] == sum(p > 0.5 for p in probabilities) and 0 <= found["dice"] <= 1
+    assert all(0 <= p <= 1 for p in probabilities)
+
+    maps = [floats(server, f"/v1/translate?output={output}", json={**ask, "direction": "presence_to_absence"})
+            for output in ("translated", "residual", "reconstruction")]
+    assert all(abs(a + b - c) < 1e-6 for a, b, c in zip(*maps))
+    ask = {"slice_id": slice_id(server, "absence")}
+    maps = [floats(server, f"/v1/translate?output={output}",
+                   json={**ask, "direction": "absence_to_presence", "seed": 5})
+            for output in ("autoencoded", "residual", "translated")]
+    assert all(abs(a + b - c) < 1e-6 for a, b, c in zip(*maps))
+
+    first = server.post("/v1/sample", json={**ask, "count": 3, "seed": 4})
+    assert first.status_code == 200 and first.content == server.post("/v1/sample",
+                                                                     json={**ask, "count": 3, "seed": 4}).content
+    again = server.post("/v1/sample", json={**ask, "count": 1, "seed": 5}).json()["samples"][0]
+    assert again == first.json()["samples"][1], "a sample depends on its seed alone, not on its batch"
+
+
+def test_weights_travel_to_another_server_with_their_metrics(server, start_server):
+    fill(server)
+    model = server.wait_for_job(start_job(server, max_steps=2), seconds=120)["model"]
+    weights = server.get(f"/v1/models/{model}/weights").content
+    other = start_server(name="other")
+    answer = other.post("/v1/models", data=weights, headers={"Content-Type": "application/octet-stream"})
+    assert answer.status_code == 201, answer.text
+    copied = answer.json()
+    assert copied["metrics"]["steps"] >= 0 and copied["metrics"]["method"] == "genseg"
+    assert other.put("/v1/models/active", json={"id": copied["id"]}).status_code == 200
+    body = formats.png(draw(50, spot=True)[0])
+    answers = [s.post("/v1/segment", data=body, headers={**PNG, **NPY}).content for s in (server, other)]
+    assert answers[0] == answers[1], "the same weights give the same bytes"
+    small = formats.png([[1, 2], [3, 4]])
+    assert "height 20 and width 14" in problem(other.post("/v1/segment", data=small, headers=PNG), 422)["detail"]
+    for cut in (7, len(weights) // 2, len(weights) - 1):
+        refused = other.post("/v1/models", data=weights[:cut], headers={"Content-Type": "application/octet-stream"})
+        problem(refused, 400)
+
+
+def names_of_events(server, job_id):
+    """What the trainer has said so far."""
+    names = []
+    with server.api("GET", f"/v1/jobs/{job_id}/events", stream=True, timeout=60) as answer:
+        for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+            if line.startswith("event: "):
+                names.append(line[len("event: "):])
+            if names and names[-1] in ("start", "done"):
+                return names
+    return names
+
+
+def test_a_stopped_server_goes_on_training_to_the_same_weights(server, start_server):
+    fill(server)
+    job_id = start_job(server, max_steps=20)
+    assert "start" in names_of_events(server, job_id)
+    assert server.stop() == 0
+    server.start()
+    job = server.wait_for_job(job_id, seconds=120)
+    assert job["state"] == "succeeded" and job["runs"] == 2, job
+    whole = start_server(name="whole")
+    fill(whole)
+    reference = whole.wait_for_job(start_job(whole, max_steps=20), seconds=120)
+    assert reference["runs"] == 1
+    weights = [s.get(f"/v1/models/{j['model']}/weights").content for s, j in ((server, job), (whole, reference))]
+    assert weights[0] == weights[1], "an interruption changed the result"
+
+
+def test_training_from_a_model(server):
+    fill(server)
+    parent = server.wait_for_job(start_job(server, max_steps=2), seconds=120)["model"]
+    job = server.wait_for_job(start_job(server, max_steps=2, init=parent, preset=None, width=None,
+                                        method="segmentation_only"), seconds=120)
+    assert job["state"] == "succeeded", job
+    assert server.get(f"/v1/models/{job['model']}").json()["parent"] == parent
+    assert os.path.exists(server.data / "models" / f"{job['model']}.safetensors")
