@@ -8,7 +8,7 @@
 
 static gs_device *device;
 
-enum { SEED = 20, MAX_CHECKED = 40 };
+enum { SEED = 20, MAX_CHECKED = 16 };
 
 /* Differences are second order in the step: error about 1e-10 where the third derivative is of order
  * one, and it is much more on maps of two or three pixels with nearly equal values. */
