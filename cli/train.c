@@ -110,6 +110,7 @@ static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *e
         {"--max-seconds", GS_OPTION_NUMBER, &o->max_seconds, "stop after so much training time"},
         {"--learning-rate", GS_OPTION_NUMBER, &o->learning_rate, "of both optimisers (0.001)"},
         {"--weights", GS_OPTION_TEXT, &weights, "loss weights (adv=3,rec=50,lat=1,cyc=50,seg=0.01)"},
+        {"--augment", GS_OPTION_FLAG, &o->augment, "vary the images: flips, rotation, zoom, contrast"},
         {"--min-annotated", GS_OPTION_INT, &o->min_annotated, "annotated images per batch at least (0)"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},
         {"--threads", GS_OPTION_INT, &o->threads, "threads (all processors)"},

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "engine/image/mask.h"
+#include "engine/train/augment.h"
 #include "engine/train/evaluate.h"
 #include "engine/train/sampler.h"
 #include "engine/train/trainer_internal.h"
@@ -20,6 +21,7 @@
 
 enum { MIN_VALIDATION_INTERVAL = 20 /* steps: small data sets have short epochs */ };
 #define CODE_STREAM ((uint64_t)0x7531 << 32)
+#define AUGMENTATION_STREAM ((uint64_t)0x6175 << 48)
 #define PROGRESS_SECONDS 0.5
 
 static double now_seconds(void) {
@@ -71,11 +73,28 @@ static gs_status ensure_plan(gs_trainer *t, int slot, int capacity, gs_error *er
     return gs_plan_new(graph, t->device, GS_PLAN_TRAINING, &t->plans[slot], err);
 }
 
-static gs_status write_images(gs_trainer *t, gs_plan *plan, const gs_step *step, gs_error *err) {
+/* Varies image `slot` of the batch and, where it is annotated, its mask. */
+static void augment(gs_trainer *t, int slot, bool is_annotated) {
+    const gs_model_config *c = &t->network.config;
+    gs_augment_target target = {.channels = c->channels,
+                                .height = c->height,
+                                .width = c->columns,
+                                .image = t->batch + (size_t)slot * t->image,
+                                .mask = is_annotated ? t->masks + (size_t)slot * t->pixels : NULL,
+                                .room = t->room};
+    gs_augment(&target, t->options->seed,
+               AUGMENTATION_STREAM + t->step * 2 * GS_MAX_BATCH_SIZE + (uint64_t)slot);
+}
+
+static gs_status write_images(gs_trainer *t, gs_plan *plan, const gs_step *step, int annotated,
+                              gs_error *err) {
     int n = t->options->batch_size, count = gs_tensor_shape(step->images).n;
     for (int i = 0; i < count; i++) {
         uint32_t row = i < n ? t->presence_rows[i] : t->absence_rows[i - n];
         GS_TRY(gs_dataset_read_normalized(t->dataset, row, t->batch + (size_t)i * t->image, err));
+        if (i < annotated)
+            memcpy(t->masks + (size_t)i * t->pixels, gs_dataset_mask(t->dataset, row), t->pixels);
+        if (t->options->augment) augment(t, i, i < annotated);
     }
     gs_plan_write(plan, step->images, t->batch);
     return GS_OK;
@@ -88,7 +107,7 @@ static void write_masks(gs_trainer *t, gs_plan *plan, const gs_step *step, int a
     float *target = t->batch, *weight = t->batch + (size_t)capacity * t->pixels;
     memset(t->batch, 0, 2 * (size_t)capacity * t->pixels * sizeof *t->batch);
     for (int i = 0; i < annotated; i++) {
-        const uint8_t *mask = gs_dataset_mask(t->dataset, t->presence_rows[i]);
+        const uint8_t *mask = t->masks + (size_t)i * t->pixels;
         for (size_t p = 0; p < t->pixels; p++) {
             target[(size_t)i * t->pixels + p] = mask[p] == GS_MASK_TARGET ? 1.0f : 0.0f;
             weight[(size_t)i * t->pixels + p] = mask[p] == GS_MASK_UNKNOWN ? 0.0f : 1.0f;
@@ -110,7 +129,7 @@ static gs_status train_step(gs_trainer *t, gs_error *err) {
     GS_TRY(ensure_plan(t, slot, capacity, err));
     const gs_step *step = &t->steps[slot];
     gs_plan *plan = t->plans[slot];
-    GS_TRY(write_images(t, plan, step, err));
+    GS_TRY(write_images(t, plan, step, annotated, err));
     if (step->unique) {
         gs_random_normal(t->options->seed, CODE_STREAM + t->step, t->batch,
                          gs__shape_size(gs_tensor_shape(step->unique)));

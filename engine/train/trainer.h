@@ -24,6 +24,7 @@ typedef struct gs_trainer_options {
     double max_seconds;   /* of training, over all resumed runs */
     double learning_rate;
     gs_loss_weights weights;
+    bool augment;         /* vary the training images (engine/train/augment.h) */
     int min_annotated;    /* annotated images per batch at least, where there are any */
     uint64_t seed;
     const char *backend;

@@ -24,9 +24,9 @@ static char *path_in(const gs_trainer *t, const char *name) {
 /* What must be the same when a run is resumed, then where it stands. */
 static json_t *training_json(const gs_trainer *t, double seconds) {
     const gs_trainer_options *o = t->options;
-    return json_pack("{s:s, s:i, s:I, s:i, s:f, s:I, s:f, s:f}", "method",
+    return json_pack("{s:s, s:i, s:I, s:i, s:b, s:f, s:I, s:f, s:f}", "method",
                      gs_training_method_name(o->method), "batch_size", o->batch_size, "seed",
-                     (json_int_t)o->seed, "min_annotated", o->min_annotated, "learning_rate",
+                     (json_int_t)o->seed, "min_annotated", o->min_annotated, "augment", o->augment, "learning_rate",
                      o->learning_rate, "step", (json_int_t)t->step, "best_dice", t->best_dice,
                      "seconds", seconds);
 }
@@ -67,21 +67,21 @@ static gs_status read_training(gs_trainer *t, const gs_safetensors *file, const 
     const char *text = gs_safetensors_metadata(file, TRAINING_KEY), *method;
     json_t *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     json_int_t seed, step;
-    int batch_size, min_annotated;
+    int batch_size, min_annotated, augment;
     double best, seconds;
     gs_status status = GS_OK;
-    if (!json || json_unpack(json, "{s:s, s:i, s:I, s:i, s:I, s:F, s:F}", "method", &method,
+    if (!json || json_unpack(json, "{s:s, s:i, s:I, s:i, s:b, s:I, s:F, s:F}", "method", &method,
                              "batch_size", &batch_size, "seed", &seed, "min_annotated",
-                             &min_annotated, "step", &step, "best_dice", &best, "seconds",
+                             &min_annotated, "augment", &augment, "step", &step, "best_dice", &best, "seconds",
                              &seconds) != 0 ||
         step < 0)
         status = gs_fail(err, GS_UNUSABLE, "%s is not a checkpoint of a training", origin);
     else if (strcmp(method, gs_training_method_name(t->options->method)) != 0 ||
              batch_size != t->options->batch_size || (uint64_t)seed != t->options->seed ||
-             min_annotated != t->options->min_annotated)
+             min_annotated != t->options->min_annotated || (augment != 0) != t->options->augment)
         status = gs_fail(err, GS_INVALID_ARGUMENT,
-                         "%s was made with another method, batch size, seed or minimum of "
-                         "annotated images",
+                         "%s was made with another method, batch size, seed, augmentation or "
+                         "minimum of annotated images",
                          origin);
     else {
         t->step = t->validated = (uint64_t)step;
@@ -180,9 +180,11 @@ static gs_status allocate_buffers(gs_trainer *t, gs_error *err) {
     size_t largest = 2 * n * t->image; /* holds images, then codes, then targets and weights */
     if (codes > largest) largest = codes;
     t->batch = gs_alloc(largest, sizeof *t->batch);
+    t->room = gs_alloc(t->image, sizeof *t->room);
+    t->masks = gs_alloc(n * t->pixels, 1);
     t->evaluation_images = gs_alloc(GS_EVALUATION_BATCH * t->image, sizeof(float));
     t->evaluation_output = gs_alloc(GS_EVALUATION_BATCH * t->pixels, sizeof(float));
-    if (t->batch && t->evaluation_images && t->evaluation_output) return GS_OK;
+    if (t->batch && t->room && t->masks && t->evaluation_images && t->evaluation_output) return GS_OK;
     return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a batch of %zu", n);
 }
 
@@ -222,5 +224,6 @@ void gs__trainer_close(gs_trainer *t) {
     gs_sampler_free(t->sampler);
     gs_slice_lists_deinit(&t->lists);
     gs_dataset_close(t->dataset);
-    gs_free(t->batch), gs_free(t->evaluation_images), gs_free(t->evaluation_output);
+    gs_free(t->batch), gs_free(t->room), gs_free(t->masks);
+    gs_free(t->evaluation_images), gs_free(t->evaluation_output);
 }

@@ -24,6 +24,8 @@ typedef struct gs_trainer {
     gs_inference evaluation_io;
     size_t image, pixels; /* floats of an image, of one channel */
     float *batch;         /* what is being written to a plan */
+    float *room;          /* one image, for augmentation */
+    uint8_t *masks;       /* [batch_size,H,W] of the annotated images, augmented with them */
     float *evaluation_images, *evaluation_output;
     uint32_t presence_rows[GS_MAX_BATCH_SIZE], absence_rows[GS_MAX_BATCH_SIZE];
     uint64_t step, total_steps, validated;
