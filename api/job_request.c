@@ -158,13 +158,6 @@ static int read_method(gs_fields *fields) {
     return method;
 }
 
-static void read_augment(gs_fields *fields) {
-    if (!gs_fields_boolean(fields, "augment", GS_OPTIONAL, false)) return;
-    (void)gs_response_add_error(fields->response, NULL, "augment",
-                                "is not available in this version, must be false");
-    fields->error_count++;
-}
-
 static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     (void)gs_fields_choice(fields, "kind", GS_REQUIRED, kinds);
     asked->dataset = gs_fields_string(fields, "dataset", GS_REQUIRED, GS_DATASET_NAME_SIZE - 1);
@@ -175,7 +168,7 @@ static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     asked->width = gs_fields_number(fields, "width", GS_OPTIONAL, 1.0 / 64, 1, 0);
     read_bounds(fields, out);
     read_weights(fields, asked);
-    read_augment(fields);
+    bool augment = gs_fields_boolean(fields, "augment", GS_OPTIONAL, false);
     int64_t batch = gs_fields_integer(fields, "batch_size", GS_OPTIONAL, 1, BATCH_MAX, 20);
     double rate = gs_fields_number(fields, "learning_rate", GS_OPTIONAL, 1e-8, 1, 1e-3);
     int64_t seed = gs_fields_integer(fields, "seed", GS_OPTIONAL, 0, ((int64_t)1 << 53) - 1, 1);
@@ -184,6 +177,7 @@ static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     (void)json_object_set_new(out, "batch_size", json_integer(batch));
     (void)json_object_set_new(out, "learning_rate", json_real(rate));
     (void)json_object_set_new(out, "seed", json_integer(seed));
+    (void)json_object_set_new(out, "augment", json_boolean(augment));
 }
 
 /* How long the paper trains: epochs. */
@@ -239,18 +233,17 @@ typedef struct argument_list {
     bool failed;
 } argument_list;
 
+/* One argument (NULL = out of memory; taken). */
+static void add_text(argument_list *list, char *text) {
+    gs_assert(list->count + 1 <= ARGUMENTS_MAX);
+    if (text) list->items[list->count++] = text;
+    else list->failed = true;
+}
+
 /* "--name" and its value (NULL = out of memory; taken). */
 static void add(argument_list *list, const char *name, char *value) {
-    gs_assert(list->count + 2 <= ARGUMENTS_MAX);
-    char *copy = gs_copy_string(name);
-    if (!copy || !value) {
-        gs_free(copy);
-        gs_free(value);
-        list->failed = true;
-        return;
-    }
-    list->items[list->count++] = copy;
-    list->items[list->count++] = value;
+    add_text(list, gs_copy_string(name));
+    add_text(list, value);
 }
 
 /* "adv=3,rec=50" of the weights that were given. */
@@ -287,6 +280,8 @@ static void add_all(argument_list *list, const json_t *request) {
             add(list, options[i].option, gs_format("%.9g", json_real_value(value)));
     }
     const json_t *weights = json_object_get(request, "weights");
+    if (json_is_true(json_object_get(request, "augment")))
+        add_text(list, gs_copy_string("--augment"));
     if (json_object_size(weights) > 0) add(list, "--weights", weights_text(weights));
 }
 
