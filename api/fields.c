@@ -219,8 +219,8 @@ json_t *gs_fields_value(gs_fields *fields, const char *name, gs_need need) {
 }
 
 void gs_fields_page(gs_fields *fields, gs_page *out) {
-    out->limit = (size_t)gs_fields_integer(fields, "limit", GS_OPTIONAL, 1, GS_PAGE_MAX,
-                                           GS_PAGE_DEFAULT);
+    out->limit =
+        (size_t)gs_fields_integer(fields, "limit", GS_OPTIONAL, 1, GS_PAGE_MAX, GS_PAGE_DEFAULT);
     out->cursor = gs_fields_string(fields, "cursor", GS_OPTIONAL, GS_CURSOR_SIZE - 1);
 }
 

@@ -4,8 +4,8 @@
  * server/ fills in. A handler runs on some HTTP thread and may block; many run at once.
  *
  * A handler returns GS_OK after it filled the response (default: 200, no body), or a status with
- * *err filled in; the router turns that into application/problem+json (see gs_status_to_http). Field
- * errors collected with gs_response_add_error become the problem's `errors[]`. */
+ * *err filled in; the router turns that into application/problem+json (see gs_status_to_http).
+ * Field errors collected with gs_response_add_error become the problem's `errors[]`. */
 #ifndef GS_API_HANDLER_H
 #define GS_API_HANDLER_H
 
@@ -22,11 +22,11 @@
 
 enum {
     GS_MAX_PATH_PARAMS = 2,
-    GS_MAX_QUERY = 32,         /* parameters of one request */
-    GS_MAX_HEADERS = 64,       /* header fields of one request */
-    GS_MAX_PARTS = 16,         /* parts of a multipart body */
-    GS_MAX_JSON_DEPTH = 16,    /* nested arrays and objects of a JSON body */
-    GS_MAX_FIELD_ERRORS = 32,  /* errors[] of one problem; more are counted but not listed */
+    GS_MAX_QUERY = 32,        /* parameters of one request */
+    GS_MAX_HEADERS = 64,      /* header fields of one request */
+    GS_MAX_PARTS = 16,        /* parts of a multipart body */
+    GS_MAX_JSON_DEPTH = 16,   /* nested arrays and objects of a JSON body */
+    GS_MAX_FIELD_ERRORS = 32, /* errors[] of one problem; more are counted but not listed */
     GS_MAX_ANSWER_HEADERS = 12,
 };
 
@@ -92,7 +92,8 @@ typedef struct gs_request_key {
 } gs_request_key;
 
 /* *key_out: for the store's creating calls, or NULL when the request has no Idempotency-Key; it
- * points into *storage. INVALID_ARGUMENT for a key that is empty, too long or not printable ASCII. */
+ * points into *storage. INVALID_ARGUMENT for a key that is empty, too long or not printable ASCII.
+ */
 GS_MUST_CHECK gs_status gs_request_idempotency(const gs_request *request, gs_request_key *storage,
                                                const gs_idempotency **key_out, gs_error *err);
 
@@ -122,8 +123,9 @@ typedef struct gs_response {
         char *value;      /* owned */
     } headers[GS_MAX_ANSWER_HEADERS];
     size_t header_count;
-    json_t *errors; /* owned; entries {"field", "detail"}; NULL = none */
-    int problem_status; /* HTTP status of the problem when gs_status does not say it; 0 = as mapped */
+    json_t *errors;     /* owned; entries {"field", "detail"}; NULL = none */
+    int problem_status; /* HTTP status of the problem when gs_status does not say it; 0 = as mapped
+                         */
 } gs_response;
 
 void gs_response_deinit(gs_response *response);
@@ -134,8 +136,8 @@ GS_MUST_CHECK gs_status gs_response_set_header(gs_response *response, gs_error *
                                                const char *name, const char *format, ...)
     GS_PRINTF(4, 5);
 
-/* Body of `content_type` (static storage). Takes ownership of bytes (gs_free), also on failure; NULL
- * bytes with a size is OUT_OF_MEMORY, so that an allocating call can be passed directly. */
+/* Body of `content_type` (static storage). Takes ownership of bytes (gs_free), also on failure;
+ * NULL bytes with a size is OUT_OF_MEMORY, so that an allocating call can be passed directly. */
 GS_MUST_CHECK gs_status gs_response_set_body(gs_response *response, int http_status,
                                              const char *content_type, char *bytes, size_t size,
                                              gs_error *err);
@@ -153,8 +155,8 @@ GS_MUST_CHECK gs_status gs_response_set_json(gs_response *response, int http_sta
 GS_MUST_CHECK gs_status gs_response_set_list(gs_response *response, json_t *items,
                                              const char *next_cursor, gs_error *err);
 
-/* Adds `field` with the formatted sentence to errors[] of the problem to be. `field` is a JSON field
- * ("learning_rate"), a query parameter ("?limit" as "limit") or a header. Returns INVALID_ARGUMENT
+/* Adds `field` with the formatted sentence to errors[] of the problem to be. `field` is a JSON
+ * field ("learning_rate"), a query parameter ("?limit" as "limit") or a header. Returns INVALID_ARGUMENT
  * and fills *err with the sentence. */
 gs_status gs_response_add_error(gs_response *response, gs_error *err, const char *field,
                                 const char *format, ...) GS_PRINTF(4, 5);
@@ -167,7 +169,8 @@ gs_status gs_response_problem(gs_response *response, int http_status, gs_error *
 /* Sets ETag (`tag` without quotes). True when If-None-Match has it: the response is then a complete
  * 304 and the handler returns GS_OK at once. */
 GS_MUST_CHECK gs_status gs_response_set_etag(const gs_request *request, gs_response *response,
-                                             const char *tag, bool *not_modified_out, gs_error *err);
+                                             const char *tag, bool *not_modified_out,
+                                             gs_error *err);
 
 /* Turns the response into application/problem+json for `status`, `err` and the collected errors. */
 void gs_response_set_problem(gs_response *response, gs_status status, const gs_error *err,
@@ -179,8 +182,8 @@ int gs_status_to_http(gs_status status);
 /* ==== Fields: typed, checked access to a JSON object or to the query ==== */
 
 /* Reads fields one by one, notes what is wrong with each in response->errors, and remembers which
- * were asked for. gs_fields_finish then fails when anything was wrong or a field was never asked for
- * ("unknown field"), so that a misspelt name is never silently ignored.
+ * were asked for. gs_fields_finish then fails when anything was wrong or a field was never asked
+ * for ("unknown field"), so that a misspelt name is never silently ignored.
  *
  *     gs_fields fields;
  *     GS_TRY(gs_fields_of_json(request, response, &fields, err));      — or gs_fields_of_query
@@ -201,8 +204,8 @@ typedef struct gs_fields {
 } gs_fields;
 
 /* The body as one JSON object. 415 for another Content-Type than application/json, MALFORMED (400)
- * for broken JSON, duplicate names, NUL in strings or nesting beyond GS_MAX_JSON_DEPTH. An empty body
- * is an empty object. Deinit in every case where this returned GS_OK. */
+ * for broken JSON, duplicate names, NUL in strings or nesting beyond GS_MAX_JSON_DEPTH. An empty
+ * body is an empty object. Deinit in every case where this returned GS_OK. */
 GS_MUST_CHECK gs_status gs_fields_of_json(const gs_request *request, gs_response *response,
                                           gs_fields *out, gs_error *err);
 void gs_fields_of_query(const gs_request *request, gs_response *response, gs_fields *out);

@@ -9,9 +9,8 @@ gs_status gs_api_healthz(const gs_api_context *context, const gs_request *reques
                          gs_response *response, gs_error *err) {
     (void)context;
     (void)request;
-    return gs_response_set_json(response, 200,
-                                json_pack("{s:s, s:s}", "status", "ok", "version", GENSEG_VERSION),
-                                err);
+    return gs_response_set_json(
+        response, 200, json_pack("{s:s, s:s}", "status", "ok", "version", GENSEG_VERSION), err);
 }
 
 gs_status gs_api_readyz(const gs_api_context *context, const gs_request *request,

@@ -17,9 +17,10 @@ static gs_status decode_parts(const gs_api_context *context, const gs_part *part
                               gs_image images[GS_MAX_PARTS], size_t *count_out, gs_error *err) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(parts[i].name, "image") != 0)
-            return gs_fail(err, GS_INVALID_ARGUMENT,
-                           "the multipart body has a part \"%s\"; every part must be named \"image\"",
-                           parts[i].name);
+            return gs_fail(
+                err, GS_INVALID_ARGUMENT,
+                "the multipart body has a part \"%s\"; every part must be named \"image\"",
+                parts[i].name);
         GS_TRY(gs_decode_image_bytes(context, parts[i].content_type, parts[i].bytes, parts[i].size,
                                      &images[*count_out], err));
         ++*count_out;

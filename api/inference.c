@@ -82,9 +82,9 @@ gs_status gs_render_json(const gs_rendering *rendering, json_t **out, gs_error *
     gs_free(png);
     float low, high;
     window_of(rendering, &low, &high);
-    json_t *json = text ? json_pack("{s:s, s:f, s:f}", "png", text, "min", (double)low, "max",
-                                    (double)high)
-                        : NULL;
+    json_t *json =
+        text ? json_pack("{s:s, s:f, s:f}", "png", text, "min", (double)low, "max", (double)high)
+             : NULL;
     gs_free(text);
     if (!json) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the %s", rendering->what);
     *out = json;

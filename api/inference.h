@@ -12,7 +12,7 @@
  * always in the query. */
 typedef struct gs_subject {
     gs_fields body, query;
-    gs_fields *params; /* one of the two */
+    gs_fields *params;    /* one of the two */
     const char *slice_id; /* NULL: the body is the image */
     const char *model_id; /* NULL: the active model */
     gs_image image;       /* after gs_subject_load */
@@ -44,8 +44,8 @@ GS_MUST_CHECK gs_status gs_render_json(const gs_rendering *rendering, json_t **o
 GS_MUST_CHECK gs_status gs_respond_npy(gs_response *response, const float *values, int channels,
                                        int height, int width, gs_error *err);
 
-/* Dice of the prediction against the annotation, pixels that are not annotated left out; 1 when both
- * are empty. Same sizes. */
+/* Dice of the prediction against the annotation, pixels that are not annotated left out; 1 when
+ * both are empty. Same sizes. */
 double gs_mask_dice(const gs_mask *prediction, const gs_mask *annotation);
 
 #endif

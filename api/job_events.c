@@ -15,7 +15,7 @@
 
 enum {
     EVENTS_PER_READ = 100,
-    POLL_MS = 1000,       /* news of another job can hide ours: look again at least this often */
+    POLL_MS = 1000, /* news of another job can hide ours: look again at least this often */
     HEARTBEAT_SECONDS = 10,
     CLIENT_RETRY_MS = 2000,
 };
@@ -47,9 +47,9 @@ static void set_text(event_stream *stream, char *text, size_t size) {
 /* The message that tells the job's state; "" when it was told before, NULL without memory. */
 static char *state_message(event_stream *stream, const gs_job_record *job) {
     if (stream->told_state == (int)job->state) return gs_copy_string("");
-    json_t *json = json_pack("{s:s, s:s*, s:s*}", "state", gs_job_state_name(job->state), "model",
-                             job->model[0] ? job->model : NULL, "error",
-                             job->error[0] ? job->error : NULL);
+    json_t *json =
+        json_pack("{s:s, s:s*, s:s*}", "state", gs_job_state_name(job->state), "model",
+                  job->model[0] ? job->model : NULL, "error", job->error[0] ? job->error : NULL);
     char *data = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     char *message = data ? gs_format("event: state\ndata: %s\n\n", data) : NULL;
@@ -59,8 +59,7 @@ static char *state_message(event_stream *stream, const gs_job_record *job) {
 }
 
 /* Messages of the events between two texts; NULL when out of memory. */
-static char *join_messages(const char *before, const gs_job_event_list *events,
-                           const char *after) {
+static char *join_messages(const char *before, const gs_job_event_list *events, const char *after) {
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -77,8 +76,8 @@ static char *join_messages(const char *before, const gs_job_event_list *events,
     return copy;
 }
 
-/* What is new: the events behind stream->sequence, and the state. The job was read before its events
- * are, so when it was over then, all of its events are there. */
+/* What is new: the events behind stream->sequence, and the state. The job was read before its
+ * events are, so when it was over then, all of its events are there. */
 static gs_status collect(event_stream *stream, const gs_job_record *job, gs_error *err) {
     gs_job_event_list events;
     GS_TRY(gs_store_job_events(stream->context->store, stream->job, stream->sequence,
@@ -192,10 +191,11 @@ gs_status gs_api_job_events(const gs_api_context *context, const gs_request *req
     if (over) return GS_OK;
     event_stream *stream = gs_alloc(1, sizeof *stream);
     if (!stream) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the events");
-    *stream = (event_stream){.context = context, .sequence = start, .told_state = -1,
-                             .last_sent = seconds_now()};
+    *stream = (event_stream){
+        .context = context, .sequence = start, .told_state = -1, .last_sent = seconds_now()};
     snprintf(stream->job, sizeof stream->job, "%s", request->params[0]);
-    /* An interval before a client connects again, and bytes at once, so that it knows it is heard. */
+    /* An interval before a client connects again, and bytes at once, so that it knows it is heard.
+     */
     char *first = gs_format("retry: %d\n\n", CLIENT_RETRY_MS);
     set_text(stream, first, first ? strlen(first) : 0);
     response->content_type = "text/event-stream";

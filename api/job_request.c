@@ -33,8 +33,8 @@ enum { WEIGHTS = 5, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_M
 typedef struct job_wish {
     const char *dataset, *init, *preset;
     int method;
-    double width;       /* 0 = not given */
-    json_t *weights;    /* borrowed; NULL = not given */
+    double width;           /* 0 = not given */
+    json_t *weights;        /* borrowed; NULL = not given */
     gs_model_config config; /* of the model that will come out */
 } job_wish;
 
@@ -53,9 +53,8 @@ static gs_status check_data(const gs_api_context *context, const job_wish *asked
     if (!missing[0]) return GS_OK;
     missing[strlen(missing) - 2] = '\0';
     (void)gs_response_add_error(response, err, "dataset", "lacks %s", missing);
-    return gs_fail(err, GS_UNUSABLE,
-                   "data set '%s' cannot train %s, its training part lacks: %s", asked->dataset,
-                   method->name, missing);
+    return gs_fail(err, GS_UNUSABLE, "data set '%s' cannot train %s, its training part lacks: %s",
+                   asked->dataset, method->name, missing);
 }
 
 /* ==== The model that training begins from ==== */
@@ -68,7 +67,8 @@ static gs_status check_init(const gs_api_context *context, job_wish *asked,
     if (status == GS_NOT_FOUND)
         return gs_response_add_error(response, err, "init",
                                      "must be scratch or the id of a model; there is no model "
-                                     "'%.40s'", asked->init);
+                                     "'%.40s'",
+                                     asked->init);
     if (status != GS_OK) return status;
     status = gs_model_record_config(&model, &asked->config, err);
     gs_model_record_deinit(&model);
@@ -84,9 +84,9 @@ static gs_status check_init(const gs_api_context *context, job_wish *asked,
         config->columns != dataset->width)
         return gs_response_add_error(response, err, "init",
                                      "model %s takes %d x %d x %d (channels, height, width), the "
-                                     "data set has %d x %d x %d", asked->init, config->channels,
-                                     config->height, config->columns, dataset->channels,
-                                     dataset->height, dataset->width);
+                                     "data set has %d x %d x %d",
+                                     asked->init, config->channels, config->height, config->columns,
+                                     dataset->channels, dataset->height, dataset->width);
     return GS_OK;
 }
 
@@ -135,8 +135,7 @@ static void read_bounds(gs_fields *fields, json_t *out) {
     } bounds[] = {{"epochs", 1000000}, {"max_steps", STEPS_MAX}, {"max_seconds", SECONDS_MAX}};
     int given = 0;
     for (int i = 0; i < 3; i++) {
-        int64_t value =
-            gs_fields_integer(fields, bounds[i].name, GS_OPTIONAL, 1, bounds[i].max, 0);
+        int64_t value = gs_fields_integer(fields, bounds[i].name, GS_OPTIONAL, 1, bounds[i].max, 0);
         if (!gs_fields_has(fields, bounds[i].name)) continue;
         (void)json_object_set_new(out, bounds[i].name, json_integer(value));
         if (++given < 2) continue;
@@ -191,8 +190,8 @@ static gs_status complete(const job_wish *asked, json_t *out, gs_error *err) {
     int failed = json_object_set_new(out, "dataset", json_string(asked->dataset));
     if (!json_object_get(out, "epochs") && !json_object_get(out, "max_steps") &&
         !json_object_get(out, "max_seconds"))
-        failed |= json_object_set_new(out, "epochs",
-                                      json_integer(default_epochs(asked->config.preset)));
+        failed |=
+            json_object_set_new(out, "epochs", json_integer(default_epochs(asked->config.preset)));
     failed |= json_object_set_new(out, "init", json_string(asked->init ? asked->init : "scratch"));
     failed |= json_object_set_new(out, "preset", json_string(asked->config.preset));
     failed |= json_object_set_new(out, "width", json_real(asked->config.width));
@@ -236,8 +235,10 @@ typedef struct argument_list {
 /* One argument (NULL = out of memory; taken). */
 static void add_text(argument_list *list, char *text) {
     gs_assert(list->count + 1 <= ARGUMENTS_MAX);
-    if (text) list->items[list->count++] = text;
-    else list->failed = true;
+    if (text)
+        list->items[list->count++] = text;
+    else
+        list->failed = true;
 }
 
 /* "--name" and its value (NULL = out of memory; taken). */
@@ -263,10 +264,14 @@ static void add_all(argument_list *list, const json_t *request) {
     static const struct {
         const char *field, *option;
     } options[] = {
-        {"method", "--method"},         {"preset", "--preset"},
-        {"width", "--width"},           {"batch_size", "--batch-size"},
-        {"epochs", "--epochs"},         {"max_steps", "--max-steps"},
-        {"max_seconds", "--max-seconds"}, {"learning_rate", "--learning-rate"},
+        {"method", "--method"},
+        {"preset", "--preset"},
+        {"width", "--width"},
+        {"batch_size", "--batch-size"},
+        {"epochs", "--epochs"},
+        {"max_steps", "--max-steps"},
+        {"max_seconds", "--max-seconds"},
+        {"learning_rate", "--learning-rate"},
         {"seed", "--seed"},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
@@ -274,8 +279,7 @@ static void add_all(argument_list *list, const json_t *request) {
         if (json_is_string(value))
             add(list, options[i].option, gs_copy_string(json_string_value(value)));
         if (json_is_integer(value))
-            add(list, options[i].option,
-                gs_format("%lld", (long long)json_integer_value(value)));
+            add(list, options[i].option, gs_format("%lld", (long long)json_integer_value(value)));
         if (json_is_real(value))
             add(list, options[i].option, gs_format("%.9g", json_real_value(value)));
     }
@@ -290,8 +294,7 @@ void gs_arguments_free(char **arguments) {
     gs_free(arguments);
 }
 
-gs_status gs_job_request_arguments(const char *request_json, char ***arguments_out,
-                                   gs_error *err) {
+gs_status gs_job_request_arguments(const char *request_json, char ***arguments_out, gs_error *err) {
     json_t *request = json_loads(request_json, 0, NULL);
     if (!json_is_object(request)) {
         json_decref(request);

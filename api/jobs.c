@@ -1,5 +1,5 @@
-/* /v1/jobs: asking for a training, watching it, stopping it, going on. The supervisor in server/ runs
- * what is queued here. */
+/* /v1/jobs: asking for a training, watching it, stopping it, going on. The supervisor in server/
+ * runs what is queued here. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +53,9 @@ gs_status gs_api_job_create(const gs_api_context *context, const gs_request *req
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     gs_job_record job;
-    gs_status status = text ? gs_store_job_add(context->store, "train", dataset, text, key, &job,
-                                               NULL, err)
-                            : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
+    gs_status status =
+        text ? gs_store_job_add(context->store, "train", dataset, text, key, &job, NULL, err)
+             : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     free(text);
     if (status != GS_OK) return status;
     context->services->jobs_changed(context->server);
@@ -64,15 +64,15 @@ gs_status gs_api_job_create(const gs_api_context *context, const gs_request *req
 
 gs_status gs_api_job_list(const gs_api_context *context, const gs_request *request,
                           gs_response *response, gs_error *err) {
-    static const char *const states[] = {"queued", "running", "succeeded", "failed", "cancelled",
-                                         NULL};
+    static const char *const states[] = {"queued", "running",   "succeeded",
+                                         "failed", "cancelled", NULL};
     gs_fields fields;
     gs_page page;
     gs_fields_of_query(request, response, &fields);
     gs_fields_page(&fields, &page);
     int state = gs_fields_choice(&fields, "state", GS_OPTIONAL, states);
-    gs_job_filter filter = {.dataset = gs_fields_string(&fields, "dataset", GS_OPTIONAL,
-                                                        GS_DATASET_NAME_SIZE - 1)};
+    gs_job_filter filter = {
+        .dataset = gs_fields_string(&fields, "dataset", GS_OPTIONAL, GS_DATASET_NAME_SIZE - 1)};
     GS_TRY(gs_fields_finish(&fields, err));
     gs_job_state wanted;
     if (state >= 0 && gs_job_state_find(states[state], &wanted)) filter.state = &wanted;
@@ -122,8 +122,8 @@ gs_status gs_api_job_resume(const gs_api_context *context, const gs_request *req
     gs_job_state state = job.state;
     gs_job_record_deinit(&job);
     if (state != GS_JOB_FAILED && state != GS_JOB_CANCELLED)
-        return gs_fail(err, GS_CONFLICT, "job %s is %s; only a failed or cancelled one can go on", id,
-                       gs_job_state_name(state));
+        return gs_fail(err, GS_CONFLICT, "job %s is %s; only a failed or cancelled one can go on",
+                       id, gs_job_state_name(state));
     GS_TRY(gs_store_job_requeue(context->store, id, err));
     context->services->jobs_changed(context->server);
     GS_TRY(gs_store_job_get(context->store, id, &job, err));

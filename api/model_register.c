@@ -68,7 +68,8 @@ gs_status gs_model_register(gs_store *store, const gs_model_origin *origin,
     return status;
 }
 
-/* A stored JSON text as a value; null when it does not parse, which a store of our own never has. */
+/* A stored JSON text as a value; null when it does not parse, which a store of our own never has.
+ */
 static json_t *stored_json(const char *text) {
     json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
     return json ? json : json_null();

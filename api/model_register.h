@@ -1,4 +1,5 @@
-/* From a safetensors file to a model version; shared by uploads, training jobs and --import-model. */
+/* From a safetensors file to a model version; shared by uploads, training jobs and --import-model.
+ */
 #ifndef GS_API_MODEL_REGISTER_H
 #define GS_API_MODEL_REGISTER_H
 
@@ -15,8 +16,8 @@ typedef struct gs_model_origin {
     gs_activation activation;
 } gs_model_origin;
 
-/* Validates the file as gs_model_load does and adds it to the store. key and created_out may be NULL.
- * Caller deinits *out. */
+/* Validates the file as gs_model_load does and adds it to the store. key and created_out may be
+ * NULL. Caller deinits *out. */
 GS_MUST_CHECK gs_status gs_model_register(gs_store *store, const gs_model_origin *origin,
                                           const gs_idempotency *key, gs_model_record *out,
                                           bool *created_out, gs_error *err);

@@ -52,8 +52,9 @@ gs_status gs_api_model_weights(const gs_api_context *context, const gs_request *
     bool not_modified;
     GS_TRY(gs_store_model_get(context->store, request->params[0], &model, err));
     char *path = gs_store_model_weights_path(context->store, model.id);
-    gs_status status = path ? gs_response_set_etag(request, response, model.sha256, &not_modified, err)
-                            : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the weights' path");
+    gs_status status =
+        path ? gs_response_set_etag(request, response, model.sha256, &not_modified, err)
+             : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the weights' path");
     if (status == GS_OK && !not_modified)
         status = gs_response_set_file(response, "application/octet-stream", path, err);
     if (status == GS_OK)
@@ -91,7 +92,8 @@ static gs_status write_upload(const gs_api_context *context, const gs_request *r
     return GS_OK;
 }
 
-/* Error texts of the loader begin with the temporary file's path, which says nothing to a client. */
+/* Error texts of the loader begin with the temporary file's path, which says nothing to a client.
+ */
 static void name_the_body(const char *path, gs_error *err) {
     char *at = err ? strstr(err->text, path) : NULL;
     if (!at) return;

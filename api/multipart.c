@@ -70,17 +70,19 @@ static gs_status read_part(const char **at, const char *end, const char *boundar
     const char *blank = memmem(*at, (size_t)(end - *at), "\r\n\r\n", 4);
     size_t header_size = blank ? (size_t)(blank - *at) : 0;
     if (!blank || header_size >= PART_HEADER_MAX)
-        return gs_fail(err, GS_MALFORMED, "a part of the multipart body has no end of headers "
-                                          "within %d bytes", PART_HEADER_MAX);
+        return gs_fail(err, GS_MALFORMED,
+                       "a part of the multipart body has no end of headers "
+                       "within %d bytes",
+                       PART_HEADER_MAX);
     char headers[PART_HEADER_MAX];
     memcpy(headers, *at, header_size);
     headers[header_size] = '\0';
     *part = (gs_part){.bytes = blank + 4};
     GS_TRY(read_part_headers(headers, part, err));
-    const char *stop =
-        memmem(part->bytes, (size_t)(end - part->bytes), boundary, strlen(boundary));
-    if (!stop) return gs_fail(err, GS_MALFORMED, "part \"%s\" of the multipart body has no end",
-                              part->name);
+    const char *stop = memmem(part->bytes, (size_t)(end - part->bytes), boundary, strlen(boundary));
+    if (!stop)
+        return gs_fail(err, GS_MALFORMED, "part \"%s\" of the multipart body has no end",
+                       part->name);
     part->size = (size_t)(stop - part->bytes);
     *at = stop + strlen(boundary);
     return GS_OK;

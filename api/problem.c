@@ -12,23 +12,33 @@
 
 int gs_status_to_http(gs_status status) {
     switch (status) {
-    case GS_OK: return 200;
-    case GS_MALFORMED: return 400;
-    case GS_NOT_FOUND: return 404;
-    case GS_CONFLICT: return 409;
-    case GS_TOO_LARGE: return 413;
-    case GS_UNSUPPORTED: return 415;
+    case GS_OK:
+        return 200;
+    case GS_MALFORMED:
+        return 400;
+    case GS_NOT_FOUND:
+        return 404;
+    case GS_CONFLICT:
+        return 409;
+    case GS_TOO_LARGE:
+        return 413;
+    case GS_UNSUPPORTED:
+        return 415;
     case GS_INVALID_ARGUMENT:
     case GS_SHAPE_MISMATCH:
     case GS_UNUSABLE:
-    case GS_NUMERIC: return 422;
+    case GS_NUMERIC:
+        return 422;
     case GS_OUT_OF_MEMORY:
     case GS_BUSY:
-    case GS_CANCELLED: return 503;
-    case GS_DISK_FULL: return 507;
+    case GS_CANCELLED:
+        return 503;
+    case GS_DISK_FULL:
+        return 507;
     case GS_IO:
     case GS_BACKEND:
-    case GS_INTERNAL: return 500;
+    case GS_INTERNAL:
+        return 500;
     }
     return 500;
 }
@@ -36,11 +46,16 @@ int gs_status_to_http(gs_status status) {
 /* The statuses that no gs_status stands for. NULL = take the gs_status's own name. */
 static const char *name_of_http(int http_status) {
     switch (http_status) {
-    case 405: return "method_not_allowed";
-    case 406: return "not_acceptable";
-    case 412: return "precondition_failed";
-    case 421: return "misdirected_request";
-    default: return NULL;
+    case 405:
+        return "method_not_allowed";
+    case 406:
+        return "not_acceptable";
+    case 412:
+        return "precondition_failed";
+    case 421:
+        return "misdirected_request";
+    default:
+        return NULL;
     }
 }
 
@@ -54,8 +69,8 @@ gs_status gs_response_add_error(gs_response *response, gs_error *err, const char
     if (!response->errors) response->errors = json_array();
     /* Without memory the list stays short; the problem itself still says what is wrong. */
     if (json_array_size(response->errors) < GS_MAX_FIELD_ERRORS)
-        (void)json_array_append_new(response->errors, json_pack("{s:s, s:s}", "field", field,
-                                                                "detail", sentence));
+        (void)json_array_append_new(response->errors,
+                                    json_pack("{s:s, s:s}", "field", field, "detail", sentence));
     return gs_fail(err, GS_INVALID_ARGUMENT, "%.120s: %.340s", field, sentence);
 }
 
@@ -99,7 +114,8 @@ void gs_response_set_problem(gs_response *response, gs_status status, const gs_e
     response->file.is_set = false;
     gs_free(response->body);
     response->body = problem_text(response, http_status, status, err->text, request_id);
-    if (!response->body) /* text that is not UTF-8 (a file name in a system's message), or no memory */
+    if (!response
+             ->body) /* text that is not UTF-8 (a file name in a system's message), or no memory */
         response->body = problem_text(response, http_status, status, gs_status_text(status), "");
     response->body_size = response->body ? strlen(response->body) : 0;
     response->status = http_status;

@@ -66,7 +66,7 @@ static int range_matches(const media_range *range, const char *type) {
         return 3;
     size_t major = strcspn(type, "/") + 1;
     return range->type_length == major + 1 && range->type[major] == '*' &&
-           strncasecmp(range->type, type, major) == 0
+                   strncasecmp(range->type, type, major) == 0
                ? 2
                : 0;
 }

@@ -102,8 +102,8 @@ gs_status gs_response_set_list(gs_response *response, json_t *items, const char 
                                gs_error *err) {
     if (next_cursor && *next_cursor == '\0') next_cursor = NULL;
     return gs_response_set_json(
-        response, 200, items ? json_pack("{s:o, s:s?}", "items", items, "next_cursor", next_cursor)
-                             : NULL, err);
+        response, 200,
+        items ? json_pack("{s:o, s:s?}", "items", items, "next_cursor", next_cursor) : NULL, err);
 }
 
 /* Whether `tag` (quoted) is in an If-None-Match list; weak comparison (RFC 9110, 8.8.3.2). */

@@ -20,8 +20,11 @@ static gs_status add_sample(const sampling *s, size_t i, json_t *samples, gs_err
     const gs_inference_result *r = &s->inserted;
     size_t plane = (size_t)r->height * (size_t)r->width;
     size_t offset = (i * (size_t)r->channels + (size_t)s->channel) * plane;
-    gs_rendering rendering = {.plane = r->maps[TRANSLATED] + offset, .height = r->height,
-                              .width = r->width, .what = "sample", .model_id = r->model_id};
+    gs_rendering rendering = {.plane = r->maps[TRANSLATED] + offset,
+                              .height = r->height,
+                              .width = r->width,
+                              .what = "sample",
+                              .model_id = r->model_id};
     json_t *image = NULL, *residual = NULL, *rle = NULL;
     gs_mask mask = {0};
     gs_status status = gs_render_json(&rendering, &image, err);
@@ -33,11 +36,10 @@ static gs_status add_sample(const sampling *s, size_t i, json_t *samples, gs_err
                                     &mask, err);
     if (status == GS_OK) status = gs_rle_to_json(&mask, &rle, err);
     if (status == GS_OK &&
-        json_array_append_new(samples, json_pack("{s:I, s:O, s:O, s:I, s:O}", "seed",
-                                                 (json_int_t)s->seeds[i], "image", image,
-                                                 "residual", residual, "area",
-                                                 (json_int_t)gs_mask_count(&mask, GS_MASK_TARGET),
-                                                 "mask", rle)) != 0)
+        json_array_append_new(
+            samples, json_pack("{s:I, s:O, s:O, s:I, s:O}", "seed", (json_int_t)s->seeds[i],
+                               "image", image, "residual", residual, "area",
+                               (json_int_t)gs_mask_count(&mask, GS_MASK_TARGET), "mask", rle)) != 0)
         status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the answer");
     json_decref(image);
     json_decref(residual);
@@ -54,12 +56,12 @@ static gs_status respond(const sampling *s, gs_response *response, gs_error *err
         json_decref(samples);
         return status;
     }
-    return gs_response_set_json(
-        response, 200,
-        json_pack("{s:s, s:i, s:i, s:i, s:o}", "model", s->inserted.model_id, "width",
-                  s->inserted.width, "height", s->inserted.height, "channel", s->channel, "samples",
-                  samples),
-        err);
+    return gs_response_set_json(response, 200,
+                                json_pack("{s:s, s:i, s:i, s:i, s:o}", "model",
+                                          s->inserted.model_id, "width", s->inserted.width,
+                                          "height", s->inserted.height, "channel", s->channel,
+                                          "samples", samples),
+                                err);
 }
 
 static gs_status insert(const gs_api_context *context, sampling *s, gs_error *err) {
@@ -79,7 +81,9 @@ static gs_status segment(const gs_api_context *context, sampling *s, gs_error *e
     const gs_inference_result *r = &s->inserted;
     size_t values = (size_t)r->channels * (size_t)r->height * (size_t)r->width;
     for (size_t i = 0; i < s->count; i++)
-        images[i] = (gs_image){.channels = r->channels, .height = r->height, .width = r->width,
+        images[i] = (gs_image){.channels = r->channels,
+                               .height = r->height,
+                               .width = r->width,
                                .pixels = r->maps[TRANSLATED] + i * values};
     gs_inference inference = {.model_id = r->model_id,
                               .operation = GS_SEGMENT,
@@ -92,8 +96,8 @@ static gs_status segment(const gs_api_context *context, sampling *s, gs_error *e
 static gs_status run(const gs_api_context *context, const gs_request *request, sampling *s,
                      gs_response *response, gs_error *err) {
     gs_fields *params = s->subject.params;
-    s->count = (size_t)gs_fields_integer(params, "count", GS_OPTIONAL, 1, SAMPLES_MAX,
-                                         SAMPLES_DEFAULT);
+    s->count =
+        (size_t)gs_fields_integer(params, "count", GS_OPTIONAL, 1, SAMPLES_MAX, SAMPLES_DEFAULT);
     uint64_t seed =
         (uint64_t)gs_fields_integer(params, "seed", GS_OPTIONAL, 0, GS_SEED_MAX - SAMPLES_MAX, 0);
     for (size_t i = 0; i < s->count; i++) s->seeds[i] = seed + i;
@@ -101,8 +105,10 @@ static gs_status run(const gs_api_context *context, const gs_request *request, s
                                         GS_MAX_CHANNELS - 1, 0);
     GS_TRY(gs_subject_load(context, request, &s->subject, err));
     if (s->channel >= s->subject.image.channels)
-        return gs_response_add_error(response, err, "channel", "the image has %d channels, "
-                                     "counted from 0", s->subject.image.channels);
+        return gs_response_add_error(response, err, "channel",
+                                     "the image has %d channels, "
+                                     "counted from 0",
+                                     s->subject.image.channels);
     GS_TRY(insert(context, s, err));
     GS_TRY(segment(context, s, err));
     return respond(s, response, err);

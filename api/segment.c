@@ -35,10 +35,9 @@ static gs_status respond_json(const gs_api_context *context, const gs_subject *s
                               const gs_mask *mask, gs_response *response, gs_error *err) {
     json_t *rle;
     GS_TRY(gs_rle_to_json(mask, &rle, err));
-    json_t *json =
-        json_pack("{s:s, s:i, s:i, s:f, s:I, s:o}", "model", result->model_id, "width",
-                  result->width, "height", result->height, "threshold", threshold, "area",
-                  (json_int_t)gs_mask_count(mask, GS_MASK_TARGET), "mask", rle);
+    json_t *json = json_pack("{s:s, s:i, s:i, s:f, s:I, s:o}", "model", result->model_id, "width",
+                             result->width, "height", result->height, "threshold", threshold,
+                             "area", (json_int_t)gs_mask_count(mask, GS_MASK_TARGET), "mask", rle);
     if (!json) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the answer");
     gs_status status = GS_OK;
     if (subject->slice_id) {

@@ -55,8 +55,8 @@ static gs_status respond_all(const translation *t, gs_response *response, gs_err
     return gs_response_set_json(response, 200, json, err);
 }
 
-static gs_status respond_one(const translation *t, const gs_request *request,
-                             gs_response *response, gs_error *err) {
+static gs_status respond_one(const translation *t, const gs_request *request, gs_response *response,
+                             gs_error *err) {
     static const char *const types[] = {"image/png", "application/x-npy"};
     int type = gs_request_accepts(request, types, 2);
     if (type < 0)
@@ -72,9 +72,8 @@ static gs_status respond_one(const translation *t, const gs_request *request,
     float low, high;
     gs_image_range(rendering.plane, (size_t)rendering.height * (size_t)rendering.width, &low,
                    &high);
-    gs_status status =
-        gs_response_set_header(response, err, "X-Window", "min=%.9g, max=%.9g", (double)low,
-                               (double)high);
+    gs_status status = gs_response_set_header(response, err, "X-Window", "min=%.9g, max=%.9g",
+                                              (double)low, (double)high);
     if (status != GS_OK) {
         gs_free(bytes);
         return status;
@@ -93,8 +92,10 @@ static gs_status run(const gs_api_context *context, const gs_request *request, t
         (int)gs_fields_integer(&subject->query, "channel", GS_OPTIONAL, 0, GS_MAX_CHANNELS - 1, 0);
     GS_TRY(gs_subject_load(context, request, subject, err));
     if (t->channel >= subject->image.channels)
-        return gs_response_add_error(response, err, "channel", "the image has %d channels, "
-                                     "counted from 0", subject->image.channels);
+        return gs_response_add_error(response, err, "channel",
+                                     "the image has %d channels, "
+                                     "counted from 0",
+                                     subject->image.channels);
     gs_inference inference = {
         .model_id = subject->model_id,
         .operation = t->direction == TO_PRESENCE ? GS_INSERT : GS_REMOVE,

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Length of the well-formed UTF-8 sequence at `at` (Unicode 15, table 3-7); 0 when there is none. */
+/* Length of the well-formed UTF-8 sequence at `at` (Unicode 15, table 3-7); 0 when there is none.
+ */
 static size_t utf8_length(const unsigned char *at, size_t left) {
     if (at[0] < 0x80) return 1;
     size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;

@@ -13,9 +13,9 @@ typedef struct gs_path {
     size_t count; /* GS_MAX_SEGMENTS + 1 when there are more: matches nothing */
 } gs_path;
 
-/* Cuts `target` into *path_out and request->query. MALFORMED for broken percent-escapes, text that is
- * not UTF-8 or has control characters, or a target that does not begin with '/'; TOO_LARGE for more
- * than GS_MAX_QUERY parameters. */
+/* Cuts `target` into *path_out and request->query. MALFORMED for broken percent-escapes, text that
+ * is not UTF-8 or has control characters, or a target that does not begin with '/'; TOO_LARGE for
+ * more than GS_MAX_QUERY parameters. */
 GS_MUST_CHECK gs_status gs_uri_parse(char *target, gs_request *request, gs_path *path_out,
                                      gs_error *err);
 

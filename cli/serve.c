@@ -94,19 +94,37 @@ static bool add_import(gs_server_options *options, const char *folder) {
 /* One option; false when its value is wrong. */
 static bool take_option(gs_server_options *options, int id, const char *name, const char *value) {
     switch (id) {
-    case OPTION_DATA: options->data = value; return true;
-    case OPTION_LISTEN: options->listen = value; return true;
-    case OPTION_IMPORT: return add_import(options, value);
-    case OPTION_IMPORT_MODEL: options->import_model = value; return true;
-    case OPTION_WEB: options->web = value; return true;
-    case OPTION_BACKEND: return read_backend(value, &options->backend);
-    case OPTION_THREADS: return read_number(name, value, 1024, &options->threads);
-    case OPTION_MAX_BATCH: return read_number(name, value, 256, &options->max_batch);
-    case OPTION_QUEUE: return read_number(name, value, 100000, &options->queue);
-    case OPTION_MAX_BODY_MIB: return read_number(name, value, 4096, &options->max_body_mib);
-    case OPTION_MAX_PIXELS: return read_number(name, value, 1 << 25, &options->max_pixels);
-    case OPTION_TRAINER: options->trainer = value; return true;
-    default: return false; /* getopt has said why */
+    case OPTION_DATA:
+        options->data = value;
+        return true;
+    case OPTION_LISTEN:
+        options->listen = value;
+        return true;
+    case OPTION_IMPORT:
+        return add_import(options, value);
+    case OPTION_IMPORT_MODEL:
+        options->import_model = value;
+        return true;
+    case OPTION_WEB:
+        options->web = value;
+        return true;
+    case OPTION_BACKEND:
+        return read_backend(value, &options->backend);
+    case OPTION_THREADS:
+        return read_number(name, value, 1024, &options->threads);
+    case OPTION_MAX_BATCH:
+        return read_number(name, value, 256, &options->max_batch);
+    case OPTION_QUEUE:
+        return read_number(name, value, 100000, &options->queue);
+    case OPTION_MAX_BODY_MIB:
+        return read_number(name, value, 4096, &options->max_body_mib);
+    case OPTION_MAX_PIXELS:
+        return read_number(name, value, 1 << 25, &options->max_pixels);
+    case OPTION_TRAINER:
+        options->trainer = value;
+        return true;
+    default:
+        return false; /* getopt has said why */
     }
 }
 

@@ -92,7 +92,8 @@ gs_status gs_address_listen(const char *text, int *socket_out, char url_out[GS_U
         status = gs_fail(err, GS_UNUSABLE,
                          "--listen %.200s is not a loopback address: without access tokens this "
                          "server answers only on this machine; use 127.0.0.1, [::1] or localhost "
-                         "(and an SSH tunnel from elsewhere)", text);
+                         "(and an SSH tunnel from elsewhere)",
+                         text);
     }
     if (status == GS_OK) status = open_socket(found, text, socket_out, err);
     if (status == GS_OK) format_url(*socket_out, url_out);

@@ -143,7 +143,7 @@ static void read_errors(gs_child *child) {
     if (n > 0) {
         size_t size = (size_t)n;
         size_t kept = child->tail_size + size > GS_CHILD_STDERR_KEPT ? GS_CHILD_STDERR_KEPT - size
-                                                                    : child->tail_size;
+                                                                     : child->tail_size;
         memmove(child->tail, child->tail + child->tail_size - kept, kept);
         memcpy(child->tail + kept, bytes, size);
         child->tail_size = kept + size;
@@ -153,7 +153,8 @@ static void read_errors(gs_child *child) {
     }
 }
 
-/* Once the child is gone, what it wrote lies in the pipes; a grandchild may still hold them open. */
+/* Once the child is gone, what it wrote lies in the pipes; a grandchild may still hold them open.
+ */
 static bool has_ended(gs_child *child) {
     if (!reap(child)) return false;
     while (child->errors >= 0) {

@@ -109,7 +109,8 @@ static gs_status compute(const gs_task *like, size_t count, const float *images,
                          const uint64_t *seeds, float *const maps[3], gs_error *err) {
     gs_session *session = gs_model_slot_session(like->slot);
     switch (like->operation) {
-    case GS_SEGMENT: return gs_session_segment(session, count, images, maps[0], err);
+    case GS_SEGMENT:
+        return gs_session_segment(session, count, images, maps[0], err);
     case GS_REMOVE:
         return gs_session_remove(session, count, images, maps[0], maps[1], maps[2], err);
     case GS_INSERT:
@@ -136,7 +137,7 @@ static void free_joined(joined_data *joined) {
 
 static bool join(const gs_task *tasks, size_t images, joined_data *out) {
     *out = (joined_data){.images = gs_alloc(images * image_values(tasks), sizeof(float)),
-                    .seeds = gs_alloc(images, sizeof(uint64_t))};
+                         .seeds = gs_alloc(images, sizeof(uint64_t))};
     bool failed = !out->images || !out->seeds;
     for (int i = 0; i < map_count(tasks->operation); i++) {
         out->maps[i] = gs_alloc(images * map_values(tasks), sizeof(float));
@@ -180,8 +181,7 @@ static void run_batch(gs_executor *executor, gs_task *tasks, size_t images) {
     bool together = tasks->next && compute_together(tasks, images);
     for (gs_task *task = tasks; task; task = task->next)
         task->status = together ? GS_OK : compute_alone(task); /* one bad task spoils no other */
-    gs_metrics_count_batch(executor->metrics, tasks->operation, images,
-                           gs_clock_seconds() - start);
+    gs_metrics_count_batch(executor->metrics, tasks->operation, images, gs_clock_seconds() - start);
 }
 
 /* ==== Queue ==== */

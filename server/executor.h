@@ -22,7 +22,8 @@ GS_MUST_CHECK gs_status gs_executor_open(const gs_executor_options *options, gs_
                                          gs_executor **out, gs_error *err);
 /* What waits and what comes from now on gets CANCELLED; nothing waits any more. */
 void gs_executor_stop(gs_executor *executor);
-/* Stops and finishes the batch that runs. No gs_executor_run may be in progress. NULL is allowed. */
+/* Stops and finishes the batch that runs. No gs_executor_run may be in progress. NULL is allowed.
+ */
 void gs_executor_close(gs_executor *executor);
 
 /* One request; arrays of `count` images one after the other. */
@@ -34,8 +35,9 @@ typedef struct gs_work {
     const uint64_t *seeds; /* [count] for GS_INSERT; borrowed */
 } gs_work;
 
-/* Queues the work and waits for its end. maps_out: as in gs_inference_result; the caller frees each.
- * BUSY: queue full, or no answer within the time limit. Takes work->images, also on failure. */
+/* Queues the work and waits for its end. maps_out: as in gs_inference_result; the caller frees
+ * each. BUSY: queue full, or no answer within the time limit. Takes work->images, also on failure.
+ */
 GS_MUST_CHECK gs_status gs_executor_run(gs_executor *executor, const gs_work *work,
                                         float *maps_out[3], gs_error *err);
 

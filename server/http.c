@@ -136,7 +136,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 }
 
 static void log_exchange(const gs__exchange *exchange, enum MHD_RequestTerminationCode end) {
-    static const char *const ends[] = {"complete",         "connection failed", "timeout",
+    static const char *const ends[] = {"complete",        "connection failed", "timeout",
                                        "server stopping", "connection closed", "client hung up"};
     const char *why = (size_t)end < sizeof ends / sizeof ends[0] ? ends[end] : "unknown";
     json_t *path = json_string(exchange->path ? exchange->path : "");
@@ -194,7 +194,7 @@ gs_status gs_http_start(const gs_http_options *options, const gs_api_context *co
     http->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
             MHD_USE_ITC | MHD_USE_ERROR_LOG,
-        0, NULL, NULL, on_request, http, /* the port is the socket's */
+        0, NULL, NULL, on_request, http,                      /* the port is the socket's */
         MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, /* first: it reports the rest */
         MHD_OPTION_LISTEN_SOCKET, options->socket, MHD_OPTION_CONNECTION_LIMIT,
         options->connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,

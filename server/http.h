@@ -1,5 +1,5 @@
-/* HTTP on a listening socket: libmicrohttpd in, gs_router_answer out. One thread per connection, all
- * of them bounded: connections, headers, bodies, the sum of all bodies, and time. */
+/* HTTP on a listening socket: libmicrohttpd in, gs_router_answer out. One thread per connection,
+ * all of them bounded: connections, headers, bodies, the sum of all bodies, and time. */
 #ifndef GS_SERVER_HTTP_H
 #define GS_SERVER_HTTP_H
 
@@ -15,9 +15,8 @@ typedef struct gs_http_options {
 } gs_http_options;
 
 /* context and metrics are borrowed and must outlive the gs_http. Caller stops. */
-GS_MUST_CHECK gs_status gs_http_start(const gs_http_options *options,
-                                      const gs_api_context *context, gs_metrics *metrics,
-                                      gs_http **out, gs_error *err);
+GS_MUST_CHECK gs_status gs_http_start(const gs_http_options *options, const gs_api_context *context,
+                                      gs_metrics *metrics, gs_http **out, gs_error *err);
 
 /* Accepts nothing more and waits until all requests are answered, at most timeout_ms. */
 void gs_http_drain(gs_http *http, int timeout_ms);

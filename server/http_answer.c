@@ -33,8 +33,7 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
 
 /* A client's own id is kept when it is short and plain, so that it can be logged and echoed. */
 static void choose_id(gs__exchange *exchange) {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     const char *given = gs_request_get_header(&exchange->request, "X-Request-Id");
     size_t length = given ? strlen(given) : 0;
     if (length > 0 && length <= GS__REQUEST_ID_MAX && strspn(given, plain) == length) {
@@ -56,8 +55,10 @@ static void check_sender(gs__exchange *exchange) {
     if (!host) {
         gs__exchange_refuse(exchange, 400, "the request has no Host header");
     } else if (!gs_host_is_loopback(host)) {
-        gs__exchange_refuse(exchange, 421, "this server answers as localhost or 127.0.0.1, not as "
-                                           "'%.80s'", host);
+        gs__exchange_refuse(exchange, 421,
+                            "this server answers as localhost or 127.0.0.1, not as "
+                            "'%.80s'",
+                            host);
     } else if (origin && !gs_origin_is_host(origin, host)) {
         gs__exchange_refuse(exchange, 403, "requests of pages from '%.80s' are refused", origin);
     }
@@ -88,8 +89,8 @@ static struct MHD_Response *stream_response(gs_response *response) {
     gs_stream *stream = gs_alloc(1, sizeof *stream);
     if (!stream) return NULL;
     *stream = response->stream;
-    struct MHD_Response *made = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, 16 * 1024, read_stream, stream, free_stream);
+    struct MHD_Response *made = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024,
+                                                                  read_stream, stream, free_stream);
     if (made) {
         response->stream = (gs_stream){0}; /* the library frees it */
     } else {
@@ -131,7 +132,8 @@ static void add_headers(const gs__exchange *exchange, const gs_response *respons
     MHD_add_response_header(made, "X-Request-Id", exchange->id);
     MHD_add_response_header(made, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(made, "Cross-Origin-Resource-Policy", "same-origin");
-    if (atomic_load(&exchange->http->draining)) MHD_add_response_header(made, "Connection", "close");
+    if (atomic_load(&exchange->http->draining))
+        MHD_add_response_header(made, "Connection", "close");
 }
 
 static void give_refusal(gs__exchange *exchange, gs_response *response) {

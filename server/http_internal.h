@@ -10,10 +10,10 @@
 
 enum {
     GS__REQUEST_ID_MAX = 64,
-    GS__TARGET_MAX = 8 * 1024,               /* bytes of a request target */
-    GS__DISCARD_MAX = 256 * 1024 * 1024,     /* of a refused body read so that the refusal arrives */
-    GS__UPLOAD_SECONDS = 600,                /* from the headers to the end of the body */
-    GS__CONNECTION_BYTES = 64 * 1024,        /* headers of one request and buffers */
+    GS__TARGET_MAX = 8 * 1024,           /* bytes of a request target */
+    GS__DISCARD_MAX = 256 * 1024 * 1024, /* of a refused body read so that the refusal arrives */
+    GS__UPLOAD_SECONDS = 600,            /* from the headers to the end of the body */
+    GS__CONNECTION_BYTES = 64 * 1024,    /* headers of one request and buffers */
 };
 
 struct gs_http {
@@ -31,21 +31,21 @@ struct gs_http {
 /* One request and its answer; lives from the request line to the end of the answer. */
 typedef struct gs__exchange {
     gs_http *http;
-    char *target;         /* as sent; taken apart by the router */
-    char *path;           /* as sent, without the query */
-    const char *method;   /* borrowed from the connection, as the headers of `request` */
-    bool begun;           /* headers were read */
-    double started;       /* gs_clock_seconds */
+    char *target;       /* as sent; taken apart by the router */
+    char *path;         /* as sent, without the query */
+    const char *method; /* borrowed from the connection, as the headers of `request` */
+    bool begun;         /* headers were read */
+    double started;     /* gs_clock_seconds */
     char *body;
     size_t body_size, body_capacity;
-    size_t discarded;     /* bytes of a refused body */
-    int refusal;          /* HTTP status of an answer given before any handler; 0 = none */
+    size_t discarded; /* bytes of a refused body */
+    int refusal;      /* HTTP status of an answer given before any handler; 0 = none */
     char refusal_text[160];
     char id[GS__REQUEST_ID_MAX + 1];
     gs_request request;
     size_t route;
-    int status;           /* 0 until answered */
-    size_t answer_bytes;  /* of a body that is not streamed */
+    int status;          /* 0 until answered */
+    size_t answer_bytes; /* of a body that is not streamed */
 } gs__exchange;
 
 /* Notes the refusal unless there is one already. */

@@ -1,5 +1,5 @@
-/* Invariants: 1. The snapshot of the data set is taken once; every later run trains on the same one,
- * so that it ends with the same bytes. 2. A run that finds a checkpoint goes on from it. */
+/* Invariants: 1. The snapshot of the data set is taken once; every later run trains on the same
+ * one, so that it ends with the same bytes. 2. A run that finds a checkpoint goes on from it. */
 #include "server/job_run.h"
 
 #include <math.h>
@@ -31,8 +31,8 @@ typedef struct progress {
     double dice;        /* best so far; NaN = none */
     double seconds;
     int64_t step;
-    json_t *losses;     /* latest; NULL = none */
-    char error[1000];   /* detail of the trainer's `error` line */
+    json_t *losses;   /* latest; NULL = none */
+    char error[1000]; /* detail of the trainer's `error` line */
 } progress;
 
 static void end_with(gs_run_end *end, gs_job_state state, const char *format, ...) GS_PRINTF(3, 4);
@@ -107,8 +107,8 @@ static gs_status start_trainer(progress *p, gs_error *err) {
     const char **all = gs_alloc(FIXED_ARGUMENTS + count + 1, sizeof *all);
     if (status == GS_OK && !all) status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     if (status == GS_OK) {
-        const char *fixed[] = {options->trainer, "train", "--dataset", p->dataset, "--out",
-                               p->output, "--backend", options->backend};
+        const char *fixed[] = {options->trainer, "train",   "--dataset", p->dataset,
+                               "--out",          p->output, "--backend", options->backend};
         memcpy(all, fixed, sizeof fixed);
         at = sizeof fixed / sizeof fixed[0];
         memcpy(all + at, wished, count * sizeof *wished);
@@ -128,8 +128,8 @@ static gs_status start_trainer(progress *p, gs_error *err) {
 /* ==== Lines ==== */
 
 static bool event_is_known(const char *name) {
-    static const char *const names[] = {"start", "progress", "validation", "checkpoint", "done",
-                                        "error"};
+    static const char *const names[] = {"start",      "progress", "validation",
+                                        "checkpoint", "done",     "error"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }
@@ -152,7 +152,8 @@ static void note_line(progress *p, const char *name, const json_t *line) {
     }
     const char *detail = json_string_value(json_object_get(line, "detail"));
     if (strcmp(name, "error") == 0)
-        snprintf(p->error, sizeof p->error, "%s", detail ? detail : "the trainer reported an error");
+        snprintf(p->error, sizeof p->error, "%s",
+                 detail ? detail : "the trainer reported an error");
 }
 
 static void store_line(progress *p, const char *name, const json_t *line) {
@@ -214,12 +215,16 @@ static void watch(progress *p) {
         obey(p);
         uint64_t wakes;
         switch (gs_child_wait(p->child, p->run->wake_fd, POLL_MS)) {
-        case GS_CHILD_LINE: take_line(p, gs_child_line(p->child)); break;
+        case GS_CHILD_LINE:
+            take_line(p, gs_child_line(p->child));
+            break;
         case GS_CHILD_WOKEN:
             if (read(p->run->wake_fd, &wakes, sizeof wakes) < 0) continue;
             break;
-        case GS_CHILD_TIMEOUT: break;
-        case GS_CHILD_ENDED: return;
+        case GS_CHILD_TIMEOUT:
+            break;
+        case GS_CHILD_ENDED:
+            return;
         }
     }
 }
@@ -238,7 +243,8 @@ static char *metrics_text(const progress *p) {
 static gs_status register_model(const progress *p, char id_out[GS_ID_SIZE], gs_error *err) {
     const gs_job_run *run = p->run;
     char *init_path = NULL, init[GS_ID_SIZE];
-    gs_error ignored; /* the parent may have been deleted since; its id is still where it came from */
+    gs_error
+        ignored; /* the parent may have been deleted since; its id is still where it came from */
     (void)!find_init(run, &init_path, init, &ignored);
     gs_free(init_path);
     gs_job_record now;

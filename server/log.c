@@ -12,7 +12,8 @@ void gs_log(gs_log_level level, const char *event, json_t *fields) {
     static const char *const levels[] = {"info", "warning", "error"};
     char time[GS_TIME_SIZE];
     gs_time_now(time);
-    json_t *line = json_pack("{s:s, s:s, s:s}", "time", time, "level", levels[level], "event", event);
+    json_t *line =
+        json_pack("{s:s, s:s, s:s}", "time", time, "level", levels[level], "event", event);
     if (fields) (void)json_object_update(line, fields);
     json_decref(fields);
     char *text = json_dumps(line, JSON_COMPACT);

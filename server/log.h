@@ -8,8 +8,8 @@
 
 typedef enum gs_log_level { GS_LOG_INFO, GS_LOG_WARNING, GS_LOG_ERROR } gs_log_level;
 
-/* {"time", "level", "event", …fields}. Takes `fields` (an object, or NULL). Never fails: a line that
- * cannot be written is lost. */
+/* {"time", "level", "event", …fields}. Takes `fields` (an object, or NULL). Never fails: a line
+ * that cannot be written is lost. */
 void gs_log(gs_log_level level, const char *event, json_t *fields);
 
 /* gs_log with the one field "detail". */

@@ -104,8 +104,7 @@ static void print_head(FILE *out, const char *name, const char *type, const char
 }
 
 /* `label` is `operation="segment"` or "". */
-static void print_histogram(FILE *out, const char *name, const char *label,
-                            const histogram *h) {
+static void print_histogram(FILE *out, const char *name, const char *label, const histogram *h) {
     const char *comma = *label ? "," : "";
     uint64_t total = 0;
     for (int i = 0; i < h->bound_count; i++) {
@@ -117,8 +116,7 @@ static void print_histogram(FILE *out, const char *name, const char *label,
             (unsigned long long)h->count);
     const char *open = *label ? "{" : "", *close = *label ? "}" : "";
     fprintf(out, "%s_sum%s%s%s %g\n", name, open, label, close, h->sum);
-    fprintf(out, "%s_count%s%s%s %llu\n", name, open, label, close,
-            (unsigned long long)h->count);
+    fprintf(out, "%s_count%s%s%s %llu\n", name, open, label, close, (unsigned long long)h->count);
 }
 
 static void print_by_operation(FILE *out, const char *name, const char *help,
@@ -139,7 +137,8 @@ static void print_requests_locked(FILE *out, const gs_metrics *metrics) {
         for (int i = 0; i < STATUS_COUNT; i++) {
             uint64_t count = metrics->requests[route][i];
             if (count == 0) continue;
-            fprintf(out, "genseg_http_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} %llu\n",
+            fprintf(out,
+                    "genseg_http_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} %llu\n",
                     method, gs_route_label(route), i + STATUS_FIRST, (unsigned long long)count);
         }
     }

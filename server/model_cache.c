@@ -1,6 +1,7 @@
 /* Invariants: 1. cache->slots holds one reference to each of its slots, cache->active another.
  * 2. A slot's model and session are written by the loader before it becomes ready, under the mutex,
- *    and never change afterwards. 3. Only the last release closes a session: nobody runs it then. */
+ *    and never change afterwards. 3. Only the last release closes a session: nobody runs it then.
+ */
 #include "server/model_cache.h"
 
 #include <errno.h>
@@ -184,8 +185,8 @@ static int find_locked(const gs_model_cache *cache, const char *id) {
     return -1;
 }
 
-/* A free place, or that of the ready model that was not used for longest; -1 when all are loading or
- * active. The old slot, if any, is for the caller to release outside the lock. */
+/* A free place, or that of the ready model that was not used for longest; -1 when all are loading
+ * or active. The old slot, if any, is for the caller to release outside the lock. */
 static int make_room_locked(gs_model_cache *cache, gs_model_slot **evicted) {
     int best = -1;
     for (int i = 0; i < GS_CACHE_MODELS; i++) {
@@ -210,8 +211,7 @@ static gs_status find_or_add_locked(gs_model_cache *cache, const char *id, const
         cache->slots[at] = NULL;
     }
     if (at < 0) at = make_room_locked(cache, evicted);
-    if (at < 0)
-        return gs_fail(err, GS_BUSY, "%d models are being loaded already", GS_CACHE_MODELS);
+    if (at < 0) return gs_fail(err, GS_BUSY, "%d models are being loaded already", GS_CACHE_MODELS);
     if (!cache->slots[at]) {
         cache->slots[at] = new_slot(id, path);
         if (!cache->slots[at]) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for model %s", id);
@@ -247,8 +247,7 @@ gs_status gs_model_cache_acquire(gs_model_cache *cache, const char *id, const ch
     return GS_OK;
 }
 
-gs_status gs_model_cache_acquire_active(gs_model_cache *cache, gs_model_slot **out,
-                                        gs_error *err) {
+gs_status gs_model_cache_acquire_active(gs_model_cache *cache, gs_model_slot **out, gs_error *err) {
     pthread_mutex_lock(&cache->mutex);
     gs_model_slot *slot = cache->active;
     if (slot) gs_model_slot_retain(slot)->last_use = ++cache->uses;

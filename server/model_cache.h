@@ -3,11 +3,11 @@
  *
  *            acquire                 loader
  *   (none) ──────────▶ loading ──▶ ready ──▶ evicted or forgotten
- *                            └──────────▶ failed ──▶ forgotten by the next acquire
+ *                         └──────▶ failed ──▶ forgotten by the next acquire
  *
- * A slot is reference-counted: one that left the cache lives until the last request is done with it.
- * Threads: any may acquire and release; the session of a slot is used by the loader until the slot is
- * ready, then by the executor alone. */
+ * A slot is reference-counted: one that left the cache lives until the last request is done with
+ * it. Threads: any may acquire and release; the session of a slot is used by the loader until the
+ * slot is ready, then by the executor alone. */
 #ifndef GS_SERVER_MODEL_CACHE_H
 #define GS_SERVER_MODEL_CACHE_H
 

@@ -69,8 +69,8 @@ static gs_status import_folders(gs_server *server, gs_error *err) {
         const char *folder = server->options.imports[i];
         GS_TRY(gs_api_import_directory(server->store, folder, NULL, &summary, err));
         gs_log(GS_LOG_INFO, "data_set_imported",
-               json_pack("{s:s, s:I, s:I}", "folder", folder, "slices",
-                         (json_int_t)summary.slices, "added", (json_int_t)summary.added));
+               json_pack("{s:s, s:I, s:I}", "folder", folder, "slices", (json_int_t)summary.slices,
+                         "added", (json_int_t)summary.added));
     }
     return GS_OK;
 }

@@ -1,4 +1,5 @@
-/* The whole server: store, models, executor, job supervisor and HTTP, started and stopped together. */
+/* The whole server: store, models, executor, job supervisor and HTTP, started and stopped together.
+ */
 #ifndef GS_SERVER_SERVER_H
 #define GS_SERVER_SERVER_H
 
@@ -12,19 +13,19 @@ enum { GS_SERVER_IMPORTS_MAX = 16 };
 
 /* Strings are borrowed for the life of the server. Zero or NULL means the default named here. */
 typedef struct gs_server_options {
-    const char *data;          /* folder; required */
-    const char *listen;        /* "127.0.0.1:8080" */
-    const char *backend;       /* "cpu" */
-    const char *web;           /* the viewer's folder; the one of the source tree */
-    const char *trainer;       /* the program that has `train`; this one */
-    int threads;               /* of the engine; all processors */
-    int max_batch;             /* images computed together; 8 */
-    int queue;                 /* images that may wait; 64 */
-    int max_body_mib;          /* of one request; 256 */
-    int max_pixels;            /* channels x height x width of an image; 16777216 */
+    const char *data;    /* folder; required */
+    const char *listen;  /* "127.0.0.1:8080" */
+    const char *backend; /* "cpu" */
+    const char *web;     /* the viewer's folder; the one of the source tree */
+    const char *trainer; /* the program that has `train`; this one */
+    int threads;         /* of the engine; all processors */
+    int max_batch;       /* images computed together; 8 */
+    int queue;           /* images that may wait; 64 */
+    int max_body_mib;    /* of one request; 256 */
+    int max_pixels;      /* channels x height x width of an image; 16777216 */
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;
-    const char *import_model;  /* weights to register, and to activate when no model is */
+    const char *import_model; /* weights to register, and to activate when no model is */
 } gs_server_options;
 
 /* Opens everything and answers requests when it returns. Caller closes. */

@@ -20,8 +20,9 @@ struct gs_server {
     gs_model_cache *cache;
     gs_executor *executor;
     gs_supervisor *supervisor;
-    _Atomic(gs_http *) http; /* NULL until gs_http_start returned, while requests may come already */
-    int socket;              /* listening; -1 once http owns it */
+    _Atomic(gs_http *)
+        http;   /* NULL until gs_http_start returned, while requests may come already */
+    int socket; /* listening; -1 once http owns it */
     char url[96];
     char trainer[4096];
     pthread_mutex_t activation; /* one change of the active model at a time */

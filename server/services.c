@@ -111,8 +111,9 @@ static gs_status check_size(const gs_model_slot *slot, const gs_image *image, gs
         return GS_OK;
     return gs_fail(err, GS_SHAPE_MISMATCH,
                    "model %s expects an image of %d channels, height %d and width %d; this one has "
-                   "%d channels, height %d and width %d", gs_model_slot_id(slot), config->channels,
-                   config->height, config->columns, image->channels, image->height, image->width);
+                   "%d channels, height %d and width %d",
+                   gs_model_slot_id(slot), config->channels, config->height, config->columns,
+                   image->channels, image->height, image->width);
 }
 
 /* The images one after the other, as the model takes them. Caller frees *out. */
@@ -122,14 +123,16 @@ static gs_status gather(const gs_model_slot *slot, const gs_inference *inference
         GS_TRY(check_size(slot, &inference->images[i], err));
     size_t values = gs_image_values(&inference->images[0]);
     float *pixels = gs_alloc(inference->count * values, sizeof *pixels);
-    if (!pixels) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu images", inference->count);
+    if (!pixels)
+        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu images", inference->count);
     for (size_t i = 0; i < inference->count; i++) {
         gs_image image = inference->images[i];
         memcpy(pixels + i * values, image.pixels, values * sizeof *pixels);
         image.pixels = pixels + i * values;
-        gs_status status = inference->pixels == GS_PIXELS_NORMALIZED
-                               ? GS_OK
-                               : gs_normalize(&image, gs_model_slot_config(slot)->normalization, err);
+        gs_status status =
+            inference->pixels == GS_PIXELS_NORMALIZED
+                ? GS_OK
+                : gs_normalize(&image, gs_model_slot_config(slot)->normalization, err);
         if (status == GS_OK) continue;
         gs_free(pixels);
         return status;
@@ -142,7 +145,8 @@ static gs_status check_finite(const gs_model_slot *slot, const float *map, size_
                               gs_error *err) {
     for (size_t i = 0; map && i < count; i++) {
         if (!isfinite(map[i]))
-            return gs_fail(err, GS_NUMERIC, "model %s gives values that are not finite for this image",
+            return gs_fail(err, GS_NUMERIC,
+                           "model %s gives values that are not finite for this image",
                            gs_model_slot_id(slot));
     }
     return GS_OK;
@@ -196,8 +200,7 @@ static gs_status stop_job(void *context, const char *job_id, gs_error *err) {
     return gs_supervisor_stop_job(server->supervisor, job_id, err);
 }
 
-static gs_wait wait_for_event(void *context, const char *job_id, int64_t sequence,
-                              int timeout_ms) {
+static gs_wait wait_for_event(void *context, const char *job_id, int64_t sequence, int timeout_ms) {
     gs_server *server = context;
     return gs_supervisor_wait_for_event(server->supervisor, job_id, sequence, timeout_ms);
 }
@@ -239,8 +242,8 @@ static const char *backend_name(void *context) {
     return server->options.backend;
 }
 
-static bool web_file(void *context, const char *path, const char **content_type,
-                     const char **etag, const char **bytes, size_t *size) {
+static bool web_file(void *context, const char *path, const char **content_type, const char **etag,
+                     const char **bytes, size_t *size) {
     const gs_server *server = context;
     const gs_web_file *file = gs_web_folder_find(server->web, path);
     if (!file) return false;

@@ -1,7 +1,7 @@
 /* One thread. It claims the oldest queued job, runs it (job_run.c) and writes how it ended.
  *
- * Lock order: supervisor->mutex before the store's own locks. Claiming and cancelling hold the mutex,
- * so a job is either cancelled in the queue or known to be running. */
+ * Lock order: supervisor->mutex before the store's own locks. Claiming and cancelling hold the
+ * mutex, so a job is either cancelled in the queue or known to be running. */
 #include "server/supervisor.h"
 
 #include <errno.h>
@@ -74,7 +74,8 @@ static gs_status write_end(gs_supervisor *supervisor, const char *id, const gs_r
                                end->error[0] ? end->error : NULL, err);
 }
 
-/* Tries until the store takes it or the server stops; the next start requeues a job left running. */
+/* Tries until the store takes it or the server stops; the next start requeues a job left running.
+ */
 static void keep_end(gs_supervisor *supervisor, const char *id, const gs_run_end *end) {
     gs_error err;
     while (write_end(supervisor, id, end, &err) != GS_OK) {

@@ -19,19 +19,18 @@ typedef struct gs_supervisor gs_supervisor;
 typedef struct gs_supervisor_options {
     const char *trainer; /* the program that has the subcommand `train` */
     const char *backend;
-    int threads;             /* for the trainer; 0 = its own default */
-    int stop_seconds;        /* how long a trainer may take to write its last checkpoint */
-    gs_image_limits images;  /* for the snapshot's decoding */
+    int threads;            /* for the trainer; 0 = its own default */
+    int stop_seconds;       /* how long a trainer may take to write its last checkpoint */
 } gs_supervisor_options;
 
 /* Called with the id of a model that a job made, before the job succeeds. */
 typedef void gs_model_made(void *context, const char *model_id);
 
-/* Puts jobs that a dead server left running back into the queue and starts the thread. Strings of the
- * options and `store` are borrowed. Caller closes. */
+/* Puts jobs that a dead server left running back into the queue and starts the thread. Strings of
+ * the options and `store` are borrowed. Caller closes. */
 GS_MUST_CHECK gs_status gs_supervisor_open(const gs_supervisor_options *options, gs_store *store,
-                                           gs_model_made *made, void *context,
-                                           gs_supervisor **out, gs_error *err);
+                                           gs_model_made *made, void *context, gs_supervisor **out,
+                                           gs_error *err);
 /* From now on nobody waits for events, and a running trainer is asked to stop. */
 void gs_supervisor_stop(gs_supervisor *supervisor);
 /* Stops, waits for the trainer's checkpoint (bounded) and puts its job back into the queue. NULL is

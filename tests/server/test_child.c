@@ -24,7 +24,8 @@ static gs_child *start(const char *script) {
 
 static void lines_come_whole_and_in_order(void **state) {
     (void)state;
-    gs_child *child = start("printf 'one\\ntw'; sleep 0.1; printf 'o\\n\\nfour\\nunfinished'; exit 7");
+    gs_child *child =
+        start("printf 'one\\ntw'; sleep 0.1; printf 'o\\n\\nfour\\nunfinished'; exit 7");
     static const char *const lines[] = {"one", "two", "", "four"};
     for (int i = 0; i < 4; i++) {
         assert_int_equal(gs_child_wait(child, -1, 5000), GS_CHILD_LINE);

@@ -45,7 +45,8 @@ static void setup(fixture *f, int compute_ms, const gs_executor_options *options
     write_model(f, compute_ms, 0);
     assert_int_equal(gs_metrics_new(&f->metrics, &err), GS_OK);
     assert_int_equal(gs_model_cache_open(&session, &f->cache, &err), GS_OK);
-    assert_int_equal(gs_model_cache_acquire(f->cache, "mdl_a", f->path, 5000, &f->slot, &err), GS_OK);
+    assert_int_equal(gs_model_cache_acquire(f->cache, "mdl_a", f->path, 5000, &f->slot, &err),
+                     GS_OK);
     assert_int_equal(gs_executor_open(options, f->metrics, &f->executor, &err), GS_OK);
 }
 
@@ -88,8 +89,8 @@ static void *run_asker(void *argument) {
 static void requests_in_a_batch_keep_their_own_answers(void **state) {
     (void)state;
     enum { ASKERS = 12 };
-    gs_executor_options options = {.max_batch = 4, .queue_images = 64, .wait_us = 1000,
-                                   .timeout_ms = 10000};
+    gs_executor_options options = {
+        .max_batch = 4, .queue_images = 64, .wait_us = 1000, .timeout_ms = 10000};
     fixture f;
     setup(&f, 20, &options);
     pthread_t threads[ASKERS];

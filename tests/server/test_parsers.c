@@ -25,8 +25,8 @@ static void a_target_is_cut_into_decoded_pieces(void **state) {
     char storage[256];
     gs_request request;
     gs_path path;
-    assert_int_equal(parse("/v1/sl%69ces/a%2Fb?x=1+2&y=%C3%A9&flag&&z=a=b", storage, &request, &path),
-                     GS_OK);
+    assert_int_equal(
+        parse("/v1/sl%69ces/a%2Fb?x=1+2&y=%C3%A9&flag&&z=a=b", storage, &request, &path), GS_OK);
     assert_int_equal(path.count, 3);
     assert_string_equal(path.segments[1], "slices");
     assert_string_equal(path.segments[2], "a/b");
@@ -43,8 +43,9 @@ static void a_target_is_cut_into_decoded_pieces(void **state) {
 
 static void broken_targets_are_malformed(void **state) {
     (void)state;
-    static const char *const targets[] = {"", "x", "/%", "/%4", "/%4g", "/%00", "/a?b=%0a", "/%ff",
-                                          "/%c0%80", "/%ed%a0%80", "/%f5%80%80%80", "/%7f"};
+    static const char *const targets[] = {
+        "",         "x",    "/%",      "/%4",        "/%4g",          "/%00",
+        "/a?b=%0a", "/%ff", "/%c0%80", "/%ed%a0%80", "/%f5%80%80%80", "/%7f"};
     char storage[64];
     gs_request request;
     gs_path path;
@@ -93,16 +94,15 @@ static void the_best_type_is_chosen(void **state) {
 
 /* ==== Multipart ==== */
 
-static const char form[] = "preamble\r\n--b1\r\nContent-Disposition: form-data; name=\"image\"; "
-                           "filename=\"x.png\"\r\nContent-Type: image/png; x=y\r\n\r\nAB\r\nC\r\n"
-                           "--b1\r\ncontent-disposition: form-data; name=image\r\n\r\n\r\n--b1--\r\n";
+static const char form[] =
+    "preamble\r\n--b1\r\nContent-Disposition: form-data; name=\"image\"; "
+    "filename=\"x.png\"\r\nContent-Type: image/png; x=y\r\n\r\nAB\r\nC\r\n"
+    "--b1\r\ncontent-disposition: form-data; name=image\r\n\r\n\r\n--b1--\r\n";
 
 static gs_status split(const char *type, const char *body, size_t size, gs_part *parts,
                        size_t *count) {
-    gs_request request = {.headers = {{"Content-Type", type}},
-                          .header_count = 1,
-                          .body = body,
-                          .body_size = size};
+    gs_request request = {
+        .headers = {{"Content-Type", type}}, .header_count = 1, .body = body, .body_size = size};
     gs_error err;
     return gs_request_multipart(&request, parts, count, &err);
 }
@@ -111,8 +111,8 @@ static void a_form_is_cut_into_parts(void **state) {
     (void)state;
     gs_part parts[GS_MAX_PARTS];
     size_t count = 0;
-    assert_int_equal(split("multipart/form-data; boundary=\"b1\"", form, sizeof form - 1, parts, &count),
-                     GS_OK);
+    assert_int_equal(
+        split("multipart/form-data; boundary=\"b1\"", form, sizeof form - 1, parts, &count), GS_OK);
     assert_int_equal(count, 2);
     assert_string_equal(parts[0].name, "image");
     assert_string_equal(parts[0].content_type, "image/png");
@@ -179,7 +179,8 @@ static gs_status close_json(reading *r) {
 
 static void fields_are_typed_and_unknown_ones_named(void **state) {
     (void)state;
-    static const char text[] = "{\"s\": \"abc\", \"i\": 7, \"n\": 0.5, \"b\": true, \"none\": null}";
+    static const char text[] =
+        "{\"s\": \"abc\", \"i\": 7, \"n\": 0.5, \"b\": true, \"none\": null}";
     static const char *const choices[] = {"xyz", "abc", NULL};
     reading r;
     assert_int_equal(open_json(&r, text, strlen(text)), GS_OK);
@@ -205,7 +206,8 @@ static void fields_are_typed_and_unknown_ones_named(void **state) {
 
 static void any_json_is_read_or_refused(void **state) {
     (void)state;
-    static const char text[] = "{\"dataset\": \"d\\u00e9\", \"seed\": 12, \"w\": {\"a\": [1.5e3, -0]}}";
+    static const char text[] =
+        "{\"dataset\": \"d\\u00e9\", \"seed\": 12, \"w\": {\"a\": [1.5e3, -0]}}";
     gs_rng rng = {.seed = 13};
     for (int round = 0; round < 20000; round++) {
         char *body = gs_copy_bytes(text, sizeof text - 1);

@@ -42,7 +42,8 @@ static gs_status read_model(const char *path, const json_t *json, gs_model *mode
         return gs_fail(err, GS_UNUSABLE, "%s is not a model of this architecture", path);
     const char *preset = json_string_value(json_object_get(json, "preset"));
     const char *normalization = json_string_value(json_object_get(json, "normalization"));
-    GS_TRY(gs_model_config_make(preset ? preset : "", json_number_value(json_object_get(json, "width")),
+    GS_TRY(gs_model_config_make(preset ? preset : "",
+                                json_number_value(json_object_get(json, "width")),
                                 integer_of(json, "channels"), integer_of(json, "height"),
                                 integer_of(json, "columns"), &model->config, err));
     if (normalization && strcmp(normalization, "foreground") == 0)
