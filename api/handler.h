@@ -156,8 +156,8 @@ GS_MUST_CHECK gs_status gs_response_set_list(gs_response *response, json_t *item
                                              const char *next_cursor, gs_error *err);
 
 /* Adds `field` with the formatted sentence to errors[] of the problem to be. `field` is a JSON
- * field ("learning_rate"), a query parameter ("?limit" as "limit") or a header. Returns INVALID_ARGUMENT
- * and fills *err with the sentence. */
+ * field ("learning_rate"), a query parameter ("?limit" as "limit") or a header. Returns
+ * INVALID_ARGUMENT and fills *err with the sentence. */
 gs_status gs_response_add_error(gs_response *response, gs_error *err, const char *field,
                                 const char *format, ...) GS_PRINTF(4, 5);
 
