@@ -65,10 +65,6 @@ void gs__contribute(gs_backward *backward, gs_tensor *tensor, gs_tensor *gradien
     backward->pending[id] = added;
 }
 
-static bool same_shape(gs_shape a, gs_shape b) {
-    return a.n == b.n && a.c == b.c && a.h == b.h && a.w == b.w;
-}
-
 /* Adds up (and forgets) what was contributed to `tensor`; NULL if nothing was. More contributions than
  * a node has inputs are added in several nodes, each taking the previous sum along. */
 static gs_tensor *collect(gs_backward *backward, const gs_tensor *tensor) {
@@ -77,7 +73,7 @@ static gs_tensor *collect(gs_backward *backward, const gs_tensor *tensor) {
     backward->pending[tensor->id] = NULL;
     if (!list) return NULL;
     gs_tensor *total = NULL;
-    if (!list->next && same_shape(list->gradient->shape, tensor->shape)) total = list->gradient;
+    if (!list->next && gs__same_shape(list->gradient->shape, tensor->shape)) total = list->gradient;
     while (list) {
         gs_tensor *inputs[GS_MAX_INPUTS] = {total};
         gs_contribution at[GS_MAX_INPUTS] = {{0, 0}};

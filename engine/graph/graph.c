@@ -78,6 +78,10 @@ size_t gs__shape_size(gs_shape s) {
     return (size_t)s.n * (size_t)s.c * (size_t)s.h * (size_t)s.w;
 }
 
+bool gs__same_shape(gs_shape a, gs_shape b) {
+    return a.n == b.n && a.c == b.c && a.h == b.h && a.w == b.w;
+}
+
 /* Makes room for one more pointer in a growing array. */
 static bool reserve_pointer(void *array, int count, int *capacity) {
     if (count < *capacity) return true;

@@ -155,6 +155,7 @@ gs_gradient_rule gs__effective_weight_rule, gs__conv_rule, gs__prepare_rule, gs_
     gs__loss_negative_mean_rule, gs__loss_dice_rule, gs__loss_squared_rule;
 
 size_t gs__shape_size(gs_shape shape);
+bool gs__same_shape(gs_shape a, gs_shape b);
 
 void gs__axis_map_free(gs_axis_map *map);
 

@@ -1,13 +1,9 @@
 /* Adding, joining and cutting tensors: shapes and gradients. */
 #include "engine/graph/graph_internal.h"
 
-static bool same_shape(gs_shape a, gs_shape b) {
-    return a.n == b.n && a.c == b.c && a.h == b.h && a.w == b.w;
-}
-
 gs_tensor *gs_graph_add(gs_graph *graph, gs_tensor *a, gs_tensor *b) {
     if (!a || !b) return NULL;
-    if (!same_shape(a->shape, b->shape))
+    if (!gs__same_shape(a->shape, b->shape))
         return gs__graph_fail(graph, GS_SHAPE_MISMATCH, "[%d,%d,%d,%d] + [%d,%d,%d,%d]", a->shape.n,
                               a->shape.c, a->shape.h, a->shape.w, b->shape.n, b->shape.c,
                               b->shape.h, b->shape.w);

@@ -2,14 +2,10 @@
  * scalar travels through the graph. */
 #include "engine/graph/graph_internal.h"
 
-static bool same_shape(gs_shape a, gs_shape b) {
-    return a.n == b.n && a.c == b.c && a.h == b.h && a.w == b.w;
-}
-
 static gs_tensor *append_loss(gs_graph *graph, gs_op op, int count, gs_tensor *const *in, int real) {
     for (int i = 0; i < count; i++) {
         if (!in[i]) return NULL;
-        if (!same_shape(in[i]->shape, in[0]->shape))
+        if (!gs__same_shape(in[i]->shape, in[0]->shape))
             return gs__graph_fail(graph, GS_SHAPE_MISMATCH,
                                   "%s of [%d,%d,%d,%d] and [%d,%d,%d,%d]", gs_op_name(op),
                                   in[0]->shape.n, in[0]->shape.c, in[0]->shape.h, in[0]->shape.w,

@@ -25,10 +25,6 @@ gs_status gs__cpu_add(const gs_run *run, const gs_node *node, void *handle, gs_e
     return GS_OK;
 }
 
-static bool same_shape(gs_shape a, gs_shape b) {
-    return a.n == b.n && a.c == b.c && a.h == b.h && a.w == b.w;
-}
-
 /* A sum of whole tensors, whatever their layout. */
 static void sum_flat(const gs_run *run, const gs_node *node) {
     enum { CHUNK = 4096 };
@@ -79,7 +75,7 @@ gs_status gs__cpu_sum(const gs_run *run, const gs_node *node, void *handle, gs_e
     gs_shape s = node->out[0]->shape;
     bool is_flat = true;
     for (int i = 0; i < node->in_count; i++)
-        is_flat = is_flat && same_shape(node->in[i]->shape, s);
+        is_flat = is_flat && gs__same_shape(node->in[i]->shape, s);
     if (is_flat) {
         sum_flat(run, node);
         return GS_OK;
