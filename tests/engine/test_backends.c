@@ -164,6 +164,38 @@ static void gradient_of_strided_pointwise_weights(void **state) {
                                 .prepare = {.kernel = 1, .stride = 2}});
 }
 
+static void build_squashed(trial *t) {
+    gs_tensor *x = trial_input(t, t->g.x, INPUT_FIXED);
+    trial_output(t, gs_graph_tanh(t->graph, x));
+    trial_output(t, gs_graph_sigmoid(t->graph, x));
+}
+
+/* The cpu backend has polynomials of its own: they are good to a few units in the last place. */
+static void tanh_and_sigmoid_keep_their_digits(void **state) {
+    (void)state;
+    enum { COUNT = 4001 };
+    double *x = test_malloc(COUNT * sizeof *x);
+    for (int i = 0; i < COUNT; i++) x[i] = (double)(float)(0.006 * (i - COUNT / 2));
+    trial t;
+    readings all;
+    trial_build(&t, &(geometry){.x = {1, 1, 1, COUNT}, .outputs = 1}, build_squashed,
+                TRIAL_GRADIENTS_ONLY);
+    trial_plan(&t, two_threads, GS_PLAN_GUARDED, SEED);
+    gs_plan_write_double(t.plan, t.inputs[0], x);
+    trial_run(&t);
+    trial_read(&t, &all);
+    for (int i = 0; i < COUNT; i++) {
+        double expected[] = {tanh(x[i]), 1 / (1 + exp(-x[i]))};
+        for (int k = 0; k < 2; k++)
+            if (!(fabs(all.items[k].values[i] - expected[k]) <= 5e-7 * fabs(expected[k])))
+                fail_msg("%s of %g is %.9g, not %.9g", k ? "sigmoid" : "tanh", x[i],
+                         all.items[k].values[i], expected[k]);
+    }
+    readings_deinit(&all);
+    trial_deinit(&t);
+    test_free(x);
+}
+
 /* Last: all trials have run. */
 static void every_operation_has_a_trial(void **state) {
     (void)state;
@@ -191,6 +223,7 @@ int main(void) {
         cmocka_unit_test(convolutions),
         cmocka_unit_test(preparation),
         cmocka_unit_test(gradient_of_strided_pointwise_weights),
+        cmocka_unit_test(tanh_and_sigmoid_keep_their_digits),
         cmocka_unit_test(every_operation_has_a_trial),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
