@@ -30,6 +30,8 @@ struct gs_plan {
     void **handles; /* [node_count] */
     double *seconds; /* [node_count] */
     size_t arena_bytes, constant_bytes, scratch_bytes;
+    size_t *node_scratch;       /* [node_count] bytes that the kernel asked for */
+    const char *broken_scratch; /* GS_PLAN_GUARDED: the first operation that wrote beyond them */
     char *constants;
     uint64_t constants_version; /* gs_parameters.version they were computed for; 0 = never */
 };
@@ -215,8 +217,10 @@ static gs_status compile_nodes(gs_plan *plan, gs_error *err) {
         size_t wanted = 0;
         if (kernel->prepare)
             GS_TRY(kernel->prepare(device->state, graph->nodes[i], &plan->handles[i], &wanted, err));
+        plan->node_scratch[i] = wanted;
         if (wanted > scratch) scratch = wanted;
     }
+    if (plan->mode == GS_PLAN_GUARDED) scratch += GUARD_BYTES;
     plan->scratch_bytes = scratch;
     return device_reserve(&device->scratch, &device->scratch_bytes, scratch, err);
 }
@@ -226,7 +230,8 @@ static gs_status plan_build(gs_plan *plan, gs_error *err) {
     omp_set_num_threads(plan->device->threads);
     plan->handles = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->handles);
     plan->seconds = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->seconds);
-    if (!plan->handles || !plan->seconds)
+    plan->node_scratch = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->node_scratch);
+    if (!plan->handles || !plan->seconds || !plan->node_scratch)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a plan");
     GS_TRY(place_tensors(plan, err));
     GS_TRY(compile_nodes(plan, err));
@@ -265,7 +270,8 @@ void gs_plan_free(gs_plan *plan) {
         if (plan->handles[i] && kernel->release) kernel->release(plan->handles[i]);
     }
     gs_graph_free(plan->graph);
-    gs_free(plan->handles), gs_free(plan->seconds), gs_free(plan->constants);
+    gs_free(plan->handles), gs_free(plan->seconds), gs_free(plan->node_scratch);
+    gs_free(plan->constants);
     gs_free(plan);
 }
 
@@ -395,15 +401,35 @@ static void set_guards(gs_plan *plan) {
     }
 }
 
+static bool is_guard(const unsigned char *guard, size_t size) {
+    for (size_t k = 0; k < size; k++)
+        if (guard[k] != GUARD_VALUE) return false;
+    return true;
+}
+
+/* Before a node runs: what it finds in the scratch is NaN, and beyond what it asked for lies a guard. */
+static void guard_scratch(const gs_plan *plan, int node) {
+    char *scratch = plan->device->scratch;
+    memset(scratch, 0xFF, plan->node_scratch[node]);
+    memset(scratch + plan->node_scratch[node], GUARD_VALUE, GUARD_BYTES);
+}
+
+static void check_scratch(gs_plan *plan, int node) {
+    const unsigned char *guard =
+        (const unsigned char *)plan->device->scratch + plan->node_scratch[node];
+    if (!plan->broken_scratch && !is_guard(guard, GUARD_BYTES))
+        plan->broken_scratch = gs_op_name(plan->graph->nodes[node]->op);
+}
+
 const char *gs_plan_broken_guard(const gs_plan *plan) {
+    if (plan->broken_scratch) return plan->broken_scratch;
     for (int i = 0; i < plan->graph->tensor_count; i++) {
         const gs_tensor *t = plan->graph->tensors[i];
         if (!has_guard(t)) continue;
         const unsigned char *guard =
             (const unsigned char *)plan->device->arena + guard_offset(plan, t);
-        for (size_t k = 0; k < guard_size(plan, t); k++)
-            if (guard[k] != GUARD_VALUE)
-                return t->producer >= 0 ? gs_op_name(plan->graph->nodes[t->producer]->op) : t->name;
+        if (!is_guard(guard, guard_size(plan, t)))
+            return t->producer >= 0 ? gs_op_name(plan->graph->nodes[t->producer]->op) : t->name;
     }
     return NULL;
 }
@@ -427,9 +453,11 @@ gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
     for (int i = 0; i < plan->graph->node_count; i++) {
         const gs_node *node = plan->graph->nodes[i];
         if (is_current && node->constant) continue;
+        if (plan->mode == GS_PLAN_GUARDED) guard_scratch(plan, i);
         double start = now_seconds();
         GS_TRY(device->backend->kernels[node->op].run(&run, node, plan->handles[i], err));
         plan->seconds[i] += now_seconds() - start;
+        if (plan->mode == GS_PLAN_GUARDED) check_scratch(plan, i);
     }
     plan->constants_version = parameters->version;
     return GS_OK;

@@ -22,7 +22,7 @@ typedef enum gs_plan_mode {
     GS_PLAN_TRAINING,  /* every node runs every time */
     GS_PLAN_INFERENCE, /* nodes that depend on parameters only run when these changed */
     GS_PLAN_GUARDED,   /* as training, slow, for tests: no memory is reused, sentinels lie between
-                          tensors, and memory starts as NaN */
+                          tensors and behind each kernel's scratch, and memory starts as NaN */
 } gs_plan_mode;
 
 typedef struct gs_plan gs_plan;
@@ -45,8 +45,8 @@ void gs_plan_read_double(const gs_plan *plan, const gs_tensor *tensor, double *v
 /* Runs all nodes. The parameters must be of the graph's set and of the backend's element size. */
 GS_MUST_CHECK gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err);
 
-/* Bytes of the activation arena, and the name of the first tensor whose guard was overwritten
- * (GS_PLAN_GUARDED; NULL = all intact). */
+/* Bytes of the activation arena, and the operation that overwrote a guard, or the input that lies before
+ * it (GS_PLAN_GUARDED; NULL = all intact). */
 size_t gs_plan_arena_bytes(const gs_plan *plan);
 const char *gs_plan_broken_guard(const gs_plan *plan);
 

@@ -138,6 +138,13 @@ static void check_operations(geometry_needs needs, int shapes) {
     }
 }
 
+static const operation_trial *find_trial(const char *name) {
+    for (int i = 0; i < operation_trial_count; i++)
+        if (strcmp(operation_trials[i].name, name) == 0) return &operation_trials[i];
+    fail_msg("no trial is called %s", name);
+    return NULL;
+}
+
 /* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void joins_pointwise_functions_and_losses(void **state) {
@@ -155,13 +162,17 @@ static void preparation(void **state) {
     check_operations(ANY_PREPARE, PREPARE_SHAPES);
 }
 
-/* oneDNN 2.6 gets this one wrong if asked in the obvious way: channels below 16, strided, 1x1. */
+/* oneDNN 2.6 gets these wrong if asked in the obvious way: with two threads, one sample and maps of
+ * these sizes its "jit_1x1" gave gradients of strided 1x1 weights that were off by their own size. */
 static void gradient_of_strided_pointwise_weights(void **state) {
     (void)state;
-    for (int c = 1; c <= 17; c++)
-        check_trial(&operation_trials[0],
-                    &(geometry){.x = {2, c, 7, 9}, .outputs = 18 - c,
-                                .prepare = {.kernel = 1, .stride = 2}});
+    const operation_trial *conv = find_trial("conv");
+    const int side[] = {16, 48}, outputs[] = {1, 8, 17};
+    for (int c = 7; c <= 17; c += 2)
+        for (int k = 0; k < 6; k++)
+            check_trial(conv, &(geometry){.x = {1, c, side[k % 2], side[k % 2]},
+                                          .outputs = outputs[k / 2],
+                                          .prepare = {.kernel = 1, .stride = 2}});
 }
 
 static void build_squashed(trial *t) {

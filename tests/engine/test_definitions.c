@@ -360,6 +360,17 @@ static double parameter_value(const trial *t, int index, int i) {
     return (double)((float *)t->parameters->values)[at];
 }
 
+/* Relative: the largest second moment is just a thousandth above the last. */
+static void expect_state(const trial *t, const char *name, const double expected[2]) {
+    readings all;
+    trial_read(t, &all);
+    const double *values = find_reading(&all, name)->values;
+    for (int i = 0; i < 2; i++)
+        if (!(fabs(values[i] - expected[i]) <= 1e-5 * fabs(expected[i])))
+            fail_msg("%s[%d] is %.9g, not %.9g", name, i, values[i], expected[i]);
+    readings_deinit(&all);
+}
+
 /* The second moment of both elements falls below its largest value, which AMSGrad goes on using. */
 static void amsgrad_is_pytorchs(void **state) {
     (void)state;
@@ -387,6 +398,9 @@ static void amsgrad_is_pytorchs(void **state) {
             assert_int_equal(t.parameters->steps[t.gamma], step + 1);
             assert_int_equal(t.parameters->steps[t.beta], 0); /* has no gradient here */
         }
+        expect_state(&t, "moment 1 of gamma", (double[]){-0.182412543387, -0.187543657453});
+        expect_state(&t, "moment 2 of gamma", (double[]){0.001248502479, 0.004054616183});
+        expect_state(&t, "largest moment 2 of gamma", (double[]){0.001249650120, 0.004058674855});
         trial_deinit(&t);
     }
 }
