@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 LISTEN ?= 127.0.0.1:8080
 DATA ?= data
 DEMO_DATA = build/demo-data
-DEMO_OPTIONS = --scale 2 --annotated 0.1 --seed 1
+DEMO_OPTIONS = --scale 2 --cases 300 --annotated 0.1 --seed 1
 REFERENCE ?= ../shared/reference/genseg_torch.py
 
 .PHONY: run test test-asan test-tsan parity bench demo-model build packages test-packages clean
@@ -55,8 +55,8 @@ parity: build
 bench: build
 	tests/train/bench.sh $(REFERENCE) build/genseg
 
-demo-model: build $(DEMO_DATA)/dataset.json
-	demo/train.sh build/genseg $(DEMO_DATA)
+demo-model: build
+	demo/train.sh build/genseg
 
 clean:
 	rm -rf build build-asan build-tsan build.log
