@@ -38,13 +38,20 @@ struct gs_plan {
 
 /* ---- Device ---------------------------------------------------------------------------------- */
 
+/* OMP_NUM_THREADS is read here because the runtime's own copy changes with every plan that runs. */
+static int default_threads(void) {
+    const char *text = getenv("OMP_NUM_THREADS");
+    int wanted = text ? atoi(text) : 0, processors = omp_get_num_procs();
+    return wanted > 0 && wanted <= processors ? wanted : processors;
+}
+
 gs_status gs_device_open(const char *backend, int threads, gs_device **out, gs_error *err) {
     const gs_backend *found;
     GS_TRY(gs_backend_find(backend, &found, err));
     gs_device *device = gs_alloc(1, sizeof *device);
     if (!device) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a device");
     device->backend = found;
-    device->threads = threads > 0 ? threads : omp_get_num_procs();
+    device->threads = threads > 0 ? threads : default_threads();
     if (found->open) {
         gs_status status = found->open(device->threads, &device->state, err);
         if (status != GS_OK) {

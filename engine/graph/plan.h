@@ -11,7 +11,7 @@
  * there, the next run of another overwrites. */
 typedef struct gs_device gs_device;
 
-/* threads: 0 = all processors. Caller closes, after the plans. */
+/* threads: 0 = OMP_NUM_THREADS if that is set, else all processors. Caller closes, after the plans. */
 GS_MUST_CHECK gs_status gs_device_open(const char *backend, int threads, gs_device **out,
                                        gs_error *err);
 void gs_device_close(gs_device *device); /* NULL is allowed */
