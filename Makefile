@@ -37,17 +37,17 @@ test: test-packages
 	cmake --build build -j$(JOBS)
 	ctest --test-dir build --output-on-failure --no-tests=error
 
-# The sanitizers' runs leave out the tests that need a browser or the whole demo (label "slow").
+# Without the browser: the server under it is the same program that the HTTP tests drive.
 test-asan: test-packages
 	cmake -S . -B build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGENSEG_SANITIZE=address
 	cmake --build build-asan -j$(JOBS)
-	ctest --test-dir build-asan --output-on-failure --no-tests=error -LE slow
+	ctest --test-dir build-asan --output-on-failure --no-tests=error -E '^viewer'
 
 # OpenMP's runtime is not instrumented, so one thread computes; the server's own threads are all there.
 test-tsan: test-packages
 	cmake -S . -B build-tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGENSEG_SANITIZE=thread
 	cmake --build build-tsan -j$(JOBS)
-	OMP_NUM_THREADS=1 ctest --test-dir build-tsan --output-on-failure --no-tests=error -R 'http|server|store|api' -LE slow
+	OMP_NUM_THREADS=1 ctest --test-dir build-tsan --output-on-failure --no-tests=error -R '^(http|test_server|test_store|test_api)'
 
 parity: build
 	tests/train/parity.sh $(REFERENCE) build/genseg
