@@ -31,7 +31,8 @@ class Server:
         self.data = Path(data)
         self.log_path = self.data.parent / (self.data.name + ".log")
         self.command = [*wrapper, str(binary), "serve", "--data", str(data), "--listen", "127.0.0.1:0", *options]
-        self.environment = {**os.environ, **(environment or {})}
+        # Tests share the processors with others: threads that wait must not spin.
+        self.environment = {"OMP_WAIT_POLICY": "passive", **os.environ, **(environment or {})}
         self.process = None
         self.url = None
         self.session = requests.Session()
