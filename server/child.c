@@ -14,7 +14,10 @@
 #include "base/memory.h"
 #include "server/clock.h"
 
-enum { REAP_MS = 50 /* how often a child that closed its pipes is asked for its exit */ };
+enum {
+    REAP_MS = 50,     /* how often a child that closed its pipes is asked for its exit */
+    DRAIN_READS = 128 /* of 1024 bytes: twice what a pipe holds */
+};
 
 struct gs_child {
     pid_t pid;
@@ -137,7 +140,8 @@ static void read_output(gs_child *child) {
     }
 }
 
-static void read_errors(gs_child *child) {
+/* Keeps the end of what standard error says; false when the pipe had nothing or has ended. */
+static bool read_errors(gs_child *child) {
     char bytes[1024];
     ssize_t n = read(child->errors, bytes, sizeof bytes);
     if (n > 0) {
@@ -151,18 +155,15 @@ static void read_errors(gs_child *child) {
         close(child->errors);
         child->errors = -1;
     }
+    return n > 0;
 }
 
-/* Once the child is gone, what it wrote lies in the pipes; a grandchild may still hold them open.
- */
+/* Once the child is gone, what it wrote lies in the pipes; a grandchild may still hold them open and
+ * write on, so no more is read than a pipe can have held. */
 static bool has_ended(gs_child *child) {
     if (!reap(child)) return false;
-    while (child->errors >= 0) {
-        size_t before = child->tail_size;
-        read_errors(child);
-        if (child->errors >= 0 && child->tail_size == before) break;
-        if (child->tail_size == GS_CHILD_STDERR_KEPT) break;
-    }
+    for (int reads = 0; child->errors >= 0 && reads < DRAIN_READS; reads++)
+        if (!read_errors(child)) break;
     if (child->output >= 0) {
         size_t before = child->end - child->start;
         read_output(child);

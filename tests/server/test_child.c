@@ -57,6 +57,16 @@ static void the_end_of_standard_error_is_kept(void **state) {
     gs_child_close(child);
 }
 
+/* The child is gone, with more in the pipe than is kept, before anything is read. */
+static void the_end_of_standard_error_is_kept_when_read_late(void **state) {
+    (void)state;
+    gs_child *child = start("i=0; while [ $i -lt 900 ]; do echo line $i; i=$((i+1)); done >&2; exit 3");
+    usleep(1500000);
+    assert_int_equal(gs_child_wait(child, -1, 5000), GS_CHILD_ENDED);
+    assert_non_null(strstr(gs_child_stderr(child), "line 898 line 899 "));
+    gs_child_close(child);
+}
+
 static void a_wake_and_a_timeout_are_told(void **state) {
     (void)state;
     gs_child *child = start("sleep 30");
@@ -110,6 +120,7 @@ int main(void) {
         cmocka_unit_test(lines_come_whole_and_in_order),
         cmocka_unit_test(a_line_that_is_too_long_is_dropped),
         cmocka_unit_test(the_end_of_standard_error_is_kept),
+        cmocka_unit_test(the_end_of_standard_error_is_kept_when_read_late),
         cmocka_unit_test(a_wake_and_a_timeout_are_told),
         cmocka_unit_test(a_grandchild_that_holds_the_pipes_does_not_hold_us),
         cmocka_unit_test(a_program_that_is_not_there_ends_with_127),
