@@ -9,6 +9,6 @@ genseg=$1 out=build/demo-model
   --min-annotated 2 --weights seg=0.5 --seed 1 --threads 2 --max-steps 2495
 "$genseg" train --dataset $out/data --out $out/second --init $out/first/checkpoint.safetensors \
   --batch-size 4 --min-annotated 2 --augment --weights seg=50 --seed 2 --threads 1 \
-  --max-steps "${STEPS:-4000}" --validate-every 200 --checkpoint-every 200
+  --max-steps "${STEPS:-5600}" --validate-every 200 --checkpoint-every 200
 cp $out/second/model.safetensors demo/model.safetensors
 "$genseg" eval --model demo/model.safetensors --dataset $out/data --split test
