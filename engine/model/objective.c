@@ -1,4 +1,4 @@
-/* Passes and losses of the method (see the table "Passes and losses" in docs/method.md). */
+/* Passes and losses of the method (Vorontsov et al., arXiv 1904.01636, section 2). */
 #include "engine/model/objective.h"
 
 #include <math.h>
