@@ -94,7 +94,8 @@ static void fill_slice(population *p, const gs__demo_case *made, const gs__demo_
     uint64_t stream = made->number * GS__STREAMS + GS__STREAM_NOISE + 2 * (uint64_t)pick->level +
                       (uint64_t)pick->side;
     gs_random_normal(made->seed, stream, p->noise, 2 * (size_t)area);
-    float noise = (float)made->noise;
+    /* A larger pixel averages over its area. */
+    float noise = (float)(made->noise / grid->pixel_mm);
     float background = p->options->normalization == GS_NORMALIZE_NONE ? -1.0f : 0.0f;
     for (int i = 0; i < area; i++) {
         int y = i / width, x = i % width;

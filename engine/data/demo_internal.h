@@ -28,7 +28,7 @@ typedef struct gs__demo_case {
         *intensity; /* [levels, height, 2 half_width], x from left to right; white matter about 1 */
     uint8_t *flags; /* the same shape: GS__BRAIN, GS__TRACE, GS__LESION */
     double mean, deviation; /* of the intensity in the brain */
-    double noise;           /* standard deviation, to be added to the slices */
+    double noise;           /* standard deviation at pixels of 1 mm, to be added to the slices */
     uint64_t seed, number;
     int picks;
     gs__demo_pick pick[GS__DEMO_MAX_PICKS];

@@ -53,9 +53,8 @@ static void draw_look(gs_rng *rng, gs_lesion *lesion) {
     lesion->push = between(rng, 0.15, 0.45);
     lesion->reach_mm = 5 + between(rng, 0.5, 1.0) * lesion->radius_mm;
     lesion->core = (float)between(rng, 0.36, 0.62);
-    /* Two kinds: a bright (enhancing) rim around the core, or one between core and tissue. */
-    bool bright = gs_rng_uniform(rng) < 0.6;
-    lesion->rim = (float)(bright ? between(rng, 1.02, 1.22) : between(rng, 0.58, 0.74));
+    /* An enhancing rim, as contrast agent shows it: brighter than any healthy tissue. */
+    lesion->rim = (float)between(rng, 1.25, 1.5);
     lesion->rim_width_mm = between(rng, 1.2, 2.5);
     lesion->texture = (float)between(rng, 0.05, 0.10);
     lesion->halo = (float)between(rng, 0.04, 0.20);
