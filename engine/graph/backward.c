@@ -220,3 +220,18 @@ void gs_graph_amsgrad(gs_graph *graph, gs_group group) {
     node->as.amsgrad.parameters = updated;
     node->as.amsgrad.count = count;
 }
+
+void gs_graph_moving_average(gs_graph *graph, int average, int of, double decay) {
+    gs_tensor *in[] = {gs_graph_parameter(graph, average), gs_graph_parameter(graph, of)};
+    if (!in[0] || !in[1]) return;
+    if (!gs__same_shape(in[0]->shape, in[1]->shape)) {
+        gs__graph_fail(graph, GS_SHAPE_MISMATCH, "the average of %.60s cannot be kept in %.60s",
+                       graph->set->items[of].name, graph->set->items[average].name);
+        return;
+    }
+    gs_node *node = gs__node_new(graph, GS_OP_MOVING_AVERAGE, 2, in);
+    if (!node) return;
+    node->constant = false; /* it runs at every step */
+    node->as.moving_average.decay = decay;
+    graph->effective[average] = NULL;
+}

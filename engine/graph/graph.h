@@ -3,7 +3,7 @@
  * Legend: N batch, C channels, H height, W width, K kernel, O output channels. A tensor's shape is
  * logical [N,C,H,W]; every backend stores activations channels-last (N,H,W,C, dense) and weights as
  * PyTorch does ([O,C,K,K]). Nodes run in the order in which they were appended, so a node that
- * changes a parameter in place (power iteration, AMSGrad) is seen by those after it.
+ * changes a parameter in place (power iteration, AMSGrad, moving average) is seen by those after it.
  *
  * Errors: builders return NULL on failure and pass NULL through; the first error sticks in the graph
  * and gs_graph_finish reports it. Threads: one at a time. Ownership: tensors and nodes belong to the
@@ -133,5 +133,8 @@ gs_tensor *gs_graph_input_gradient(gs_graph *graph, const gs_loss_term *terms, i
 
 /* Appends one AMSGrad update of the group's parameters that have a gradient in this graph. */
 void gs_graph_amsgrad(gs_graph *graph, gs_group group);
+
+/* average = decay · average + (1 - decay) · of, in place; two parameters of one shape. */
+void gs_graph_moving_average(gs_graph *graph, int average, int of, double decay);
 
 #endif

@@ -38,7 +38,8 @@ enum { GS_MAX_INPUTS = 12, GS_MAX_OUTPUTS = 3 };
     X(LOSS_DICE_GRADIENT, loss_dice_gradient)                                                      \
     X(LOSS_SQUARED, loss_squared)                                                                  \
     X(LOSS_SQUARED_GRADIENT, loss_squared_gradient)                                                \
-    X(AMSGRAD, amsgrad)
+    X(AMSGRAD, amsgrad)                                                                            \
+    X(MOVING_AVERAGE, moving_average)
 
 typedef enum gs_op {
 #define X(name, lower) GS_OP_##name,
@@ -111,6 +112,9 @@ typedef struct gs_node {
             int *parameters; /* to update, owned by the graph */
             int count;
         } amsgrad;
+        struct {
+            double decay;
+        } moving_average;
     } as;
 } gs_node;
 

@@ -12,7 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum gs_group { GS_GROUP_GENERATOR, GS_GROUP_DISCRIMINATOR, GS_GROUP_COUNT } gs_group;
+typedef enum gs_group {
+    GS_GROUP_GENERATOR,
+    GS_GROUP_DISCRIMINATOR,
+    GS_GROUP_STUDENT, /* of a mean teacher */
+    GS_GROUP_COUNT
+} gs_group;
 
 enum { GS_PARAMETER_NAME_MAX = 96 };
 

@@ -66,6 +66,13 @@ static void build_power_iteration(trial *t) {
     trial_project(t, append_layer(t, x));
 }
 
+/* The weight is used, averaged with another, and used again. */
+static void build_moving_average(trial *t) {
+    gs_tensor *before = trial_parameter(t, t->gamma);
+    trial_project(t, before);
+    gs_graph_moving_average(t->graph, t->gamma, t->beta, 0.75);
+}
+
 /* ---- Preparation ----------------------------------------------------------------------------- */
 
 static void build_prepare(trial *t) {
@@ -217,6 +224,7 @@ const operation_trial operation_trials[] = {
     TRIAL(shared_weight, ANY_KERNEL),
     {"power_iteration", build_power_iteration, ANY_KERNEL, TRIAL_GRADIENTS_ONLY, true},
     {"amsgrad", build_layer, ANY_KERNEL, TRIAL_AMSGRAD, true},
+    {"moving_average", build_moving_average, ANY_KERNEL, TRIAL_GRADIENTS_ONLY, true},
     TRIAL(prepare, ANY_PREPARE),
     TRIAL(prepare_views, ANY_PREPARE),
     TRIAL(prepare_twice, ANY_PREPARE),

@@ -371,6 +371,32 @@ static void expect_state(const trial *t, const char *name, const double expected
     readings_deinit(&all);
 }
 
+static void build_average(trial *t) {
+    trial_output(t, gs_graph_effective_weight(t->graph, t->weight, -1));
+    gs_graph_moving_average(t->graph, t->gamma, t->beta, 0.75);
+}
+
+static void moving_average_moves_towards_the_other(void **state) {
+    (void)state;
+    for (int b = 0; b < BACKENDS; b++) {
+        trial t;
+        trial_build(&t, &(geometry){.x = {1, 2, 1, 1}, .outputs = 1}, build_average,
+                    TRIAL_GRADIENTS_ONLY);
+        trial_plan(&t, devices[b], GS_PLAN_TRAINING, 1);
+        gs_parameters_write(t.parameters, t.parameters->values, t.gamma, (float[]){1, -8});
+        gs_parameters_write(t.parameters, t.parameters->values, t.beta, (float[]){3, 8});
+        const double expected[2][2] = {{1.5, -4}, {1.875, -1}};
+        for (int step = 0; step < 2; step++) {
+            trial_run(&t);
+            for (int i = 0; i < 2; i++) {
+                assert_true(parameter_value(&t, t.gamma, i) == expected[step][i]);
+                assert_true(parameter_value(&t, t.beta, i) == (i ? 8 : 3));
+            }
+        }
+        trial_deinit(&t);
+    }
+}
+
 /* The second moment of both elements falls below its largest value, which AMSGrad goes on using. */
 static void amsgrad_is_pytorchs(void **state) {
     (void)state;
@@ -435,6 +461,7 @@ int main(void) {
         cmocka_unit_test(dice_ignores_what_is_not_annotated),
         cmocka_unit_test(a_nan_reaches_every_loss),
         cmocka_unit_test(amsgrad_is_pytorchs),
+        cmocka_unit_test(moving_average_moves_towards_the_other),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

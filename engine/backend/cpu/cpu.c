@@ -73,5 +73,6 @@ const gs_backend gs_backend_cpu = {
             [GS_OP_LOSS_SQUARED] = LOSS(loss_squared),
             [GS_OP_LOSS_SQUARED_GRADIENT] = PLAIN(loss_squared_gradient),
             [GS_OP_AMSGRAD] = PLAIN(amsgrad),
+            [GS_OP_MOVING_AVERAGE] = PLAIN(moving_average),
         },
 };

@@ -74,5 +74,6 @@ GS_DECLARE_KERNEL(loss_squared);
 GS_DECLARE_KERNEL(loss_squared_gradient);
 GS_DECLARE_SCRATCH(loss);
 GS_DECLARE_KERNEL(amsgrad);
+GS_DECLARE_KERNEL(moving_average);
 
 #endif

@@ -1,5 +1,5 @@
-/* AMSGrad as torch.optim.Adam(amsgrad=True) of PyTorch 1.13: weight decay is added to the gradient,
- * and epsilon to the root after its bias correction. */
+/* Updates of parameters in place. AMSGrad is torch.optim.Adam(amsgrad=True) of PyTorch 1.13: weight
+ * decay is added to the gradient, and epsilon to the root after its bias correction. */
 #include "engine/backend/reference/reference_internal.h"
 
 #include <math.h>
@@ -29,5 +29,15 @@ gs_status gs__reference_amsgrad(const gs_run *run, const gs_node *node, void *ha
         p->steps[index]++;
         update(p, &p->set->items[index], (double)p->steps[index]);
     }
+    return GS_OK;
+}
+
+gs_status gs__reference_moving_average(const gs_run *run, const gs_node *node, void *handle,
+                                       gs_error *err) {
+    (void)handle, (void)err;
+    double *average = gs_run_pointer(run, node->in[0]), decay = node->as.moving_average.decay;
+    const double *of = gs_run_pointer(run, node->in[1]);
+    for (size_t i = 0; i < gs__shape_size(node->in[0]->shape); i++)
+        average[i] = decay * average[i] + (1 - decay) * of[i];
     return GS_OK;
 }

@@ -1,4 +1,5 @@
-/* AMSGrad as torch.optim.Adam(amsgrad=True), one pass over each updated parameter. */
+/* Updates of parameters in place: AMSGrad as torch.optim.Adam(amsgrad=True), one pass over each updated
+ * parameter, and moving averages. */
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include <math.h>
@@ -49,5 +50,16 @@ gs_status gs__cpu_amsgrad(const gs_run *run, const gs_node *node, void *handle, 
             update_span(u, w + at, g + at, m + at, v + at, vmax + at, left < CHUNK ? left : CHUNK);
         }
     }
+    return GS_OK;
+}
+
+gs_status gs__cpu_moving_average(const gs_run *run, const gs_node *node, void *handle,
+                                 gs_error *err) {
+    (void)handle, (void)err;
+    float *restrict average = gs_run_pointer(run, node->in[0]);
+    const float *restrict of = gs_run_pointer(run, node->in[1]);
+    float decay = (float)node->as.moving_average.decay, rest = 1 - decay;
+    size_t count = gs__shape_size(node->in[0]->shape);
+    for (size_t i = 0; i < count; i++) average[i] = decay * average[i] + rest * of[i];
     return GS_OK;
 }
