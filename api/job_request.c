@@ -11,28 +11,14 @@
 
 /* ==== What the methods need ==== */
 
-/* Classes of training slices a method cannot do without. */
-typedef struct method_needs {
-    const char *name;
-    bool needs_presence, needs_absence, needs_annotation;
-} method_needs;
-
-static const method_needs methods[] = {
-    {"genseg", true, true, true},
-    {"segmentation_only", false, false, true},
-    {"autoencoder", true, true, true},
-    {"mean_teacher", true, false, true},
-};
-static const char *const method_names[] = {"genseg", "segmentation_only", "autoencoder",
-                                           "mean_teacher", NULL};
 static const char *const kinds[] = {"train", NULL};
-static const char *const weight_names[] = {"adv", "rec", "lat", "cyc", "seg"};
-enum { WEIGHTS = 5, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_MAX = 256 };
+static const char *const weight_names[] = {"adv", "rec", "lat", "cyc", "seg", "con"};
+enum { WEIGHTS = 6, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_MAX = 256 };
 
 /* What was asked, with text borrowed from the body. */
 typedef struct job_wish {
     const char *dataset, *init, *preset;
-    int method;
+    gs_training_method method;
     double width;           /* 0 = not given */
     json_t *weights;        /* borrowed; NULL = not given */
     gs_model_config config; /* of the model that will come out */
@@ -42,13 +28,13 @@ static gs_status check_data(const gs_api_context *context, const job_wish *asked
                             gs_response *response, gs_error *err) {
     gs_dataset_counts counts;
     GS_TRY(gs_store_dataset_count(context->store, asked->dataset, &counts, err));
-    const method_needs *method = &methods[asked->method];
+    const gs_method_traits *method = gs_method_get(asked->method);
     char missing[256] = "";
-    if (method->needs_presence && counts.train_presence == 0)
+    if (!method->only_annotated && counts.train_presence == 0)
         strcat(missing, "slices labelled presence, ");
-    if (method->needs_absence && counts.train_absence == 0)
+    if (method->uses_absence && counts.train_absence == 0)
         strcat(missing, "slices labelled absence, ");
-    if (method->needs_annotation && counts.train_annotated == 0)
+    if (counts.train_annotated == 0)
         strcat(missing, "annotated slices labelled presence, ");
     if (!missing[0]) return GS_OK;
     missing[strlen(missing) - 2] = '\0';
@@ -121,7 +107,7 @@ static void read_weights(gs_fields *fields, job_wish *asked) {
         if (known && json_is_number(value) && weight >= 0 && weight <= 1e6) continue;
         (void)gs_response_add_error(fields->response, NULL, "weights",
                                     known ? "%.20s must be a number from 0 to 1000000"
-                                          : "unknown member %.20s; known: adv, rec, lat, cyc, seg",
+                                          : "unknown member %.20s; known: adv, rec, lat, cyc, seg, con",
                                     name);
         fields->error_count++;
     }
@@ -145,16 +131,12 @@ static void read_bounds(gs_fields *fields, json_t *out) {
     }
 }
 
-/* The methods of the interface, of which the engine may not know all yet. */
-static int read_method(gs_fields *fields) {
-    int method = gs_fields_choice(fields, "method", GS_OPTIONAL, method_names);
-    gs_training_method known;
-    if (method < 0) return 0;
-    if (gs_training_method_parse(method_names[method], &known, NULL) == GS_OK) return method;
-    (void)gs_response_add_error(fields->response, NULL, "method",
-                                "%s is not available in this version", method_names[method]);
-    fields->error_count++;
-    return method;
+static gs_training_method read_method(gs_fields *fields) {
+    const char *names[GS_TRAINING_METHOD_COUNT + 1] = {NULL};
+    for (int i = 0; i < GS_TRAINING_METHOD_COUNT; i++)
+        names[i] = gs_method_get((gs_training_method)i)->name;
+    int method = gs_fields_choice(fields, "method", GS_OPTIONAL, names);
+    return method < 0 ? GS_TRAINING_GENSEG : (gs_training_method)method;
 }
 
 static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
@@ -172,7 +154,7 @@ static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     double rate = gs_fields_number(fields, "learning_rate", GS_OPTIONAL, 1e-8, 1, 1e-3);
     int64_t seed = gs_fields_integer(fields, "seed", GS_OPTIONAL, 0, ((int64_t)1 << 53) - 1, 1);
     (void)json_object_set_new(out, "kind", json_string("train"));
-    (void)json_object_set_new(out, "method", json_string(methods[asked->method].name));
+    (void)json_object_set_new(out, "method", json_string(gs_method_get(asked->method)->name));
     (void)json_object_set_new(out, "batch_size", json_integer(batch));
     (void)json_object_set_new(out, "learning_rate", json_real(rate));
     (void)json_object_set_new(out, "seed", json_integer(seed));

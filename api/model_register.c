@@ -6,7 +6,7 @@
 #include "api/handler.h"
 #include "base/memory.h"
 #include "engine/image/normalize.h"
-#include "engine/model/safetensors.h"
+#include "engine/model/weights.h"
 #include "engine/session.h"
 
 /* What images the model takes. */
@@ -24,7 +24,7 @@ static char *config_text(const gs_model_config *config) {
 static char *metrics_of_file(const char *path) {
     gs_safetensors *file;
     if (gs_safetensors_open(path, 0, &file, NULL) != GS_OK) return NULL;
-    const char *text = gs_safetensors_metadata(file, "genseg.metrics");
+    const char *text = gs_safetensors_metadata(file, GS_METRICS_KEY);
     json_t *found = text ? json_loads(text, 0, NULL) : NULL;
     json_t *json = NULL;
     const char *method;

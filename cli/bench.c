@@ -64,7 +64,7 @@ static gs_status build(bench *b, gs_error *err) {
     bool trains = strcmp(b->op, "train") == 0;
     gs_model_config config;
     GS_TRY(gs_model_config_make(b->preset, b->width, 0, 0, 0, &config, err));
-    GS_TRY(gs_network_init(&b->network, &config, trains ? GS_PARTS_ALL : GS_PARTS_GENERATOR, err));
+    GS_TRY(gs_network_init(&b->network, &config, trains ? GS_PART_DISCRIMINATORS : GS_PARTS_GENERATOR, err));
     GS_TRY(gs_device_open(b->backend, b->threads, &b->device, err));
     GS_TRY(gs_parameters_new(&b->network.set, gs_device_backend(b->device)->element_size,
                              trains ? GS_FOR_TRAINING : GS_FOR_INFERENCE, &b->parameters, err));

@@ -53,7 +53,7 @@ static json_t *start_json(const reporter *r, const gs_training_event *e) {
     return json_pack(
         "{s:s, s:I, s:s, s:s, s:f, s:i, s:i, s:i, s:I, s:i, s:o, s:{s:I, s:I, s:I, s:I}, s:o}",
         "event", "start", "step", (json_int_t)e->step, "method",
-        gs_training_method_name(r->options->method), "preset", c->preset, "width", c->width,
+        gs_method_get(r->options->method)->name, "preset", c->preset, "width", c->width,
         "channels", c->channels, "height", c->height, "columns", c->columns, "parameters",
         (json_int_t)e->parameters, "batch_size", r->options->batch_size, "total_steps",
         e->total_steps ? json_integer((json_int_t)e->total_steps) : json_null(), "slices",
@@ -62,10 +62,11 @@ static json_t *start_json(const reporter *r, const gs_training_event *e) {
         e->resumed_from >= 0 ? json_integer((json_int_t)e->resumed_from) : json_null());
 }
 
-static json_t *progress_json(const gs_training_event *e) {
+static json_t *progress_json(const reporter *r, const gs_training_event *e) {
     json_t *losses = json_object();
     for (gs_term k = 0; losses && k < GS_TERM_COUNT; k++)
-        json_object_set_new(losses, gs_term_name(k), number_or_null(e->losses[k]));
+        if (gs_method_has_term(r->options->method, k))
+            json_object_set_new(losses, gs_term_name(k), number_or_null(e->losses[k]));
     return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "event", "progress", "step",
                      (json_int_t)e->step, "epoch", e->epoch, "fraction", e->fraction, "seconds",
                      e->seconds, "losses", losses);
@@ -77,7 +78,7 @@ static void report(void *context, const gs_training_event *e) {
     r->step = e->step;
     switch (e->kind) {
     case GS_EVENT_START: print_line(r, start_json(r, e)); return;
-    case GS_EVENT_PROGRESS: print_line(r, progress_json(e)); return;
+    case GS_EVENT_PROGRESS: print_line(r, progress_json(r, e)); return;
     case GS_EVENT_VALIDATION:
         print_line(r, json_pack("{s:s, s:I, s:f, s:o, s:b}", "event", "validation", "step", step,
                                 "epoch", e->epoch, "dice", number_or_null(e->dice), "best",
@@ -101,7 +102,7 @@ static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *e
         {"--out", GS_OPTION_TEXT, &o->out, "folder for model, checkpoint and history"},
         {"--resume", GS_OPTION_FLAG, &o->resume, "go on from the checkpoint in --out, if there is one"},
         {"--init", GS_OPTION_TEXT, &o->init, "model to start from (random)"},
-        {"--method", GS_OPTION_TEXT, &method, "genseg or segmentation_only (genseg)"},
+        {"--method", GS_OPTION_TEXT, &method, "genseg, segmentation_only, autoencoder or mean_teacher (genseg)"},
         {"--preset", GS_OPTION_TEXT, &o->preset, "brain liver synthetic128 synthetic48 tiny (brain)"},
         {"--width", GS_OPTION_NUMBER, &o->width, "multiplier of all channel counts (0.25)"},
         {"--batch-size", GS_OPTION_INT, &o->batch_size, "presence and absence images per step, each (20)"},
@@ -109,7 +110,7 @@ static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *e
         {"--max-steps", GS_OPTION_UINT64, &max_steps, "stop after so many steps"},
         {"--max-seconds", GS_OPTION_NUMBER, &o->max_seconds, "stop after so much training time"},
         {"--learning-rate", GS_OPTION_NUMBER, &o->learning_rate, "of both optimisers (0.001)"},
-        {"--weights", GS_OPTION_TEXT, &weights, "loss weights (adv=3,rec=50,lat=1,cyc=50,seg=0.01)"},
+        {"--weights", GS_OPTION_TEXT, &weights, "loss weights (adv=3,rec=50,lat=1,cyc=50,seg=0.01,con=0.01)"},
         {"--augment", GS_OPTION_FLAG, &o->augment, "vary the images: flips, rotation, zoom, contrast"},
         {"--min-annotated", GS_OPTION_INT, &o->min_annotated, "annotated images per batch at least (0)"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},

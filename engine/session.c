@@ -21,6 +21,7 @@ struct gs_model {
     gs_network network; /* generator only: discriminators serve training */
     gs_safetensors *file;
     char *origin;
+    gs_training_method method;
 };
 
 struct gs_session {
@@ -58,6 +59,7 @@ gs_status gs_model_load(const char *path, gs_model **out, gs_error *err) {
     if (status == GS_OK)
         status = gs_network_init(&model->network, &config, GS_PARTS_GENERATOR, err);
     if (status == GS_OK) status = model_check(model, err);
+    if (status == GS_OK) model->method = gs_weights_method(model->file);
     if (status != GS_OK) {
         gs_model_release(model);
         return status;
@@ -81,6 +83,10 @@ void gs_model_release(gs_model *model) {
 
 const gs_model_config *gs_model_get_config(const gs_model *model) {
     return &model->network.config;
+}
+
+bool gs_model_translates(const gs_model *model) {
+    return gs_method_get(model->method)->translates;
 }
 
 /* ---- Session ---------------------------------------------------------------------------------- */
@@ -166,12 +172,19 @@ gs_status gs_session_segment(gs_session *session, size_t count, const float *ima
     return GS_OK;
 }
 
+static gs_status check_translates(const gs_session *session, gs_error *err) {
+    if (gs_model_translates(session->model)) return GS_OK;
+    return gs_fail(err, GS_UNUSABLE, "the model only segments: %s training does not learn to translate",
+                   gs_method_get(session->model->method)->name);
+}
+
 static void add(const float *a, const float *b, float *sum, size_t count) {
     for (size_t i = 0; i < count; i++) sum[i] = a[i] + b[i];
 }
 
 gs_status gs_session_remove(gs_session *session, size_t count, const float *images, float *healthy,
                             float *residual, float *reconstruction, gs_error *err) {
+    GS_TRY(check_translates(session, err));
     size_t image = image_size(session);
     for (size_t done = 0; done < count;) {
         int log2 = piece_log2(session, count - done);
@@ -191,6 +204,7 @@ gs_status gs_session_remove(gs_session *session, size_t count, const float *imag
 gs_status gs_session_insert(gs_session *session, size_t count, const float *images,
                             const uint64_t *seeds, float *autoencoded, float *residual,
                             float *translated, gs_error *err) {
+    GS_TRY(check_translates(session, err));
     size_t image = image_size(session);
     for (size_t i = 0; i < count; i++) {
         GS_TRY(ensure_plan(session, GS_INFER_INSERT, 0, err));

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "engine/model/config.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ gs_model *gs_model_retain(gs_model *model);
 void gs_model_release(gs_model *model); /* NULL is allowed */
 /* Borrowed from the model. */
 const gs_model_config *gs_model_get_config(const gs_model *model);
+/* Whether the method that trained the model learns to translate, not only to segment. */
+bool gs_model_translates(const gs_model *model);
 
 typedef struct gs_session_options {
     const char *backend; /* "cpu" or "reference"; NULL = "cpu" */
@@ -39,7 +42,7 @@ void gs_session_close(gs_session *session); /* NULL is allowed */
 GS_MUST_CHECK gs_status gs_session_segment(gs_session *session, size_t count, const float *images,
                                            float *probabilities, gs_error *err);
 
-/* Presence to absence. healthy, residual, reconstruction: [count,C,H,W] each;
+/* Presence to absence; UNUSABLE, as gs_session_insert, for a model that does not translate. healthy, residual, reconstruction: [count,C,H,W] each;
  * reconstruction = healthy + residual, rounded once. */
 GS_MUST_CHECK gs_status gs_session_remove(gs_session *session, size_t count, const float *images,
                                           float *healthy, float *residual, float *reconstruction,

@@ -33,6 +33,7 @@ typedef struct progress {
     int64_t step;
     json_t *losses;   /* latest; NULL = none */
     char error[1000]; /* detail of the trainer's `error` line */
+    char method[40];  /* of its `start` line */
 } progress;
 
 static void end_with(gs_run_end *end, gs_job_state state, const char *format, ...) GS_PRINTF(3, 4);
@@ -150,6 +151,8 @@ static void note_line(progress *p, const char *name, const json_t *line) {
         json_decref(p->losses);
         p->losses = json_incref(losses);
     }
+    const char *method = json_string_value(json_object_get(line, "method"));
+    if (method) snprintf(p->method, sizeof p->method, "%s", method);
     const char *detail = json_string_value(json_object_get(line, "detail"));
     if (strcmp(name, "error") == 0)
         snprintf(p->error, sizeof p->error, "%s",
@@ -232,7 +235,7 @@ static void watch(progress *p) {
 /* ==== The end ==== */
 
 static char *metrics_text(const progress *p) {
-    json_t *json = json_pack("{s:o, s:I, s:f, s:O?}", "dice",
+    json_t *json = json_pack("{s:s, s:o, s:I, s:f, s:O?}", "method", p->method, "dice",
                              isnan(p->dice) ? json_null() : json_real(p->dice), "steps",
                              (json_int_t)p->step, "seconds", p->seconds, "losses", p->losses);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;

@@ -79,9 +79,9 @@ static gs_model_slot *new_slot(const char *id, const char *path) {
 
 /* ==== Loading ==== */
 
-/* Runs every operation once, so that the first request finds its plans compiled. A model whose
- * training method left a part out may lack an operation. */
-static gs_status warm(gs_session *session, const gs_model_config *config, gs_error *err) {
+/* Runs every operation that the model has once, so that the first request finds its plans compiled. */
+static gs_status warm(gs_session *session, const gs_model *model, gs_error *err) {
+    const gs_model_config *config = gs_model_get_config(model);
     size_t plane = (size_t)config->height * (size_t)config->columns;
     size_t values = plane * (size_t)config->channels;
     float *buffer = gs_alloc(4 * values + plane, sizeof *buffer);
@@ -89,18 +89,20 @@ static gs_status warm(gs_session *session, const gs_model_config *config, gs_err
     float *image = buffer, *a = image + values, *b = a + values, *c = b + values;
     const uint64_t seed = 0;
     gs_status status = gs_session_segment(session, 1, image, buffer + 4 * values, err);
-    if (status == GS_OK) status = gs_session_remove(session, 1, image, a, b, c, err);
-    if (status == GS_OK || status == GS_UNSUPPORTED)
+    bool translates = gs_model_translates(model);
+    if (status == GS_OK && translates)
+        status = gs_session_remove(session, 1, image, a, b, c, err);
+    if (status == GS_OK && translates)
         status = gs_session_insert(session, 1, image, &seed, a, b, c, err);
     gs_free(buffer);
-    return status == GS_UNSUPPORTED ? GS_OK : status;
+    return status;
 }
 
 /* Fills the slot's model and session; only the loader touches them while it is loading. */
 static gs_status load(const gs_model_cache *cache, gs_model_slot *slot, gs_error *err) {
     GS_TRY(gs_model_load(slot->path, &slot->model, err));
     GS_TRY(gs_session_open(slot->model, &cache->options, &slot->session, err));
-    return warm(slot->session, gs_model_get_config(slot->model), err);
+    return warm(slot->session, slot->model, err);
 }
 
 static gs_model_slot *next_to_load_locked(gs_model_cache *cache) {

@@ -54,6 +54,10 @@ export class Chart {
     new ResizeObserver(() => this.#later()).observe(this.element);
   }
 
+  get isEmpty() {
+    return !this.#points.length;
+  }
+
   clear() {
     this.#points = [];
     this.#later();

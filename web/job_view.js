@@ -14,6 +14,7 @@ const LOSSES = [
   ['cyc', 'Cycle', 'Mean absolute error after adding a lesion and removing it'],
   ['lat', 'Latent', 'Mean absolute error of the codes encoded again'],
   ['adv', 'Adversarial', 'How well generated images pass for real ones; lower is better'],
+  ['con', 'Consistency', 'Mean squared difference from what the teacher segments'],
   ['seg', 'Segmentation', 'Minus the soft Dice on annotated images; −1 is perfect'],
   ['disc', 'Discriminators', 'Hinge loss of the two discriminators'],
 ];
@@ -143,6 +144,8 @@ export class JobView {
       percent(fraction), job.step ? `step ${count(job.step)}` : null, Number.isFinite(job.epoch) ? `epoch ${Math.floor(job.epoch)}` : null,
       job.seconds ? duration(job.seconds) : null, left, Number.isFinite(job.dice) ? `best Dice ${number(job.dice)}` : null,
     ].filter(Boolean).map((text) => el('span', {}, text)));
+    // Each method has losses of its own.
+    for (const chart of this.#charts.values()) chart.element.hidden = chart.isEmpty && job.step > 0;
     this.#error.hidden = !job.error;
     this.#error.textContent = job.error ?? '';
     this.#cancel.hidden = isOver(job);

@@ -7,12 +7,14 @@ import { count, modelName } from './format.js';
 const METHODS = [
   ['genseg', 'GenSeg'],
   ['segmentation_only', 'Segmentation only (baseline)'],
+  ['autoencoder', 'Autoencoder (baseline)'],
+  ['mean_teacher', 'Mean teacher (baseline)'],
 ];
 const PRESETS = ['brain', 'liver', 'synthetic128', 'synthetic48', 'tiny'];
 const WIDTHS = [['0.25', '\u00bc (fast)'], ['0.5', '\u00bd'], ['1', '1 (published)']];
 const BUDGETS = [['max_seconds', 'Minutes'], ['epochs', 'Epochs'], ['max_steps', 'Steps']];
 const BUDGET_DEFAULTS = { max_seconds: 10, epochs: 20, max_steps: 1000 };
-const WEIGHTS = [['seg', 0.01], ['adv', 3], ['rec', 50], ['lat', 1], ['cyc', 50]];
+const WEIGHTS = [['seg', 0.01], ['adv', 3], ['rec', 50], ['lat', 1], ['cyc', 50], ['con', 0.01]];
 
 // What each method cannot do without: [count, what it is].
 const PRESENCE = ['presence', 'slices labelled presence'];
@@ -21,6 +23,8 @@ const ANNOTATED = ['annotated_presence', 'annotated presence slices'];
 const NEEDS = {
   genseg: [PRESENCE, ABSENCE, ANNOTATED],
   segmentation_only: [ANNOTATED],
+  autoencoder: [PRESENCE, ABSENCE, ANNOTATED],
+  mean_teacher: [PRESENCE, ANNOTATED],
 };
 
 const options = (entries) => entries.map(([value, text]) => el('option', { value }, text ?? value));
@@ -42,6 +46,7 @@ export class TrainingForm {
   #width = el('select', { id: 'train-width' }, options(WIDTHS));
   #batch = el('input', { id: 'train-batch', type: 'number', min: 1, max: 64, value: 4 });
   #rate = el('input', { id: 'train-rate', type: 'number', min: 1e-6, max: 1, step: 'any', value: 0.001 });
+  #augment = el('input', { id: 'train-augment', type: 'checkbox', checked: true });
   #seed = el('input', { id: 'train-seed', type: 'number', min: 0, step: 1, value: 1 });
   #preferred = '';
   #budgetKind = 'max_seconds';
@@ -71,6 +76,7 @@ export class TrainingForm {
     el('div', { class: 'field' }, el('label', { for: 'train-budget' }, 'Budget'),
       el('div', { class: 'budget' }, this.#budget, this.#budgetChoice)),
     el('div', { class: 'pair' }, field('Batch size', this.#batch), field('Learning rate', this.#rate)),
+    el('label', { class: 'check' }, this.#augment, ' Vary the images (flips, rotation, zoom, contrast)'),
     el('details', {}, el('summary', {}, 'Loss weights and seed'),
       el('div', { class: 'weights' }, [...this.#weights].map(([name, input]) => field(name, input)), field('seed', this.#seed)),
       el('p', { class: 'muted' }, 'Empty: as shown. More annotations want a larger seg.')),
@@ -128,7 +134,7 @@ export class TrainingForm {
       kind: 'train', dataset: this.#dataset.value, method: this.#method.value, init: this.#init.value,
       ...(scratch && { preset: this.#preset.value, width: Number(this.#width.value) }),
       batch_size: Number(this.#batch.value), [this.#budgetKind]: Math.round(budget),
-      learning_rate: Number(this.#rate.value), seed: Number(this.#seed.value),
+      learning_rate: Number(this.#rate.value), augment: this.#augment.checked, seed: Number(this.#seed.value),
       ...(Object.keys(weights).length && { weights }),
     };
   }

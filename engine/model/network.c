@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DISC_SLOPE 0.2f
+#define STUDENT "student" /* prefix of its parameters' names */
 
 /* ---- Parameters ------------------------------------------------------------------------------- */
 
@@ -120,19 +121,31 @@ static void describe_discriminator(gs_discriminator *d, naming in, const gs_mode
 
 gs_status gs_network_init(gs_network *network, const gs_model_config *config, gs_parts parts,
                           gs_error *err) {
-    *network = (gs_network){.config = *config};
+    *network = (gs_network){.config = *config, .parts = parts};
     network->decoder_common = (gs_decoder){.has_shortcuts = true, .has_skips = true};
     network->decoder_residual = (gs_decoder){.segments = true, .has_skips = true};
+    network->decoder_reconstruction = (gs_decoder){.has_shortcuts = true};
+    network->student_decoder = network->decoder_residual;
     naming root = {.set = &network->set, .group = GS_GROUP_GENERATOR};
     int code = config->encoder_channels[config->encoder_levels - 1];
     describe_encoder(&network->encoder, within(root, "encoder"), config);
     describe_decoder(&network->decoder_common, within(root, "decoder_common"), config,
                      code - config->unique_channels, 3);
     describe_decoder(&network->decoder_residual, within(root, "decoder_residual"), config, code, 5);
-    if (parts == GS_PARTS_ALL) {
+    if (parts & GS_PART_RECONSTRUCTION)
+        describe_decoder(&network->decoder_reconstruction, within(root, "decoder_reconstruction"),
+                         config, code, 3);
+    if (parts & GS_PART_DISCRIMINATORS) {
         root.group = GS_GROUP_DISCRIMINATOR;
         describe_discriminator(&network->disc_a, within(root, "disc_a"), config);
         describe_discriminator(&network->disc_p, within(root, "disc_p"), config);
+    }
+    if (parts & GS_PART_STUDENT) {
+        naming student = within(root, STUDENT);
+        student.group = GS_GROUP_STUDENT;
+        describe_encoder(&network->student_encoder, within(student, "encoder"), config);
+        describe_decoder(&network->student_decoder, within(student, "decoder_residual"), config, code,
+                         5);
     }
     if (network->set.failed)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to describe the networks");
@@ -181,6 +194,25 @@ gs_status gs_network_initialize(const gs_network *network, gs_parameters *parame
     return GS_OK;
 }
 
+/* The generator's parameter that p, one of the student's, is a copy of; -1 for other parts. */
+static int original_of(const gs_parameter_set *set, int p) {
+    if (set->items[p].group != GS_GROUP_STUDENT) return -1;
+    return gs_parameter_set_find(set, set->items[p].name + strlen(STUDENT "."));
+}
+
+void gs_network_copy_to_student(const gs_network *network, gs_parameters *parameters) {
+    const gs_parameter_set *set = &network->set;
+    for (int p = 0; p < set->count; p++) {
+        int original = original_of(set, p);
+        if (original < 0) continue;
+        size_t element = parameters->element_size;
+        memcpy((char *)parameters->values + set->items[p].offset * element,
+               (char *)parameters->values + set->items[original].offset * element,
+               set->items[p].size * element);
+    }
+    gs_parameters_changed(parameters);
+}
+
 /* ---- Passes ----------------------------------------------------------------------------------- */
 
 static gs_tensor *convolve(gs_graph *g, gs_conv_layer layer, gs_tensor *x) {
@@ -197,8 +229,7 @@ static gs_tensor *prepare_and_convolve(gs_graph *g, gs_conv_layer layer, gs_tens
     return convolve(g, layer, gs_graph_prepare(g, x, p));
 }
 
-gs_encoding gs_network_encode(gs_graph *g, const gs_network *network, gs_tensor *images) {
-    const gs_encoder *e = &network->encoder;
+gs_encoding gs_network_encode(gs_graph *g, const gs_encoder *e, gs_tensor *images) {
     const gs_prepare_params norm_relu = {.norm = GS_NORM_INSTANCE, .activate = true};
     gs_encoding out = {.count = e->blocks};
     gs_tensor *x = prepare_and_convolve(g, e->conv0, images, (gs_prepare_params){0});
@@ -292,6 +323,14 @@ void gs_network_iterate_power(gs_graph *g, const gs_network *network, gs_group g
         int weight = u - 1;
         while (set->items[weight].rank != 4) weight--;
         gs_graph_power_iteration(g, weight, u);
+    }
+}
+
+void gs_network_average_student(gs_graph *g, const gs_network *network, double decay) {
+    for (int p = 0; p < network->set.count; p++) {
+        int original = original_of(&network->set, p);
+        if (original >= 0 && network->set.items[p].trained)
+            gs_graph_moving_average(g, original, p, decay);
     }
 }
 

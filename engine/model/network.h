@@ -44,14 +44,25 @@ typedef struct gs_discriminator {
     int blocks;
 } gs_discriminator;
 
-typedef enum gs_parts { GS_PARTS_GENERATOR, GS_PARTS_ALL } gs_parts;
+/* What a network has beside its generator (encoder, common and residual decoder); training only. */
+typedef enum gs_parts {
+    GS_PARTS_GENERATOR = 0,
+    GS_PART_DISCRIMINATORS = 1,
+    GS_PART_RECONSTRUCTION = 2, /* the autoencoder's second decoder */
+    GS_PART_STUDENT = 4,        /* an encoder and a segmenter, whose moving average the generator is */
+    GS_PARTS_ALL = 7,
+} gs_parts;
 
 typedef struct gs_network {
     gs_model_config config;
     gs_parameter_set set;
     gs_encoder encoder;
     gs_decoder decoder_common, decoder_residual;
-    gs_discriminator disc_a, disc_p; /* GS_PARTS_ALL only */
+    gs_discriminator disc_a, disc_p;
+    gs_decoder decoder_reconstruction; /* K = 3, shortcuts, no long skips */
+    gs_encoder student_encoder;
+    gs_decoder student_decoder; /* as the residual decoder */
+    gs_parts parts;
 } gs_network;
 
 /* Describes the networks and registers their parameters. Caller deinits, also after a failure. */
@@ -64,6 +75,9 @@ void gs_network_deinit(gs_network *network);
 GS_MUST_CHECK gs_status gs_network_initialize(const gs_network *network, gs_parameters *parameters,
                                               uint64_t seed, gs_error *err);
 
+/* Makes the student's values those of the generator. */
+void gs_network_copy_to_student(const gs_network *network, gs_parameters *parameters);
+
 /* ---- Passes ----------------------------------------------------------------------------------- */
 
 /* A code and the encoder maps before each stride-2 block, [N,E_i,H_i,W_i]. */
@@ -73,7 +87,7 @@ typedef struct gs_encoding {
     int count;
 } gs_encoding;
 
-gs_encoding gs_network_encode(gs_graph *graph, const gs_network *network, gs_tensor *images);
+gs_encoding gs_network_encode(gs_graph *graph, const gs_encoder *encoder, gs_tensor *images);
 
 /* The samples from, …, from+count-1 of an encoding. */
 gs_encoding gs_encoding_view(gs_graph *graph, const gs_encoding *encoding, int from, int count);
@@ -94,6 +108,9 @@ void gs_network_discriminate(gs_graph *graph, const gs_discriminator *disc, gs_t
 
 /* One power iteration on every spectrally normalised weight of a group. */
 void gs_network_iterate_power(gs_graph *graph, const gs_network *network, gs_group group);
+
+/* Moves each generator value that the student has too towards the student's. */
+void gs_network_average_student(gs_graph *graph, const gs_network *network, double decay);
 
 /* [h,w] of the code for this configuration's images. */
 void gs_network_code_size(const gs_model_config *config, int *h, int *w);

@@ -42,6 +42,17 @@ gs_status gs_weights_config(const gs_safetensors *file, const char *origin, gs_m
     return GS_OK;
 }
 
+gs_training_method gs_weights_method(const gs_safetensors *file) {
+    const char *text = gs_safetensors_metadata(file, GS_METRICS_KEY), *name = "";
+    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
+    gs_training_method method = GS_TRAINING_GENSEG;
+    if (json && json_unpack(json, "{s:s}", "method", &name) == 0 &&
+        gs_training_method_parse(name, &method, NULL) != GS_OK)
+        method = GS_TRAINING_GENSEG;
+    json_decref(json);
+    return method;
+}
+
 static char *config_text(const gs_model_config *c) {
     json_t *json = json_pack("{s:s, s:f, s:i, s:i, s:i, s:s}", "preset", c->preset, "width", c->width,
                              "channels", c->channels, "height", c->height, "columns", c->columns,
@@ -90,11 +101,26 @@ gs_status gs_weights_read(const gs_safetensors *file, const char *origin, const 
     return GS_OK;
 }
 
-gs_status gs_weights_read_group(const gs_safetensors *file, const char *origin, gs_group group,
-                                gs_parameters *parameters, gs_error *err) {
-    for (int p = 0; p < parameters->set->count; p++)
-        if (parameters->set->items[p].group == group)
-            GS_TRY(read_one(file, origin, "", parameters, parameters->values, p, err));
+/* Whether the file has a tensor of the part of the network that a parameter belongs to. */
+static bool has_part_of(const gs_safetensors *file, const char *parameter) {
+    size_t length = strcspn(parameter, ".") + 1;
+    for (size_t i = 0; i < gs_safetensors_count(file); i++)
+        if (strncmp(gs_safetensors_get(file, i)->name, parameter, length) == 0) return true;
+    return false;
+}
+
+static bool is_optional(const gs_parameter *item) {
+    return item->group != GS_GROUP_GENERATOR ||
+           strncmp(item->name, "decoder_reconstruction.", strlen("decoder_reconstruction.")) == 0;
+}
+
+gs_status gs_weights_read_initial(const gs_safetensors *file, const char *origin,
+                                  gs_parameters *parameters, gs_error *err) {
+    for (int p = 0; p < parameters->set->count; p++) {
+        const gs_parameter *item = &parameters->set->items[p];
+        if (is_optional(item) && !has_part_of(file, item->name)) continue;
+        GS_TRY(read_one(file, origin, "", parameters, parameters->values, p, err));
+    }
     return GS_OK;
 }
 
@@ -111,10 +137,6 @@ gs_status gs_weights_check_names(const gs_safetensors *file, const char *origin,
     }
     gs_network_deinit(&all);
     return status;
-}
-
-bool gs_weights_have_discriminators(const gs_safetensors *file) {
-    return gs_safetensors_find(file, "disc_a.scales.0.conv0.weight") != NULL;
 }
 
 gs_status gs_weights_read_optimizer(const gs_safetensors *file, const char *origin,
@@ -149,9 +171,10 @@ typedef struct assembly {
 enum { NAME_BYTES = GS_PARAMETER_NAME_MAX + 32 };
 
 static void assemble_array(assembly *a, const gs_parameters *p, const void *array,
-                           const char *prefix) {
+                           const char *prefix, gs_weights_content content) {
     for (int i = 0; i < p->set->count; i++) {
         const gs_parameter *item = &p->set->items[i];
+        if (content == GS_WEIGHTS_ONLY && item->group == GS_GROUP_STUDENT) continue;
         gs_tensor_entry *entry = &a->entries[a->count];
         char *name = a->names + a->count++ * NAME_BYTES;
         snprintf(name, NAME_BYTES, "%s%s", prefix, item->name);
@@ -189,11 +212,11 @@ gs_status gs_weights_save(const char *path, const gs_network *network, const gs_
         status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory to write %s", path);
         goto done;
     }
-    assemble_array(&a, p, p->values, "");
+    assemble_array(&a, p, p->values, "", content);
     if (content == GS_WEIGHTS_AND_OPTIMIZER) {
         const void *const state[] = {p->moment1, p->moment2, p->moment2_max};
         for (int i = 0; i < OPTIMIZER_ARRAYS; i++)
-            assemble_array(&a, p, state[i], optimizer_prefixes[i]);
+            assemble_array(&a, p, state[i], optimizer_prefixes[i], content);
         assemble_steps(&a, p);
     }
     all[0] = (gs_metadata_entry){CONFIG_KEY, config};

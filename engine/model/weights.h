@@ -3,12 +3,18 @@
 #ifndef GS_ENGINE_MODEL_WEIGHTS_H
 #define GS_ENGINE_MODEL_WEIGHTS_H
 
-#include "engine/model/network.h"
+#include "engine/model/objective.h"
 #include "engine/model/safetensors.h"
+
+/* Metadata of a trained model, JSON: method, step, validation_dice. */
+#define GS_METRICS_KEY "genseg.metrics"
 
 /* The configuration that a file carries. UNUSABLE when it carries none or one that is not ours. */
 GS_MUST_CHECK gs_status gs_weights_config(const gs_safetensors *file, const char *origin,
                                           gs_model_config *out, gs_error *err);
+
+/* The method that trained the weights; GENSEG where the file does not say (it comes from elsewhere). */
+gs_training_method gs_weights_method(const gs_safetensors *file);
 
 /* Copies tensors named prefix + parameter name into `array` (one of the flat arrays of
  * `parameters`). A missing or wrongly shaped tensor is UNUSABLE by name, a value that is not finite
@@ -17,20 +23,17 @@ GS_MUST_CHECK gs_status gs_weights_read(const gs_safetensors *file, const char *
                                         const char *prefix, gs_parameters *parameters, void *array,
                                         gs_error *err);
 
-/* As gs_weights_read for the values of one group's parameters only. */
-GS_MUST_CHECK gs_status gs_weights_read_group(const gs_safetensors *file, const char *origin,
-                                              gs_group group, gs_parameters *parameters,
-                                              gs_error *err);
+/* As gs_weights_read for the values to start a training from: parts beside the generator
+ * (discriminators, reconstruction decoder) of which the file has no tensor keep theirs. */
+GS_MUST_CHECK gs_status gs_weights_read_initial(const gs_safetensors *file, const char *origin,
+                                                gs_parameters *parameters, gs_error *err);
 
 /* UNUSABLE names a tensor without the prefix "optimizer." that no part of such a model has. */
 GS_MUST_CHECK gs_status gs_weights_check_names(const gs_safetensors *file, const char *origin,
                                                const gs_model_config *config, gs_error *err);
 
-/* Whether the file has discriminators as well. */
-bool gs_weights_have_discriminators(const gs_safetensors *file);
-
 typedef enum gs_weights_content {
-    GS_WEIGHTS_ONLY,
+    GS_WEIGHTS_ONLY,          /* a model: without a mean teacher's student */
     GS_WEIGHTS_AND_OPTIMIZER, /* a checkpoint: optimizer.moment1.NAME, … and optimizer.steps */
 } gs_weights_content;
 

@@ -89,7 +89,7 @@ static gs_status set_up(parity *p, gs_error *err) {
     GS_TRY(gs_safetensors_open(o->dump, 0, &p->dump, err));
     GS_TRY(gs_safetensors_open(o->weights, 0, &p->weights, err));
     GS_TRY(gs_model_config_make(o->preset, o->width, 0, 0, 0, &config, err));
-    GS_TRY(gs_network_init(&p->network, &config, GS_PARTS_ALL, err));
+    GS_TRY(gs_network_init(&p->network, &config, GS_PART_DISCRIMINATORS, err));
     GS_TRY(dump_tensor(p, "in.x_a", &images, err));
     if (images->rank != 4 || images->shape[0] < 1 || images->shape[0] > 4096)
         return gs_fail(err, GS_UNUSABLE, "in.x_a of %s is not a batch of images", o->dump);
@@ -251,6 +251,7 @@ static gs_status compare_step_losses(parity *p, int step, gs_error *err) {
     for (gs_term t = 0; t < GS_TERM_COUNT; t++) {
         char name[64];
         const gs_tensor_entry *entry;
+        if (!gs_method_has_term(GS_TRAINING_GENSEG, t)) continue;
         snprintf(name, sizeof name, "step%d.loss.%s", step, gs_term_name(t));
         GS_TRY(dump_tensor(p, name, &entry, err));
         double reference = (double)entry->data[0], difference = fabs(terms[t] - reference);

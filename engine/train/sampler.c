@@ -52,12 +52,13 @@ void gs_slice_lists_deinit(gs_slice_lists *l) {
 }
 
 gs_status gs_slice_lists_check(const gs_slice_lists *l, gs_training_method method, gs_error *err) {
-    bool needs_both = method == GS_TRAINING_GENSEG;
-    bool lacks_presence = needs_both && l->presence_count == 0;
-    bool lacks_absence = needs_both && l->absence_count == 0, lacks_masks = l->annotated_count == 0;
+    const gs_method_traits *traits = gs_method_get(method);
+    bool lacks_presence = !traits->only_annotated && l->presence_count == 0;
+    bool lacks_absence = traits->uses_absence && l->absence_count == 0;
+    bool lacks_masks = l->annotated_count == 0;
     if (!lacks_presence && !lacks_absence && !lacks_masks) return GS_OK;
     return gs_fail(err, GS_UNUSABLE, "%s cannot train without%s%s%s in the training split",
-                   gs_training_method_name(method), lacks_presence ? " presence slices," : "",
+                   traits->name, lacks_presence ? " presence slices," : "",
                    lacks_absence ? " absence slices," : "",
                    lacks_masks ? " annotated presence slices" : "");
 }
@@ -89,12 +90,12 @@ gs_status gs_sampler_new(const gs_slice_lists *l, gs_training_method method, int
                          int min_annotated, uint64_t seed, gs_sampler **out, gs_error *err) {
     gs_sampler *s = gs_alloc(1, sizeof *s);
     if (!s) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a sampler");
-    bool translates = method == GS_TRAINING_GENSEG;
+    bool only_annotated = gs_method_get(method)->only_annotated;
     s->pairs = pairs;
     s->min_annotated = min_annotated < pairs ? min_annotated : pairs;
-    s->has_absence = translates;
-    gs_status status = sequence_init(&s->presence, translates ? l->presence : l->annotated,
-                                     translates ? l->presence_count : l->annotated_count, seed,
+    s->has_absence = gs_method_get(method)->uses_absence;
+    gs_status status = sequence_init(&s->presence, only_annotated ? l->annotated : l->presence,
+                                     only_annotated ? l->annotated_count : l->presence_count, seed,
                                      STREAM_PRESENCE, err);
     if (status == GS_OK)
         status = sequence_init(&s->absence, l->absence, l->absence_count, seed, STREAM_ABSENCE, err);

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define TRAINING_KEY "genseg.training"
-#define METRICS_KEY "genseg.metrics"
 #define DEFAULT_VALIDATION_FRACTION 0.15
 
 static char *path_in(const gs_trainer *t, const char *name) {
@@ -25,7 +24,7 @@ static char *path_in(const gs_trainer *t, const char *name) {
 static json_t *training_json(const gs_trainer *t, double seconds) {
     const gs_trainer_options *o = t->options;
     return json_pack("{s:s, s:i, s:I, s:i, s:b, s:f, s:I, s:f, s:f}", "method",
-                     gs_training_method_name(o->method), "batch_size", o->batch_size, "seed",
+                     gs_method_get(o->method)->name, "batch_size", o->batch_size, "seed",
                      (json_int_t)o->seed, "min_annotated", o->min_annotated, "augment", o->augment, "learning_rate",
                      o->learning_rate, "step", (json_int_t)t->step, "best_dice", t->best_dice,
                      "seconds", seconds);
@@ -50,9 +49,9 @@ static gs_status save(const gs_trainer *t, const char *name, gs_weights_content 
 gs_status gs__trainer_save_model(const gs_trainer *t, gs_error *err) {
     json_t *dice = t->best_dice >= 0 ? json_real(t->best_dice) : json_null();
     json_t *json = json_pack("{s:s, s:I, s:o}", "method",
-                             gs_training_method_name(t->options->method), "step",
+                             gs_method_get(t->options->method)->name, "step",
                              (json_int_t)t->step, "validation_dice", dice);
-    return save(t, "model.safetensors", GS_WEIGHTS_ONLY, METRICS_KEY, json, err);
+    return save(t, "model.safetensors", GS_WEIGHTS_ONLY, GS_METRICS_KEY, json, err);
 }
 
 gs_status gs__trainer_save_checkpoint(const gs_trainer *t, double seconds, gs_error *err) {
@@ -76,7 +75,7 @@ static gs_status read_training(gs_trainer *t, const gs_safetensors *file, const 
                              &seconds) != 0 ||
         step < 0)
         status = gs_fail(err, GS_UNUSABLE, "%s is not a checkpoint of a training", origin);
-    else if (strcmp(method, gs_training_method_name(t->options->method)) != 0 ||
+    else if (strcmp(method, gs_method_get(t->options->method)->name) != 0 ||
              batch_size != t->options->batch_size || (uint64_t)seed != t->options->seed ||
              min_annotated != t->options->min_annotated || (augment != 0) != t->options->augment)
         status = gs_fail(err, GS_INVALID_ARGUMENT,
@@ -99,13 +98,10 @@ static gs_status load_checkpoint(gs_trainer *t, const gs_safetensors *file, cons
     return read_training(t, file, origin, err);
 }
 
-/* Weights to start from; discriminators that they lack stay as initialised. */
 static gs_status load_init(gs_trainer *t, const gs_safetensors *file, gs_error *err) {
     const char *origin = t->options->init;
     GS_TRY(gs_weights_check_names(file, origin, &t->network.config, err));
-    if (gs_weights_have_discriminators(file))
-        return gs_weights_read(file, origin, "", t->parameters, t->parameters->values, err);
-    return gs_weights_read_group(file, origin, GS_GROUP_GENERATOR, t->parameters, err);
+    return gs_weights_read_initial(file, origin, t->parameters, err);
 }
 
 static gs_status open_init(const gs_trainer *t, const char *checkpoint, gs_safetensors **file_out,
@@ -159,14 +155,16 @@ static gs_status open_model(gs_trainer *t, const gs_safetensors *file, bool resu
                             const char *origin, gs_error *err) {
     gs_model_config config;
     GS_TRY(make_config(t, file, &config, err));
-    GS_TRY(gs_network_init(&t->network, &config, GS_PARTS_ALL, err));
+    GS_TRY(gs_network_init(&t->network, &config, gs_method_get(t->options->method)->parts, err));
     GS_TRY(gs_device_open(t->options->backend, t->options->threads, &t->device, err));
     GS_TRY(gs_parameters_new(&t->network.set, gs_device_backend(t->device)->element_size,
                              GS_FOR_TRAINING, &t->parameters, err));
     t->parameters->learning_rate = t->options->learning_rate;
     GS_TRY(gs_network_initialize(&t->network, t->parameters, t->options->seed, err));
     if (resumed) return load_checkpoint(t, file, origin, err);
-    return file ? load_init(t, file, err) : GS_OK;
+    if (file) GS_TRY(load_init(t, file, err));
+    gs_network_copy_to_student(&t->network, t->parameters);
+    return GS_OK;
 }
 
 static gs_status allocate_buffers(gs_trainer *t, gs_error *err) {

@@ -132,6 +132,26 @@ def test_a_stopped_server_goes_on_training_to_the_same_weights(server, start_ser
     assert weights[0] == weights[1], "an interruption changed the result"
 
 
+@pytest.mark.parametrize("method, losses", [
+    ("segmentation_only", {"seg", "gen"}),
+    ("autoencoder", {"seg", "rec", "gen"}),
+    ("mean_teacher", {"seg", "con", "gen"}),
+])
+def test_baselines_train_and_their_models_only_segment(server, method, losses):
+    fill(server)
+    job = server.wait_for_job(start_job(server, max_steps=4, method=method), seconds=120)
+    assert job["state"] == "succeeded" and set(job["losses"]) == losses, job
+    model = server.get(f"/v1/models/{job['model']}").json()
+    assert model["metrics"]["method"] == method
+    body = {"slice_id": slice_id(server, "presence"), "model": model["id"]}
+    answer = server.post("/v1/segment", json=body)
+    assert answer.status_code == 200, answer.text
+    for path, more in (("translate", {"direction": "presence_to_absence"}),
+                       ("translate", {"direction": "absence_to_presence"}), ("sample", {"count": 2})):
+        detail = problem(server.post(f"/v1/{path}", json={**body, **more}), 422)["detail"]
+        assert method in detail
+
+
 def test_training_from_a_model(server):
     fill(server)
     parent = server.wait_for_job(start_job(server, max_steps=2), seconds=120)["model"]

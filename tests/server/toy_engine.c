@@ -83,6 +83,11 @@ void gs_model_release(gs_model *model) {
     if (model && atomic_fetch_sub(&model->references, 1) == 1) gs_free(model);
 }
 
+bool gs_model_translates(const gs_model *model) {
+    (void)model;
+    return true;
+}
+
 const gs_model_config *gs_model_get_config(const gs_model *model) {
     return &model->config;
 }

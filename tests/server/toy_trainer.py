@@ -25,7 +25,8 @@ def options():
         parser.add_argument(name, type=int)
     for name in ("--width", "--learning-rate"):
         parser.add_argument(name, type=float)
-    parser.add_argument("--resume", action="store_true")
+    for name in ("--resume", "--augment"):
+        parser.add_argument(name, action="store_true")
     return parser.parse_args()
 
 

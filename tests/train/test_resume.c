@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "engine/model/safetensors.h"
 #include "engine/train/trainer.h"
 #include "tests/train/small_dataset.h"
 
@@ -142,6 +143,78 @@ static void stopped_training_leaves_a_checkpoint_and_goes_on(void **state) {
     gs_free(data), gs_free(out), gs_free(whole);
 }
 
+/* Every method: stopped after 5 of 8 steps and resumed, it ends with the bytes of a run in one piece. */
+static void every_method_goes_on_bit_exactly(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data");
+    for (int m = 0; m < GS_TRAINING_METHOD_COUNT; m++) {
+        char *whole = gs_format("%s/method-%d", folder, m), *cut = gs_format("%s/cut-%d", folder, m);
+        gs_trainer_options a = options_for(data, whole), b = options_for(data, cut);
+        a.method = b.method = (gs_training_method)m;
+        a.max_steps = b.max_steps = 8;
+        record first = {0}, stopped = {.stop_at = 5}, second = {0};
+        assert_int_equal(train(&a, &first, &err), GS_OK);
+        assert_int_equal(train(&b, &stopped, &err), GS_CANCELLED);
+        b.resume = true;
+        assert_int_equal(train(&b, &second, &err), GS_OK);
+        assert_int_equal(second.resumed_from, 5);
+        assert_same_tensors(whole, cut);
+        gs_free(whole), gs_free(cut);
+    }
+    gs_free(data);
+}
+
+static const gs_tensor_entry *tensor_of(const gs_safetensors *file, const char *name) {
+    const gs_tensor_entry *entry = gs_safetensors_find(file, name);
+    if (!entry) fail_msg("no tensor %s", name);
+    return entry;
+}
+
+/* After one step, with w the common start: teacher = 0.99 w + 0.01 student. A run of no step at all
+ * (max_seconds over at once) writes the start. */
+static void the_teacher_is_the_moving_average_of_its_student(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data"), *before = path("teacher-before"), *after = path("teacher-after");
+    gs_trainer_options o = options_for(data, before);
+    o.method = GS_TRAINING_MEAN_TEACHER;
+    o.max_steps = 0;
+    o.max_seconds = 1e-9;
+    record r = {0};
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    o = options_for(data, after);
+    o.method = GS_TRAINING_MEAN_TEACHER;
+    o.max_steps = 1;
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    gs_safetensors *start, *end, *model;
+    char *files[] = {path("teacher-before/checkpoint.safetensors"),
+                     path("teacher-after/checkpoint.safetensors"),
+                     path("teacher-after/model.safetensors")};
+    assert_int_equal(gs_safetensors_open(files[0], 0, &start, &err), GS_OK);
+    assert_int_equal(gs_safetensors_open(files[1], 0, &end, &err), GS_OK);
+    assert_int_equal(gs_safetensors_open(files[2], 0, &model, &err), GS_OK);
+    const char *names[] = {"encoder.conv0.weight", "decoder_residual.blocks.0.conv.weight",
+                           "decoder_residual.out.classifier.bias"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        char *student = gs_format("student.%s", names[k]);
+        const gs_tensor_entry *w = tensor_of(start, names[k]), *t = tensor_of(end, names[k]);
+        const gs_tensor_entry *s = tensor_of(end, student), *m = tensor_of(model, names[k]);
+        bool moved = false;
+        for (size_t i = 0; i < w->count; i++) {
+            assert_true(fabsf(t->data[i] - (0.99f * w->data[i] + 0.01f * s->data[i])) <= 1e-6f);
+            assert_true(m->data[i] == t->data[i]);
+            moved = moved || s->data[i] != w->data[i];
+        }
+        assert_true(moved);
+        assert_null(gs_safetensors_find(model, student)); /* a model is the teacher alone */
+        gs_free(student);
+    }
+    gs_safetensors_close(start), gs_safetensors_close(end), gs_safetensors_close(model);
+    for (int i = 0; i < 3; i++) gs_free(files[i]);
+    gs_free(data), gs_free(before), gs_free(after);
+}
+
 static void training_from_a_model_starts_with_its_weights(void **state) {
     (void)state;
     gs_error err;
@@ -156,19 +229,25 @@ static void training_from_a_model_starts_with_its_weights(void **state) {
     gs_free(data), gs_free(out), gs_free(whole);
 }
 
-static void segmentation_learns_from_masks(void **state) {
+static void baselines_learn_from_masks(void **state) {
     (void)state;
     gs_error err;
-    char *data = path("masks"), *out = path("segmentation");
-    make_small_dataset(data, 24, 0, 1);
-    gs_trainer_options o = options_for(data, out);
-    o.method = GS_TRAINING_SEGMENTATION_ONLY;
-    o.max_steps = 300;
-    o.validate_every = 50;
-    record r = {0};
-    assert_int_equal(train(&o, &r, &err), GS_OK);
-    assert_true(r.dice > 0.8);
-    gs_free(data), gs_free(out);
+    char *data = path("masks");
+    make_small_dataset(data, 24, 8, 2);
+    for (int m = GS_TRAINING_SEGMENTATION_ONLY; m < GS_TRAINING_METHOD_COUNT; m++) {
+        char *out = gs_format("%s/learns-%d", folder, m);
+        gs_trainer_options o = options_for(data, out);
+        o.method = (gs_training_method)m;
+        o.weights.seg = 1;
+        o.weights.rec = 1;
+        o.max_steps = 400;
+        o.validate_every = 50;
+        record r = {0};
+        assert_int_equal(train(&o, &r, &err), GS_OK);
+        if (!(r.dice > 0.8)) fail_msg("%s: Dice %.3f", gs_method_get(o.method)->name, r.dice);
+        gs_free(out);
+    }
+    gs_free(data);
 }
 
 static void data_that_cannot_train_is_refused_with_what_is_missing(void **state) {
@@ -225,7 +304,9 @@ int main(void) {
         cmocka_unit_test(killed_training_resumes_bit_exactly),
         cmocka_unit_test(stopped_training_leaves_a_checkpoint_and_goes_on),
         cmocka_unit_test(training_from_a_model_starts_with_its_weights),
-        cmocka_unit_test(segmentation_learns_from_masks),
+        cmocka_unit_test(every_method_goes_on_bit_exactly),
+        cmocka_unit_test(the_teacher_is_the_moving_average_of_its_student),
+        cmocka_unit_test(baselines_learn_from_masks),
         cmocka_unit_test(data_that_cannot_train_is_refused_with_what_is_missing),
         cmocka_unit_test(loss_that_is_not_finite_ends_training),
         cmocka_unit_test(options_out_of_range_are_refused),

@@ -20,8 +20,9 @@ enum { IMAGE = 2 * 20 * 14, PIXELS = 20 * 14, COUNT = 7 };
 
 static char model_path[] = "/tmp/genseg-session-XXXXXX";
 
-/* A tiny model with random weights; `spoil` may change the values before they are written. */
-static void write_model(const char *path, void (*spoil)(gs_parameters *)) {
+/* A tiny model with random weights; `spoil` may change the values before they are written. `metrics`:
+ * JSON of its training, or NULL. */
+static void write_model(const char *path, void (*spoil)(gs_parameters *), const char *metrics) {
     gs_model_config config;
     gs_network network;
     gs_parameters *parameters;
@@ -30,7 +31,9 @@ static void write_model(const char *path, void (*spoil)(gs_parameters *)) {
     assert_int_equal(gs_parameters_new(&network.set, 4, GS_FOR_INFERENCE, &parameters, NULL), GS_OK);
     assert_int_equal(gs_network_initialize(&network, parameters, 3, NULL), GS_OK);
     if (spoil) spoil(parameters);
-    assert_int_equal(gs_weights_save(path, &network, parameters, GS_WEIGHTS_ONLY, NULL, 0, NULL),
+    gs_metadata_entry entry = {GS_METRICS_KEY, metrics};
+    assert_int_equal(gs_weights_save(path, &network, parameters, GS_WEIGHTS_ONLY, &entry,
+                                     metrics ? 1 : 0, NULL),
                      GS_OK);
     gs_parameters_free(parameters);
     gs_network_deinit(&network);
@@ -41,7 +44,7 @@ static int make_model(void **state) {
     int fd = mkstemp(model_path);
     if (fd < 0) return -1;
     close(fd);
-    write_model(model_path, NULL);
+    write_model(model_path, NULL, NULL);
     return 0;
 }
 
@@ -153,7 +156,7 @@ static void weights_that_cannot_be_used_are_refused(void **state) {
     gs_model *model;
     gs_error err;
     char *path = gs_format("%s-bad", model_path);
-    write_model(path, put_nan);
+    write_model(path, put_nan, NULL);
     assert_int_equal(gs_model_load(path, &model, &err), GS_NUMERIC);
     /* Parameters as dumped by the reference program have no configuration. */
     assert_int_equal(gs_model_load(TESTS_FOLDER "/train/tiny/weights.safetensors", &model, &err),
@@ -184,6 +187,33 @@ static void weights_that_cannot_be_used_are_refused(void **state) {
     gs_free(path);
 }
 
+static void models_of_methods_that_do_not_translate_only_segment(void **state) {
+    (void)state;
+    static float a[IMAGE], b[IMAGE], c[IMAGE], probability[PIXELS];
+    const uint64_t seed = 1;
+    char path[sizeof model_path + 8];
+    snprintf(path, sizeof path, "%s.method", model_path);
+    for (int m = 0; m < GS_TRAINING_METHOD_COUNT; m++) {
+        const gs_method_traits *method = gs_method_get((gs_training_method)m);
+        char metrics[96];
+        gs_model *model;
+        gs_session *session;
+        gs_error err;
+        snprintf(metrics, sizeof metrics, "{\"method\": \"%s\", \"step\": 1}", method->name);
+        write_model(path, NULL, metrics);
+        assert_int_equal(gs_model_load(path, &model, &err), GS_OK);
+        assert_int_equal(gs_session_open(model, NULL, &session, &err), GS_OK);
+        gs_status expected = method->translates ? GS_OK : GS_UNUSABLE;
+        assert_int_equal(gs_session_segment(session, 1, images, probability, &err), GS_OK);
+        assert_int_equal(gs_session_remove(session, 1, images, a, b, c, &err), expected);
+        if (expected != GS_OK) assert_non_null(strstr(err.text, method->name));
+        assert_int_equal(gs_session_insert(session, 1, images, &seed, a, b, c, &err), expected);
+        gs_session_close(session);
+        gs_model_release(model);
+    }
+    unlink(path);
+}
+
 int main(void) {
     gs_random_normal(11, 0, images, COUNT * IMAGE);
     for (int i = 0; i < COUNT * IMAGE; i++) images[i] = tanhf(0.5f * images[i]);
@@ -194,6 +224,7 @@ int main(void) {
         cmocka_unit_test(answers_allocate_nothing_once_warm),
         cmocka_unit_test(every_failing_allocation_is_a_clear_error),
         cmocka_unit_test(weights_that_cannot_be_used_are_refused),
+        cmocka_unit_test(models_of_methods_that_do_not_translate_only_segment),
     };
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }
