@@ -98,6 +98,43 @@ static void weights_are_stored_outputs_first(void **state) {
     EXPECT(s, "output 0", 21, 2100);
 }
 
+/* The scores of real and generated images, all within the hinge. */
+static void build_scores(trial *t) {
+    gs_tensor *x = trial_input(t, t->g.x, INPUT_FIXED);
+    gs_tensor *scores = gs_graph_conv2d(t->graph, x, trial_parameter(t, t->weight),
+                                        trial_parameter(t, t->bias), 1);
+    trial_loss(t, gs_graph_loss_hinge(t->graph, scores, t->g.x.n / 2), 1.0f / 3);
+}
+
+/* Each real pixel adds -1/(3n) to the bias's gradient, each generated one 1/(3n). AMSGrad is blind to a
+ * gradient's size: what rounding leaves of such a sum must be far below its epsilon, 1e-8. */
+static void bias_gradients_that_cancel_are_zero(void **state) {
+    (void)state;
+    const gs_shape shapes[] = {{6, 3, 7, 5}, {2, 1, 31, 9}, {6, 256, 2, 2}, {2, 256, 15, 8}, {2, 128, 8, 8}};
+    for (int threads = 1; threads <= 2; threads++) {
+        gs_device *device;
+        assert_int_equal(gs_device_open("cpu", threads, &device, NULL), GS_OK);
+        for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+            trial t;
+            trial_build(&t, &(geometry){.x = shapes[k], .outputs = 1, .prepare = {.kernel = 1}},
+                        build_scores, TRIAL_GRADIENTS_ONLY);
+            trial_plan(&t, device, GS_PLAN_GUARDED, 1);
+            float zeros[256] = {0};
+            gs_parameters_write(t.parameters, t.parameters->values, t.weight, zeros);
+            gs_parameters_write(t.parameters, t.parameters->values, t.bias, zeros);
+            trial_run(&t);
+            readings all;
+            trial_read(&t, &all);
+            double gradient = find_reading(&all, "gradient of bias")->values[0];
+            if (!(fabs(gradient) <= 1e-12))
+                fail_msg("shape %zu, %d threads: %g", k, threads, gradient);
+            readings_deinit(&all);
+            trial_deinit(&t);
+        }
+        gs_device_close(device);
+    }
+}
+
 static void build_effective_weight(trial *t) {
     trial_output(t, gs_graph_effective_weight(t->graph, t->weight, t->u));
     gs_graph_power_iteration(t->graph, t->weight, t->u);
@@ -460,6 +497,7 @@ int main(void) {
         cmocka_unit_test(other_losses_are_means),
         cmocka_unit_test(dice_ignores_what_is_not_annotated),
         cmocka_unit_test(a_nan_reaches_every_loss),
+        cmocka_unit_test(bias_gradients_that_cancel_are_zero),
         cmocka_unit_test(amsgrad_is_pytorchs),
         cmocka_unit_test(moving_average_moves_towards_the_other),
     };

@@ -39,7 +39,7 @@ typedef struct convolution {
     gs_packed_weight *weight; /* forward and data gradient */
     dnnl_memory_t packed_gradient, plain_gradient; /* weight gradient: from scratch to the tensor */
     dnnl_primitive_t unpack;                       /* NULL where the layouts are equal */
-    size_t gradient_offset;
+    size_t bias_offset; /* weight gradient: of the bias's in the scratch */
 } convolution;
 
 #define TRY_DNNL(call, what)                                                                       \
@@ -182,7 +182,7 @@ static roles roles_of(const gs_node *node) {
     switch (node->op) {
     case GS_OP_CONV: return (roles){node->in[0], node->in[1], node->in[2], node->out[0]};
     case GS_OP_CONV_GRADIENT_DATA: return (roles){node->out[0], node->in[0], NULL, node->in[1]};
-    default: return (roles){node->in[0], node->out[0], node->out[1], node->in[1]};
+    default: return (roles){node->in[0], node->out[0], NULL, node->in[1]}; /* bias.c does the bias */
     }
 }
 
@@ -282,9 +282,7 @@ static gs_status add_arguments(convolution *conv, gs_op op, const layouts *l, co
                         &l->map_in, r->map_in, err));
     GS_TRY(add_argument(conv, op == GS_OP_CONV ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, &l->map_out,
                         r->map_out, err));
-    if (r->bias)
-        GS_TRY(add_argument(conv, op == GS_OP_CONV ? DNNL_ARG_BIAS : DNNL_ARG_DIFF_BIAS, &l->bias,
-                            r->bias, err));
+    if (r->bias) GS_TRY(add_argument(conv, DNNL_ARG_BIAS, &l->bias, r->bias, err));
     if (op == GS_OP_CONV_GRADIENT_WEIGHT)
         return add_weight_gradient(
             conv, dnnl_primitive_desc_query_md(desc, dnnl_query_diff_weights_md, 0), r->weight,
@@ -313,6 +311,10 @@ gs_status gs__cpu_conv_prepare(void *opaque, const gs_node *node, void **handle_
     conv->state = state;
     *handle_out = conv; /* released by the plan, also when we fail below */
     gs_status status = add_arguments(conv, node->op, &l, &r, desc, scratch_bytes_out, err);
+    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT && node->out[1]) {
+        conv->bias_offset = *scratch_bytes_out;
+        *scratch_bytes_out += gs__cpu_bias_gradient_scratch(r.map_out->shape);
+    }
     dnnl_status_t created =
         status == GS_OK ? dnnl_primitive_create(&conv->primitive, desc) : dnnl_success;
     dnnl_primitive_desc_destroy(desc);
@@ -359,5 +361,9 @@ gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle,
                  "unpacking a gradient");
     }
     TRY_DNNL(dnnl_stream_wait(conv->state->stream), "waiting");
+    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT && node->out[1])
+        gs__cpu_bias_gradient(gs_run_pointer(run, node->in[1]), node->in[1]->shape,
+                              (double *)(void *)((char *)run->scratch + conv->bias_offset),
+                              gs_run_pointer(run, node->out[1]));
     return GS_OK;
 }

@@ -29,6 +29,10 @@ typedef struct gs_cpu_state {
 /* `weight` got a new value: packed copies of it are stale (conv.c). */
 void gs__cpu_weight_changed(gs_cpu_state *state, const gs_tensor *weight);
 
+/* out[C]: the sums over N, H and W of a gradient [N,C,H,W]; scratch of so many bytes (bias.c). */
+size_t gs__cpu_bias_gradient_scratch(gs_shape gradient);
+void gs__cpu_bias_gradient(const float *gradient, gs_shape shape, double *scratch, float *out);
+
 /* One row of the backend's table each; kernels without prepare and release have only run. */
 gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_out,
                                size_t *scratch_bytes_out, gs_error *err);
