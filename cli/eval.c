@@ -1,10 +1,12 @@
-/* `genseg eval`: Dice of a model on one split of a dataset directory. */
+/* `genseg eval`: Dice of a model on one split of a dataset directory, and where its translations change
+ * images. */
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "engine/session.h"
 #include "engine/train/evaluate.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,11 +18,33 @@ typedef struct evaluation {
     gs_dataset *dataset;
     uint32_t *rows;
     size_t count;
+    float *maps; /* healthy, residual and reconstruction of a batch */
+    double dice;
+    gs_localization residual;
 } evaluation;
 
 static gs_status segment(void *context, size_t count, const float *images, float *probabilities,
                          gs_error *err) {
-    return gs_session_segment(context, count, images, probabilities, err);
+    const evaluation *e = context;
+    return gs_session_segment(e->session, count, images, probabilities, err);
+}
+
+/* The size of the residual, averaged over the channels. */
+static gs_status change(void *context, size_t count, const float *images, float *sizes,
+                        gs_error *err) {
+    const evaluation *e = context;
+    const gs_model_config *c = gs_model_get_config(e->model);
+    size_t pixels = (size_t)c->height * (size_t)c->columns, channels = (size_t)c->channels;
+    float *healthy = e->maps, *residual = healthy + count * channels * pixels;
+    float *sum = residual + count * channels * pixels;
+    GS_TRY(gs_session_remove(e->session, count, images, healthy, residual, sum, err));
+    for (size_t i = 0; i < count * pixels; i++) {
+        const float *image = residual + i / pixels * channels * pixels;
+        double total = 0;
+        for (size_t k = 0; k < channels; k++) total += fabs((double)image[k * pixels + i % pixels]);
+        sizes[i] = (float)(total / (double)channels);
+    }
+    return GS_OK;
 }
 
 static gs_status check_sizes(const evaluation *e, gs_error *err) {
@@ -46,7 +70,15 @@ static gs_status list_rows(evaluation *e, gs_error *err) {
                    e->split);
 }
 
-static gs_status evaluate(evaluation *e, double *dice, gs_error *err) {
+static gs_status evaluate_residual(evaluation *e, const gs_annotated_rows *rows, gs_error *err) {
+    const gs_model_config *c = gs_model_get_config(e->model);
+    size_t image = (size_t)c->channels * (size_t)c->height * (size_t)c->columns;
+    e->maps = gs_alloc(3 * GS_EVALUATION_BATCH * image, sizeof *e->maps);
+    if (!e->maps) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to translate");
+    return gs_evaluate_localization(rows, change, e, &e->residual, err);
+}
+
+static gs_status evaluate(evaluation *e, gs_error *err) {
     gs_session_options options = {
         .backend = e->backend, .threads = e->threads, .max_batch = GS_EVALUATION_BATCH};
     GS_TRY(gs_model_load(e->model_path, &e->model, err));
@@ -54,7 +86,17 @@ static gs_status evaluate(evaluation *e, double *dice, gs_error *err) {
     GS_TRY(check_sizes(e, err));
     GS_TRY(list_rows(e, err));
     GS_TRY(gs_session_open(e->model, &options, &e->session, err));
-    return gs_evaluate_dice(e->dataset, e->rows, e->count, segment, e->session, dice, err);
+    gs_annotated_rows rows = {e->dataset, e->rows, e->count};
+    GS_TRY(gs_evaluate_dice(&rows, segment, e, &e->dice, err));
+    return gs_model_translates(e->model) ? evaluate_residual(e, &rows, err) : GS_OK;
+}
+
+static void print(const evaluation *e) {
+    printf("{\"split\": \"%s\", \"slices\": %zu, \"dice\": %.4f", e->split, e->count, e->dice);
+    if (gs_model_translates(e->model) && isfinite(e->residual.auc))
+        printf(", \"residual\": {\"inside\": %.4f, \"outside\": %.4f, \"auc\": %.4f}",
+               e->residual.inside, e->residual.outside, e->residual.auc);
+    printf("}\n");
 }
 
 int gs_cli_eval(int argc, char **argv) {
@@ -67,17 +109,15 @@ int gs_cli_eval(int argc, char **argv) {
         {"--threads", GS_OPTION_INT, &e.threads, "threads (all processors)"},
     };
     gs_error err;
-    double dice = 0;
     gs_status status = gs_options_parse(argc, argv, "eval --model FILE --dataset DIR [options]",
                                         options, sizeof options / sizeof *options, &err);
     if (status == GS_OK && (!e.model_path || !e.folder))
         status = gs_fail(&err, GS_INVALID_ARGUMENT, "--model and --dataset are needed");
-    if (status == GS_OK) status = evaluate(&e, &dice, &err);
-    if (status == GS_OK)
-        printf("{\"split\": \"%s\", \"slices\": %zu, \"dice\": %.4f}\n", e.split, e.count, dice);
+    if (status == GS_OK) status = evaluate(&e, &err);
+    if (status == GS_OK) print(&e);
     gs_session_close(e.session);
     gs_dataset_close(e.dataset);
     gs_model_release(e.model);
-    gs_free(e.rows);
+    gs_free(e.rows), gs_free(e.maps);
     return status == GS_OK ? 0 : gs_cli_fail("eval", &err);
 }

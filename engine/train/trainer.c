@@ -189,8 +189,8 @@ static gs_status validate(gs_trainer *t, gs_error *err) {
     gs_training_event event = {.kind = GS_EVENT_VALIDATION, .dice = (double)NAN};
     if (t->lists.validation_count > 0) {
         gs_parameters_changed(t->parameters); /* plans do not count their own updates */
-        GS_TRY(gs_evaluate_dice(t->dataset, t->lists.validation, t->lists.validation_count, segment,
-                                t, &event.dice, err));
+        gs_annotated_rows rows = {t->dataset, t->lists.validation, t->lists.validation_count};
+        GS_TRY(gs_evaluate_dice(&rows, segment, t, &event.dice, err));
     }
     event.is_best = isnan(event.dice) || event.dice > t->best_dice;
     if (event.is_best) {
