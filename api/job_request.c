@@ -34,8 +34,7 @@ static gs_status check_data(const gs_api_context *context, const job_wish *asked
         strcat(missing, "slices labelled presence, ");
     if (method->uses_absence && counts.train_absence == 0)
         strcat(missing, "slices labelled absence, ");
-    if (counts.train_annotated == 0)
-        strcat(missing, "annotated slices labelled presence, ");
+    if (counts.train_annotated == 0) strcat(missing, "annotated slices labelled presence, ");
     if (!missing[0]) return GS_OK;
     missing[strlen(missing) - 2] = '\0';
     (void)gs_response_add_error(response, err, "dataset", "lacks %s", missing);
@@ -105,10 +104,11 @@ static void read_weights(gs_fields *fields, job_wish *asked) {
         for (int i = 0; i < WEIGHTS; i++) known = known || strcmp(name, weight_names[i]) == 0;
         double weight = json_number_value(value);
         if (known && json_is_number(value) && weight >= 0 && weight <= 1e6) continue;
-        (void)gs_response_add_error(fields->response, NULL, "weights",
-                                    known ? "%.20s must be a number from 0 to 1000000"
-                                          : "unknown member %.20s; known: adv, rec, lat, cyc, seg, con",
-                                    name);
+        (void)gs_response_add_error(
+            fields->response, NULL, "weights",
+            known ? "%.20s must be a number from 0 to 1000000"
+                  : "unknown member %.20s; known: adv, rec, lat, cyc, seg, con",
+            name);
         fields->error_count++;
     }
 }

@@ -80,7 +80,8 @@ static gs_status sync_folder_of(const char *path, gs_error *err) {
     if (!copy) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to write %s", path);
     gs_status status = GS_OK;
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) status = gs_fail_errno(err, "cannot fsync the folder of %s", path);
+    if (fd < 0 || fsync(fd) != 0)
+        status = gs_fail_errno(err, "cannot fsync the folder of %s", path);
     if (fd >= 0) close(fd);
     gs_free(copy);
     return status;
@@ -97,7 +98,8 @@ gs_status gs_file_replace(const char *path, const gs_file_piece *pieces, size_t 
         goto done;
     }
     status = write_pieces(fd, path, pieces, count, err);
-    if (fchmod(fd, 0644) != 0 && status == GS_OK) status = gs_fail_errno(err, "cannot chmod %s", path);
+    if (fchmod(fd, 0644) != 0 && status == GS_OK)
+        status = gs_fail_errno(err, "cannot chmod %s", path);
     if (close(fd) != 0 && status == GS_OK) status = gs_fail_errno(err, "cannot close %s", path);
     if (status == GS_OK && rename(temporary, path) != 0)
         status = gs_fail_errno(err, "cannot rename to %s", path);

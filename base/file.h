@@ -17,15 +17,16 @@ typedef struct gs_file_piece {
     size_t size;
 } gs_file_piece;
 
-/* Writes `path` whole or not at all: a temporary file beside it, fsync, rename, fsync of the folder. */
+/* Writes `path` whole or not at all: a temporary file beside it, fsync, rename, fsync of the
+ * folder. */
 GS_MUST_CHECK gs_status gs_file_replace(const char *path, const gs_file_piece *pieces, size_t count,
                                         gs_error *err);
 
 /* Makes the folder and its missing parents; an existing folder is fine. */
 GS_MUST_CHECK gs_status gs_folder_make(const char *path, gs_error *err);
 
-/* Removes the folder and everything in it, following no links; what is not there or cannot be removed
- * is left. */
+/* Removes the folder and everything in it, following no links; what is not there or cannot be
+ * removed is left. */
 void gs_folder_remove(const char *path);
 
 #endif

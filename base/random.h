@@ -1,6 +1,6 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011). The i-th number of a (seed, stream) pair depends on nothing else, so results do
- * not depend on threads or on the device. */
+ * 1, 2, 3", SC 2011). The i-th number of a (seed, stream) pair depends on nothing else, so results
+ * do not depend on threads or on the device. */
 #ifndef GS_BASE_RANDOM_H
 #define GS_BASE_RANDOM_H
 
@@ -26,7 +26,8 @@ double gs_rng_normal(gs_rng *rng);
 /* Fisher-Yates. */
 void gs_rng_shuffle(gs_rng *rng, uint32_t *values, size_t count);
 
-/* count standard normals of (seed, stream), independent of any gs_rng: value i comes from block i/2. */
+/* count standard normals of (seed, stream), independent of any gs_rng: value i comes from block
+ * i/2. */
 void gs_random_normal(uint64_t seed, uint64_t stream, float *values, size_t count);
 
 #endif

@@ -20,10 +20,14 @@ static gs_status status_of_errno(int code) {
     switch (code) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: return GS_DISK_FULL; /* a limit set by `ulimit -f` */
-    case ENOENT: return GS_NOT_FOUND;
-    case ENOMEM: return GS_OUT_OF_MEMORY;
-    default: return GS_IO;
+    case EFBIG:
+        return GS_DISK_FULL; /* a limit set by `ulimit -f` */
+    case ENOENT:
+        return GS_NOT_FOUND;
+    case ENOMEM:
+        return GS_OUT_OF_MEMORY;
+    default:
+        return GS_IO;
     }
 }
 

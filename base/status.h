@@ -1,7 +1,7 @@
 /* Status codes, error texts and the assertion for our own bugs. Knows nothing else.
  *
- * A fallible function returns gs_status, is GS_MUST_CHECK, and takes `gs_error *err` last. On failure
- * it fills *err (err may be NULL) and leaves its `*_out` parameters untouched. */
+ * A fallible function returns gs_status, is GS_MUST_CHECK, and takes `gs_error *err` last. On
+ * failure it fills *err (err may be NULL) and leaves its `*_out` parameters untouched. */
 #ifndef GS_BASE_STATUS_H
 #define GS_BASE_STATUS_H
 
@@ -9,20 +9,20 @@
 #define GS_STATUS_MAP(X)                                                                           \
     X(OK, "ok")                                                                                    \
     X(OUT_OF_MEMORY, "out of memory")                                                              \
-    X(INVALID_ARGUMENT, "invalid argument")   /* a value outside its documented range */           \
-    X(MALFORMED, "malformed data")            /* bytes that do not parse */                        \
-    X(UNSUPPORTED, "unsupported")             /* parses, but is a kind we do not handle */         \
-    X(SHAPE_MISMATCH, "shape mismatch")       /* sizes that do not fit together */                 \
-    X(UNUSABLE, "unusable")                   /* well formed, yet cannot be acted upon */          \
-    X(TOO_LARGE, "too large")                 /* beyond a named limit */                           \
+    X(INVALID_ARGUMENT, "invalid argument") /* a value outside its documented range */             \
+    X(MALFORMED, "malformed data")          /* bytes that do not parse */                          \
+    X(UNSUPPORTED, "unsupported")           /* parses, but is a kind we do not handle */           \
+    X(SHAPE_MISMATCH, "shape mismatch")     /* sizes that do not fit together */                   \
+    X(UNUSABLE, "unusable")                 /* well formed, yet cannot be acted upon */            \
+    X(TOO_LARGE, "too large")               /* beyond a named limit */                             \
     X(NOT_FOUND, "not found")                                                                      \
-    X(CONFLICT, "conflict")                   /* the state does not permit the request */          \
-    X(BUSY, "busy")                           /* a queue is full or a resource is loading; retry */\
+    X(CONFLICT, "conflict") /* the state does not permit the request */                            \
+    X(BUSY, "busy")         /* a queue is full or a resource is loading; retry */                  \
     X(CANCELLED, "cancelled")                                                                      \
-    X(NUMERIC, "not a finite number")         /* NaN or infinity where none may be */              \
+    X(NUMERIC, "not a finite number") /* NaN or infinity where none may be */                      \
     X(IO, "input/output error")                                                                    \
     X(DISK_FULL, "disk full")                                                                      \
-    X(BACKEND, "backend failure")             /* oneDNN or CUDA reported an error */               \
+    X(BACKEND, "backend failure") /* oneDNN or CUDA reported an error */                           \
     X(INTERNAL, "internal error")
 
 typedef enum gs_status {
@@ -31,7 +31,8 @@ typedef enum gs_status {
 #undef X
 } gs_status;
 
-/* Where a failure is explained. Plain value; zero-initialise or leave uninitialised before a call. */
+/* Where a failure is explained. Plain value; zero-initialise or leave uninitialised before a call.
+ */
 typedef struct gs_error {
     gs_status status;
     char text[480]; /* one sentence with names and numbers, no trailing newline */

@@ -64,7 +64,8 @@ static gs_status build(bench *b, gs_error *err) {
     bool trains = strcmp(b->op, "train") == 0;
     gs_model_config config;
     GS_TRY(gs_model_config_make(b->preset, b->width, 0, 0, 0, &config, err));
-    GS_TRY(gs_network_init(&b->network, &config, trains ? GS_PART_DISCRIMINATORS : GS_PARTS_GENERATOR, err));
+    GS_TRY(gs_network_init(&b->network, &config,
+                           trains ? GS_PART_DISCRIMINATORS : GS_PARTS_GENERATOR, err));
     GS_TRY(gs_device_open(b->backend, b->threads, &b->device, err));
     GS_TRY(gs_parameters_new(&b->network.set, gs_device_backend(b->device)->element_size,
                              trains ? GS_FOR_TRAINING : GS_FOR_INFERENCE, &b->parameters, err));
@@ -140,7 +141,8 @@ int gs_cli_bench(int argc, char **argv) {
         {"--op", GS_OPTION_TEXT, &b.op, "segment, translate (healthy image and residual) or train"},
         {"--preset", GS_OPTION_TEXT, &b.preset, "preset (brain)"},
         {"--width", GS_OPTION_NUMBER, &b.width, "width (1)"},
-        {"--batch", GS_OPTION_INT, &b.batch, "images; train: presence and absence images, each (1)"},
+        {"--batch", GS_OPTION_INT, &b.batch,
+         "images; train: presence and absence images, each (1)"},
         {"--precision", GS_OPTION_TEXT, &b.precision, "fp32"},
         {"--threads", GS_OPTION_INT, &b.threads, "threads (all processors)"},
         {"--iterations", GS_OPTION_INT, &b.iterations, "timed runs after a first untimed one (5)"},

@@ -1,5 +1,5 @@
-/* `genseg eval`: Dice of a model on one split of a dataset directory, and where its translations change
- * images. */
+/* `genseg eval`: Dice of a model on one split of a dataset directory, and where its translations
+ * change images. */
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -52,8 +52,9 @@ static gs_status check_sizes(const evaluation *e, gs_error *err) {
     const gs_dataset_info *info = gs_dataset_get_info(e->dataset);
     if (c->channels == info->channels && c->height == info->height && c->columns == info->width)
         return GS_OK;
-    return gs_fail(err, GS_SHAPE_MISMATCH, "the model takes [%d,%d,%d], the data set has [%d,%d,%d]",
-                   c->channels, c->height, c->columns, info->channels, info->height, info->width);
+    return gs_fail(err, GS_SHAPE_MISMATCH,
+                   "the model takes [%d,%d,%d], the data set has [%d,%d,%d]", c->channels,
+                   c->height, c->columns, info->channels, info->height, info->width);
 }
 
 static gs_status list_rows(evaluation *e, gs_error *err) {
@@ -62,12 +63,11 @@ static gs_status list_rows(evaluation *e, gs_error *err) {
     if (!e->rows) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu slices", count);
     for (uint32_t i = 0; i < count; i++) {
         const char *split = gs_split_name(gs_dataset_get_slice(e->dataset, i)->split);
-        if (gs_dataset_mask(e->dataset, i) && strcmp(split, e->split) == 0)
-            e->rows[e->count++] = i;
+        if (gs_dataset_mask(e->dataset, i) && strcmp(split, e->split) == 0) e->rows[e->count++] = i;
     }
     if (e->count > 0) return GS_OK;
-    return gs_fail(err, GS_UNUSABLE, "no annotated slice of %s is in the split \"%.40s\"", e->folder,
-                   e->split);
+    return gs_fail(err, GS_UNUSABLE, "no annotated slice of %s is in the split \"%.40s\"",
+                   e->folder, e->split);
 }
 
 static gs_status evaluate_residual(evaluation *e, const gs_annotated_rows *rows, gs_error *err) {

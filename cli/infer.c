@@ -27,7 +27,8 @@ typedef struct job {
     float *results[3]; /* [C,H,W] each: healthy, residual, their sum */
 } job;
 
-/* ---- Files ------------------------------------------------------------------------------------ */
+/* ---- Files ------------------------------------------------------------------------------------
+ */
 
 static bool ends_with(const char *text, const char *end) {
     size_t a = strlen(text), b = strlen(end);
@@ -57,7 +58,8 @@ static gs_status write_file(const char *path, char *bytes, size_t size, gs_error
     return status;
 }
 
-/* One image of the model's kind: .npy exactly, .png its first channel, windowed to its own range. */
+/* One image of the model's kind: .npy exactly, .png its first channel, windowed to its own range.
+ */
 static gs_status write_image(const job *j, const char *path, const float *pixels, gs_error *err) {
     size_t plane = gs_image_plane(&j->image), size;
     char *bytes;
@@ -91,7 +93,8 @@ static gs_status write_probabilities(const job *j, const float *values, gs_error
     return status == GS_OK ? write_file(j->out, bytes, size, err) : status;
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------- */
+/* ---- Opening ----------------------------------------------------------------------------------
+ */
 
 static gs_status read_image(job *j, gs_error *err) {
     const char *type = NULL;
@@ -148,7 +151,8 @@ static int finish(job *j, const char *command, gs_status status, const gs_error 
     return status == GS_OK ? 0 : gs_cli_fail(command, err);
 }
 
-/* ---- Commands --------------------------------------------------------------------------------- */
+/* ---- Commands ---------------------------------------------------------------------------------
+ */
 
 static gs_status segment(job *j, gs_error *err) {
     GS_TRY(open_job(j, err));
@@ -159,8 +163,9 @@ static gs_status segment(job *j, gs_error *err) {
 int gs_cli_segment(int argc, char **argv) {
     job j = {.threshold = 0.5};
     gs_error err;
-    gs_option options[COMMON_OPTIONS + 1] = {[COMMON_OPTIONS] = {
-        "--threshold", GS_OPTION_NUMBER, &j.threshold, "of the mask, .png only (0.5)"}};
+    gs_option options[COMMON_OPTIONS + 1] = {[COMMON_OPTIONS] = {"--threshold", GS_OPTION_NUMBER,
+                                                                 &j.threshold,
+                                                                 "of the mask, .png only (0.5)"}};
     common_options(&j, options);
     gs_status status = gs_options_parse(argc, argv, "segment --model FILE --image FILE --out FILE",
                                         options, COMMON_OPTIONS + 1, &err);
@@ -189,7 +194,8 @@ static gs_status translate(job *j, gs_error *err) {
     float **r = j->results;
     if (direction)
         GS_TRY(gs_session_insert(j->session, 1, j->image.pixels, &j->seed, r[0], r[1], r[2], err));
-    else GS_TRY(gs_session_remove(j->session, 1, j->image.pixels, r[0], r[1], r[2], err));
+    else
+        GS_TRY(gs_session_remove(j->session, 1, j->image.pixels, r[0], r[1], r[2], err));
     return write_image(j, j->out, r[output], err);
 }
 
@@ -203,8 +209,9 @@ int gs_cli_translate(int argc, char **argv) {
          "translated, residual; reconstruction or autoencoded (translated)"},
         {"--seed", GS_OPTION_UINT64, &j.seed, "of the sampled tumour (1)"}};
     common_options(&j, options);
-    gs_status status = gs_options_parse(argc, argv, "translate --model FILE --image FILE --out FILE",
-                                        options, COMMON_OPTIONS + 3, &err);
+    gs_status status =
+        gs_options_parse(argc, argv, "translate --model FILE --image FILE --out FILE", options,
+                         COMMON_OPTIONS + 3, &err);
     if (status == GS_OK) status = translate(&j, &err);
     return finish(&j, "translate", status, &err);
 }

@@ -8,8 +8,7 @@
 
 static void print_help(const char *usage, const gs_option *options, int count) {
     printf("usage: genseg %s\n\n", usage);
-    for (int i = 0; i < count; i++)
-        printf("  %-20s %s\n", options[i].name, options[i].help);
+    for (int i = 0; i < count; i++) printf("  %-20s %s\n", options[i].name, options[i].help);
 }
 
 static bool read_integer(const char *text, long long low, long long high, long long *out) {
@@ -23,7 +22,9 @@ static bool read_value(const gs_option *option, const char *text) {
     long long integer;
     char *end;
     switch (option->kind) {
-    case GS_OPTION_TEXT: *(const char **)option->value = text; return true;
+    case GS_OPTION_TEXT:
+        *(const char **)option->value = text;
+        return true;
     case GS_OPTION_INT:
         if (!read_integer(text, INT32_MIN, INT32_MAX, &integer)) return false;
         *(int *)option->value = (int)integer;
@@ -35,7 +36,9 @@ static bool read_value(const gs_option *option, const char *text) {
     case GS_OPTION_NUMBER:
         *(double *)option->value = strtod(text, &end);
         return *text && !*end && isfinite(*(double *)option->value);
-    case GS_OPTION_FLAG: *(bool *)option->value = true; return true;
+    case GS_OPTION_FLAG:
+        *(bool *)option->value = true;
+        return true;
     }
     return false;
 }

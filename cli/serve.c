@@ -177,8 +177,8 @@ int gs_cli_serve(int argc, char **argv) {
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
     sigprocmask(SIG_BLOCK, &stops, NULL);
-    /* For the trainers that this process starts: waiting threads that spin would take the processors
-     * that inference needs. This process's own OpenMP has read its settings already. */
+    /* For the trainers that this process starts: waiting threads that spin would take the
+     * processors that inference needs. This process's own OpenMP has read its settings already. */
     setenv("OMP_WAIT_POLICY", "passive", 0);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, as a full disk is */

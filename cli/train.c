@@ -30,8 +30,8 @@ typedef struct reporter {
 
 /* Writes one line to standard output and to the history. Takes ownership of the object. */
 static void print_line(reporter *r, json_t *json) {
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9))
-                      : NULL;
+    char *text =
+        json ? json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) : NULL;
     if (text) {
         printf("%s\n", text);
         fflush(stdout);
@@ -53,8 +53,8 @@ static json_t *start_json(const reporter *r, const gs_training_event *e) {
     return json_pack(
         "{s:s, s:I, s:s, s:s, s:f, s:i, s:i, s:i, s:I, s:i, s:o, s:{s:I, s:I, s:I, s:I}, s:o}",
         "event", "start", "step", (json_int_t)e->step, "method",
-        gs_method_get(r->options->method)->name, "preset", c->preset, "width", c->width,
-        "channels", c->channels, "height", c->height, "columns", c->columns, "parameters",
+        gs_method_get(r->options->method)->name, "preset", c->preset, "width", c->width, "channels",
+        c->channels, "height", c->height, "columns", c->columns, "parameters",
         (json_int_t)e->parameters, "batch_size", r->options->batch_size, "total_steps",
         e->total_steps ? json_integer((json_int_t)e->total_steps) : json_null(), "slices",
         "presence", (json_int_t)e->presence, "absence", (json_int_t)e->absence, "annotated",
@@ -77,8 +77,12 @@ static void report(void *context, const gs_training_event *e) {
     json_int_t step = (json_int_t)e->step;
     r->step = e->step;
     switch (e->kind) {
-    case GS_EVENT_START: print_line(r, start_json(r, e)); return;
-    case GS_EVENT_PROGRESS: print_line(r, progress_json(r, e)); return;
+    case GS_EVENT_START:
+        print_line(r, start_json(r, e));
+        return;
+    case GS_EVENT_PROGRESS:
+        print_line(r, progress_json(r, e));
+        return;
     case GS_EVENT_VALIDATION:
         print_line(r, json_pack("{s:s, s:I, s:f, s:o, s:b}", "event", "validation", "step", step,
                                 "epoch", e->epoch, "dice", number_or_null(e->dice), "best",
@@ -100,19 +104,26 @@ static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *e
     const gs_option options[] = {
         {"--dataset", GS_OPTION_TEXT, &o->dataset, "dataset directory (docs/dataset-format.md)"},
         {"--out", GS_OPTION_TEXT, &o->out, "folder for model, checkpoint and history"},
-        {"--resume", GS_OPTION_FLAG, &o->resume, "go on from the checkpoint in --out, if there is one"},
+        {"--resume", GS_OPTION_FLAG, &o->resume,
+         "go on from the checkpoint in --out, if there is one"},
         {"--init", GS_OPTION_TEXT, &o->init, "model to start from (random)"},
-        {"--method", GS_OPTION_TEXT, &method, "genseg, segmentation_only, autoencoder or mean_teacher (genseg)"},
-        {"--preset", GS_OPTION_TEXT, &o->preset, "brain liver synthetic128 synthetic48 tiny (brain)"},
+        {"--method", GS_OPTION_TEXT, &method,
+         "genseg, segmentation_only, autoencoder or mean_teacher (genseg)"},
+        {"--preset", GS_OPTION_TEXT, &o->preset,
+         "brain liver synthetic128 synthetic48 tiny (brain)"},
         {"--width", GS_OPTION_NUMBER, &o->width, "multiplier of all channel counts (0.25)"},
-        {"--batch-size", GS_OPTION_INT, &o->batch_size, "presence and absence images per step, each (20)"},
+        {"--batch-size", GS_OPTION_INT, &o->batch_size,
+         "presence and absence images per step, each (20)"},
         {"--epochs", GS_OPTION_NUMBER, &o->epochs, "stop after so many epochs"},
         {"--max-steps", GS_OPTION_UINT64, &max_steps, "stop after so many steps"},
         {"--max-seconds", GS_OPTION_NUMBER, &o->max_seconds, "stop after so much training time"},
         {"--learning-rate", GS_OPTION_NUMBER, &o->learning_rate, "of both optimisers (0.001)"},
-        {"--weights", GS_OPTION_TEXT, &weights, "loss weights (adv=3,rec=50,lat=1,cyc=50,seg=0.01,con=0.01)"},
-        {"--augment", GS_OPTION_FLAG, &o->augment, "vary the images: flips, rotation, zoom, contrast"},
-        {"--min-annotated", GS_OPTION_INT, &o->min_annotated, "annotated images per batch at least (0)"},
+        {"--weights", GS_OPTION_TEXT, &weights,
+         "loss weights (adv=3,rec=50,lat=1,cyc=50,seg=0.01,con=0.01)"},
+        {"--augment", GS_OPTION_FLAG, &o->augment,
+         "vary the images: flips, rotation, zoom, contrast"},
+        {"--min-annotated", GS_OPTION_INT, &o->min_annotated,
+         "annotated images per batch at least (0)"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},
         {"--threads", GS_OPTION_INT, &o->threads, "threads (all processors)"},
         {"--backend", GS_OPTION_TEXT, &o->backend, "cpu or reference (cpu)"},
@@ -159,9 +170,9 @@ int gs_cli_train(int argc, char **argv) {
     gs_training_observer observer = {report, &r, &stop_requested};
     status = gs_trainer_run(&o, &observer, &err);
     if (status != GS_OK && status != GS_CANCELLED) {
-        print_line(&r, json_pack("{s:s, s:I, s:s, s:s}", "event", "error", "step",
-                                 (json_int_t)r.step, "status", gs_status_name(status), "detail",
-                                 err.text));
+        print_line(&r,
+                   json_pack("{s:s, s:I, s:s, s:s}", "event", "error", "step", (json_int_t)r.step,
+                             "status", gs_status_name(status), "detail", err.text));
         fprintf(stderr, "genseg train: %s\n", err.text);
     }
     if (r.history) fclose(r.history);

@@ -1,6 +1,6 @@
-/* Models and inference sessions. Plans are made at first use for batch sizes that are powers of two;
- * a call with another count is cut into such pieces. Insertion always runs one image at a time, so
- * that a sample's bytes never depend on its neighbours in a batch. */
+/* Models and inference sessions. Plans are made at first use for batch sizes that are powers of
+ * two; a call with another count is cut into such pieces. Insertion always runs one image at a
+ * time, so that a sample's bytes never depend on its neighbours in a batch. */
 #include "engine/session.h"
 
 #include "base/memory.h"
@@ -34,15 +34,16 @@ struct gs_session {
     float *unique; /* one unique code */
 };
 
-/* ---- Model ------------------------------------------------------------------------------------ */
+/* ---- Model ------------------------------------------------------------------------------------
+ */
 
 static gs_status model_check(const gs_model *model, gs_error *err) {
     gs_parameters *parameters;
     GS_TRY(gs_weights_check_names(model->file, model->origin, &model->network.config, err));
-    GS_TRY(gs_parameters_new(&model->network.set, sizeof(float), GS_FOR_INFERENCE, &parameters,
-                             err));
-    gs_status status = gs_weights_read(model->file, model->origin, "", parameters,
-                                       parameters->values, err);
+    GS_TRY(
+        gs_parameters_new(&model->network.set, sizeof(float), GS_FOR_INFERENCE, &parameters, err));
+    gs_status status =
+        gs_weights_read(model->file, model->origin, "", parameters, parameters->values, err);
     gs_parameters_free(parameters);
     return status;
 }
@@ -89,7 +90,8 @@ bool gs_model_translates(const gs_model *model) {
     return gs_method_get(model->method)->translates;
 }
 
-/* ---- Session ---------------------------------------------------------------------------------- */
+/* ---- Session ----------------------------------------------------------------------------------
+ */
 
 static gs_status session_build(gs_session *session, const gs_session_options *options,
                                gs_error *err) {
@@ -174,7 +176,8 @@ gs_status gs_session_segment(gs_session *session, size_t count, const float *ima
 
 static gs_status check_translates(const gs_session *session, gs_error *err) {
     if (gs_model_translates(session->model)) return GS_OK;
-    return gs_fail(err, GS_UNUSABLE, "the model only segments: %s training does not learn to translate",
+    return gs_fail(err, GS_UNUSABLE,
+                   "the model only segments: %s training does not learn to translate",
                    gs_method_get(session->model->method)->name);
 }
 

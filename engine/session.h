@@ -2,7 +2,8 @@
  *
  * Shapes: N images, C channels, H height, W width as the model's configuration says; float32, rows
  * contiguous, in the model's input range (already normalised, see engine/image/normalize.h).
- * Threads: a gs_model is immutable and may be shared; a gs_session belongs to one thread at a time. */
+ * Threads: a gs_model is immutable and may be shared; a gs_session belongs to one thread at a time.
+ */
 #ifndef GS_ENGINE_SESSION_H
 #define GS_ENGINE_SESSION_H
 
@@ -33,7 +34,8 @@ typedef struct gs_session_options {
     int max_batch;       /* images per plan; larger calls are cut into pieces; 0 = 8 */
 } gs_session_options;
 
-/* Retains the model. Plans are compiled at the first call of each operation and batch size and kept. */
+/* Retains the model. Plans are compiled at the first call of each operation and batch size and
+ * kept. */
 GS_MUST_CHECK gs_status gs_session_open(gs_model *model, const gs_session_options *options,
                                         gs_session **out, gs_error *err);
 void gs_session_close(gs_session *session); /* NULL is allowed */
@@ -42,15 +44,16 @@ void gs_session_close(gs_session *session); /* NULL is allowed */
 GS_MUST_CHECK gs_status gs_session_segment(gs_session *session, size_t count, const float *images,
                                            float *probabilities, gs_error *err);
 
-/* Presence to absence; UNUSABLE, as gs_session_insert, for a model that does not translate. healthy, residual, reconstruction: [count,C,H,W] each;
- * reconstruction = healthy + residual, rounded once. */
+/* Presence to absence; UNUSABLE, as gs_session_insert, for a model that does not translate.
+ * healthy, residual, reconstruction: [count,C,H,W] each; reconstruction = healthy + residual,
+ * rounded once. */
 GS_MUST_CHECK gs_status gs_session_remove(gs_session *session, size_t count, const float *images,
                                           float *healthy, float *residual, float *reconstruction,
                                           gs_error *err);
 
 /* Absence to presence with the unique code drawn from N(0, I) by seeds[i]. autoencoded, residual,
- * translated: [count,C,H,W] each; translated = autoencoded + residual. The same model, image and seed
- * give the same bytes whatever else is in the batch. */
+ * translated: [count,C,H,W] each; translated = autoencoded + residual. The same model, image and
+ * seed give the same bytes whatever else is in the batch. */
 GS_MUST_CHECK gs_status gs_session_insert(gs_session *session, size_t count, const float *images,
                                           const uint64_t *seeds, float *autoencoded,
                                           float *residual, float *translated, gs_error *err);

@@ -158,8 +158,8 @@ static bool read_errors(gs_child *child) {
     return n > 0;
 }
 
-/* Once the child is gone, what it wrote lies in the pipes; a grandchild may still hold them open and
- * write on, so no more is read than a pipe can have held. */
+/* Once the child is gone, what it wrote lies in the pipes; a grandchild may still hold them open
+ * and write on, so no more is read than a pipe can have held. */
 static bool has_ended(gs_child *child) {
     if (!reap(child)) return false;
     for (int reads = 0; child->errors >= 0 && reads < DRAIN_READS; reads++)

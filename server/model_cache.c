@@ -79,7 +79,8 @@ static gs_model_slot *new_slot(const char *id, const char *path) {
 
 /* ==== Loading ==== */
 
-/* Runs every operation that the model has once, so that the first request finds its plans compiled. */
+/* Runs every operation that the model has once, so that the first request finds its plans compiled.
+ */
 static gs_status warm(gs_session *session, const gs_model *model, gs_error *err) {
     const gs_model_config *config = gs_model_get_config(model);
     size_t plane = (size_t)config->height * (size_t)config->columns;
@@ -90,8 +91,7 @@ static gs_status warm(gs_session *session, const gs_model *model, gs_error *err)
     const uint64_t seed = 0;
     gs_status status = gs_session_segment(session, 1, image, buffer + 4 * values, err);
     bool translates = gs_model_translates(model);
-    if (status == GS_OK && translates)
-        status = gs_session_remove(session, 1, image, a, b, c, err);
+    if (status == GS_OK && translates) status = gs_session_remove(session, 1, image, a, b, c, err);
     if (status == GS_OK && translates)
         status = gs_session_insert(session, 1, image, &seed, a, b, c, err);
     gs_free(buffer);

@@ -19,8 +19,8 @@ typedef struct gs_supervisor gs_supervisor;
 typedef struct gs_supervisor_options {
     const char *trainer; /* the program that has the subcommand `train` */
     const char *backend;
-    int threads;            /* for the trainer; 0 = its own default */
-    int stop_seconds;       /* how long a trainer may take to write its last checkpoint */
+    int threads;      /* for the trainer; 0 = its own default */
+    int stop_seconds; /* how long a trainer may take to write its last checkpoint */
 } gs_supervisor_options;
 
 /* Called with the id of a model that a job made, before the job succeeds. */

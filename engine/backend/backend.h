@@ -1,11 +1,11 @@
 /* A backend: one table of kernels that executes the nodes of a plan. Chosen once, at run time.
  *
- * Memory: activations channels-last, dense: element (n,c,h,w) of [N,C,H,W] at ((n·H + h)·W + w)·C + c.
- * Weights and their gradients as PyTorch stores them, [O,C,K,K]. Vectors [1,C,1,1] are the same in
- * both. Element type: double for `reference`, float for `cpu`.
+ * Memory: activations channels-last, dense: element (n,c,h,w) of [N,C,H,W] at ((n·H + h)·W + w)·C +
+ * c. Weights and their gradients as PyTorch stores them, [O,C,K,K]. Vectors [1,C,1,1] are the same
+ * in both. Element type: double for `reference`, float for `cpu`.
  *
- * Threads: a backend's state and everything made from it belong to one thread at a time; kernels use
- * as many OpenMP threads as the state was opened with. Same thread count, same bits. */
+ * Threads: a backend's state and everything made from it belong to one thread at a time; kernels
+ * use as many OpenMP threads as the state was opened with. Same thread count, same bits. */
 #ifndef GS_ENGINE_BACKEND_BACKEND_H
 #define GS_ENGINE_BACKEND_BACKEND_H
 
@@ -18,8 +18,8 @@ typedef struct gs_run {
     char *arena;               /* planned activations */
     char *constants;           /* tensors that depend on parameters only (inference plans) */
     gs_parameters *parameters; /* values, gradients, optimiser state */
-    void *scratch;             /* as many bytes as the kernel's prepare asked for; 64-byte aligned */
-    void *state;               /* the backend's */
+    void *scratch; /* as many bytes as the kernel's prepare asked for; 64-byte aligned */
+    void *state;   /* the backend's */
     int threads;
 } gs_run;
 

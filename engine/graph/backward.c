@@ -1,6 +1,6 @@
 /* Reverse-mode differentiation: walks the forward nodes backwards and appends gradient nodes to the
- * same graph. The gradient of a tensor is the sum of the contributions of its uses; contributions to
- * a batch view are placed into its base, so a view needs no node of its own. */
+ * same graph. The gradient of a tensor is the sum of the contributions of its uses; contributions
+ * to a batch view are placed into its base, so a view needs no node of its own. */
 #include "engine/graph/graph_internal.h"
 
 #include "base/memory.h"
@@ -65,8 +65,8 @@ void gs__contribute(gs_backward *backward, gs_tensor *tensor, gs_tensor *gradien
     backward->pending[id] = added;
 }
 
-/* Adds up (and forgets) what was contributed to `tensor`; NULL if nothing was. More contributions than
- * a node has inputs are added in several nodes, each taking the previous sum along. */
+/* Adds up (and forgets) what was contributed to `tensor`; NULL if nothing was. More contributions
+ * than a node has inputs are added in several nodes, each taking the previous sum along. */
 static gs_tensor *collect(gs_backward *backward, const gs_tensor *tensor) {
     gs_graph *graph = backward->graph;
     contribution *list = backward->pending[tensor->id];
@@ -146,8 +146,8 @@ static void backward_deinit(gs_backward *backward) {
     gs_free(backward->needed), gs_free(backward->pending);
 }
 
-/* Turns the collected gradient into the parameter's own: written in place of an arena tensor where a
- * node of ours made it, otherwise copied. */
+/* Turns the collected gradient into the parameter's own: written in place of an arena tensor where
+ * a node of ours made it, otherwise copied. */
 static void store_parameter_gradient(gs_graph *graph, int parameter, gs_tensor *gradient) {
     const gs_parameter *item = &graph->set->items[parameter];
     if (gradient->base || gradient->producer < 0 || gradient->storage != GS_IN_ARENA) {

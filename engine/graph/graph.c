@@ -1,6 +1,6 @@
 /* Nodes, tensors and leaves of a graph. Invariants: (1) a node's inputs were created before it;
- * (2) nodes run in order; (3) a view's base is never a view; (4) after an error every builder returns
- * NULL and changes nothing. */
+ * (2) nodes run in order; (3) a view's base is never a view; (4) after an error every builder
+ * returns NULL and changes nothing. */
 #include "engine/graph/graph_internal.h"
 
 #include "base/memory.h"
@@ -104,8 +104,8 @@ gs_tensor *gs__tensor_new(gs_graph *graph, gs_shape shape) {
         gs_free(tensor);
         return gs__graph_fail(graph, GS_OUT_OF_MEMORY, "no memory for a tensor's description");
     }
-    *tensor = (gs_tensor){
-        .id = graph->tensor_count, .shape = shape, .parameter = -1, .producer = -1};
+    *tensor =
+        (gs_tensor){.id = graph->tensor_count, .shape = shape, .parameter = -1, .producer = -1};
     graph->tensors[graph->tensor_count++] = tensor;
     return tensor;
 }

@@ -1,13 +1,15 @@
-/* The graph: a model is built by calling functions that append nodes with known shapes. No data moves.
+/* The graph: a model is built by calling functions that append nodes with known shapes. No data
+ * moves.
  *
  * Legend: N batch, C channels, H height, W width, K kernel, O output channels. A tensor's shape is
  * logical [N,C,H,W]; every backend stores activations channels-last (N,H,W,C, dense) and weights as
  * PyTorch does ([O,C,K,K]). Nodes run in the order in which they were appended, so a node that
- * changes a parameter in place (power iteration, AMSGrad, moving average) is seen by those after it.
+ * changes a parameter in place (power iteration, AMSGrad, moving average) is seen by those after
+ * it.
  *
- * Errors: builders return NULL on failure and pass NULL through; the first error sticks in the graph
- * and gs_graph_finish reports it. Threads: one at a time. Ownership: tensors and nodes belong to the
- * graph and live until gs_graph_free. */
+ * Errors: builders return NULL on failure and pass NULL through; the first error sticks in the
+ * graph and gs_graph_finish reports it. Threads: one at a time. Ownership: tensors and nodes belong
+ * to the graph and live until gs_graph_free. */
 #ifndef GS_ENGINE_GRAPH_GRAPH_H
 #define GS_ENGINE_GRAPH_GRAPH_H
 
@@ -74,12 +76,12 @@ typedef enum gs_norm {
  * of the convolution that follows. All parts are optional; zero means none. */
 typedef struct gs_prepare_params {
     gs_norm norm;
-    int gamma, beta;  /* parameter indices, read for GS_NORM_LAYER only */
-    bool activate;    /* apply max(x, slope·x) */
-    float slope;      /* 0 = ReLU, 0.2 = the discriminators' leaky ReLU */
-    bool upsample;    /* nearest neighbour, factor 2 */
-    int kernel;       /* pad for this K (0 or 1: no padding) … */
-    int stride;       /* … and this stride, 1 or 2: low side (K-1)/2, high side K/2 or (K-1)/2 */
+    int gamma, beta; /* parameter indices, read for GS_NORM_LAYER only */
+    bool activate;   /* apply max(x, slope·x) */
+    float slope;     /* 0 = ReLU, 0.2 = the discriminators' leaky ReLU */
+    bool upsample;   /* nearest neighbour, factor 2 */
+    int kernel;      /* pad for this K (0 or 1: no padding) … */
+    int stride;      /* … and this stride, 1 or 2: low side (K-1)/2, high side K/2 or (K-1)/2 */
     int crop_h, crop_w; /* 0 = all: keep so many rows and columns of the *convolution's output* */
 } gs_prepare_params;
 
@@ -97,8 +99,8 @@ gs_tensor *gs_graph_concat_batch(gs_graph *graph, gs_tensor *a, gs_tensor *b);
 gs_tensor *gs_graph_tanh(gs_graph *graph, gs_tensor *x);
 gs_tensor *gs_graph_sigmoid(gs_graph *graph, gs_tensor *x);
 
-/* 3×3 mean, stride 2, padding 1 that is not counted: [N,C,(H+1)/2,(W+1)/2] with H, W rounded so that
- * the last window starts inside the padded map. */
+/* 3×3 mean, stride 2, padding 1 that is not counted: [N,C,(H+1)/2,(W+1)/2] with H, W rounded so
+ * that the last window starts inside the padded map. */
 gs_tensor *gs_graph_average_pool(gs_graph *graph, gs_tensor *x);
 
 /* ---- Losses: scalars [1,1,1,1] (op_loss.c) --------------------------------------------------- */
@@ -123,8 +125,9 @@ typedef struct gs_loss_term {
     float coefficient;
 } gs_loss_term;
 
-/* Appends the nodes that compute d(Σ coefficient · loss)/d(parameter) for every parameter of `group`
- * that the losses depend on; gs_parameters holds the results. May be called once per group. */
+/* Appends the nodes that compute d(Σ coefficient · loss)/d(parameter) for every parameter of
+ * `group` that the losses depend on; gs_parameters holds the results. May be called once per group.
+ */
 void gs_graph_backward(gs_graph *graph, const gs_loss_term *terms, int count, gs_group group);
 
 /* As gs_graph_backward for one input instead of parameters (tests): its gradient, kept. */

@@ -45,7 +45,7 @@ typedef enum gs_op {
 #define X(name, lower) GS_OP_##name,
     GS_OP_MAP(X)
 #undef X
-    GS_OP_COUNT
+        GS_OP_COUNT
 } gs_op;
 
 const char *gs_op_name(gs_op op);
@@ -60,13 +60,13 @@ struct gs_tensor {
     int id;
     gs_shape shape;
     gs_storage storage;
-    size_t offset;    /* elements into the parameter arrays; set by the planner for the arena */
-    int parameter;    /* index for GS_IN_VALUES and GS_IN_GRADIENTS, else -1 */
-    gs_tensor *base;  /* of a batch view: the tensor that owns the memory (never itself a view) */
-    int view_from;    /* first sample of the view within base */
-    int producer;     /* node that writes it; -1 for leaves */
-    bool kept;        /* memory must survive until the end of the run */
-    bool constant;    /* depends on parameters only */
+    size_t offset;   /* elements into the parameter arrays; set by the planner for the arena */
+    int parameter;   /* index for GS_IN_VALUES and GS_IN_GRADIENTS, else -1 */
+    gs_tensor *base; /* of a batch view: the tensor that owns the memory (never itself a view) */
+    int view_from;   /* first sample of the view within base */
+    int producer;    /* node that writes it; -1 for leaves */
+    bool kept;       /* memory must survive until the end of the run */
+    bool constant;   /* depends on parameters only */
     char name[GS_PARAMETER_NAME_MAX];
 };
 

@@ -67,9 +67,8 @@ gs_tensor *gs_graph_concat_batch(gs_graph *graph, gs_tensor *a, gs_tensor *b) {
     if (!a || !b) return NULL;
     gs_shape s = a->shape, t = b->shape;
     if (s.c != t.c || s.h != t.h || s.w != t.w)
-        return gs__graph_fail(graph, GS_SHAPE_MISMATCH,
-                              "batch of [%d,%d,%d,%d] and [%d,%d,%d,%d]", s.n, s.c, s.h, s.w, t.n,
-                              t.c, t.h, t.w);
+        return gs__graph_fail(graph, GS_SHAPE_MISMATCH, "batch of [%d,%d,%d,%d] and [%d,%d,%d,%d]",
+                              s.n, s.c, s.h, s.w, t.n, t.c, t.h, t.w);
     gs_node *node = gs__node_new(graph, GS_OP_CONCAT_BATCH, 2, (gs_tensor *[]){a, b});
     s.n += t.n;
     return gs__node_output(graph, node, 0, s);

@@ -1,15 +1,16 @@
-/* Losses: scalars and their gradients. A gradient node carries d objective/d loss as a number, so no
- * scalar travels through the graph. */
+/* Losses: scalars and their gradients. A gradient node carries d objective/d loss as a number, so
+ * no scalar travels through the graph. */
 #include "engine/graph/graph_internal.h"
 
-static gs_tensor *append_loss(gs_graph *graph, gs_op op, int count, gs_tensor *const *in, int real) {
+static gs_tensor *append_loss(gs_graph *graph, gs_op op, int count, gs_tensor *const *in,
+                              int real) {
     for (int i = 0; i < count; i++) {
         if (!in[i]) return NULL;
         if (!gs__same_shape(in[i]->shape, in[0]->shape))
-            return gs__graph_fail(graph, GS_SHAPE_MISMATCH,
-                                  "%s of [%d,%d,%d,%d] and [%d,%d,%d,%d]", gs_op_name(op),
-                                  in[0]->shape.n, in[0]->shape.c, in[0]->shape.h, in[0]->shape.w,
-                                  in[i]->shape.n, in[i]->shape.c, in[i]->shape.h, in[i]->shape.w);
+            return gs__graph_fail(graph, GS_SHAPE_MISMATCH, "%s of [%d,%d,%d,%d] and [%d,%d,%d,%d]",
+                                  gs_op_name(op), in[0]->shape.n, in[0]->shape.c, in[0]->shape.h,
+                                  in[0]->shape.w, in[i]->shape.n, in[i]->shape.c, in[i]->shape.h,
+                                  in[i]->shape.w);
     }
     gs_node *node = gs__node_new(graph, op, count, in);
     if (!node) return NULL;

@@ -40,8 +40,10 @@ static void axis_map_invert(gs_axis_map *map) {
     map->first[map->in] = total;
 }
 
-/* in: rows of x. factor: 1 or 2 (upsampling). reflect: else zeros outside. out: rows of the result. */
-static bool axis_map_make(gs_axis_map *map, int in, int factor, padding pad, bool reflect, int out) {
+/* in: rows of x. factor: 1 or 2 (upsampling). reflect: else zeros outside. out: rows of the result.
+ */
+static bool axis_map_make(gs_axis_map *map, int in, int factor, padding pad, bool reflect,
+                          int out) {
     if (!axis_map_alloc(map, in, out)) return false;
     int size = in * factor;
     for (int o = 0; o < out; o++) {
@@ -54,7 +56,8 @@ static bool axis_map_make(gs_axis_map *map, int in, int factor, padding pad, boo
     return true;
 }
 
-/* Rows that the convolution's input has: everything, or just what `crop` rows of its output read. */
+/* Rows that the convolution's input has: everything, or just what `crop` rows of its output read.
+ */
 static int prepared_size(int size, padding pad, int kernel, int stride, int crop) {
     int all = size + pad.low + pad.high;
     if (kernel < 1) kernel = 1;

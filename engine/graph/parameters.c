@@ -49,8 +49,8 @@ int gs_parameter_set_find(const gs_parameter_set *set, const char *name) {
     return -1;
 }
 
-/* Counts over all parameters of the process, so that a plan that is run with other parameters, perhaps
- * at the address of freed ones, never takes them for those it knows. */
+/* Counts over all parameters of the process, so that a plan that is run with other parameters,
+ * perhaps at the address of freed ones, never takes them for those it knows. */
 void gs_parameters_changed(gs_parameters *p) {
     static atomic_uint_fast64_t changes;
     p->version = atomic_fetch_add(&changes, 1) + 1;
@@ -72,8 +72,7 @@ gs_status gs_parameters_new(const gs_parameter_set *set, size_t element_size, gs
     void **arrays[] = {&p->values, &p->gradients, &p->moment1, &p->moment2, &p->moment2_max};
     for (int i = 0; i < (purpose == GS_FOR_TRAINING ? 5 : 1); i++)
         if (!(*arrays[i] = gs_alloc_aligned(bytes, 64))) goto fail;
-    if (purpose == GS_FOR_TRAINING &&
-        !(p->steps = gs_alloc((size_t)set->count, sizeof *p->steps)))
+    if (purpose == GS_FOR_TRAINING && !(p->steps = gs_alloc((size_t)set->count, sizeof *p->steps)))
         goto fail;
     *out = p;
     return GS_OK;

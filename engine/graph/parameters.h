@@ -56,8 +56,8 @@ typedef struct gs_parameters {
     int64_t *steps; /* updates each parameter has seen, [set->count] */
     /* Of AMSGrad; may be changed between runs. */
     double learning_rate, weight_decay, beta1, beta2, epsilon;
-    uint64_t version; /* new for every change of a value from outside a plan; no two gs_parameters ever
-                         have the same */
+    uint64_t version; /* new for every change of a value from outside a plan; no two gs_parameters
+                         ever have the same */
 } gs_parameters;
 
 typedef enum gs_purpose { GS_FOR_INFERENCE, GS_FOR_TRAINING } gs_purpose;

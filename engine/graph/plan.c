@@ -1,7 +1,8 @@
 /* Places tensors by liveness, compiles nodes, runs them.
  *
- * Invariants: (1) two tensors whose lifetimes overlap never share bytes; (2) a view has no memory of
- * its own, and its base lives as long as any use of the view; (3) kept tensors live to the end. */
+ * Invariants: (1) two tensors whose lifetimes overlap never share bytes; (2) a view has no memory
+ * of its own, and its base lives as long as any use of the view; (3) kept tensors live to the end.
+ */
 #include "engine/graph/plan.h"
 
 #include "base/memory.h"
@@ -27,7 +28,7 @@ struct gs_plan {
     gs_graph *graph;
     gs_device *device;
     gs_plan_mode mode;
-    void **handles; /* [node_count] */
+    void **handles;  /* [node_count] */
     double *seconds; /* [node_count] */
     size_t arena_bytes, constant_bytes, scratch_bytes;
     size_t *node_scratch;       /* [node_count] bytes that the kernel asked for */
@@ -78,8 +79,8 @@ int gs_device_threads(const gs_device *device) {
     return device->threads;
 }
 
-/* Contents are not kept: plans never rely on what a previous run left. On failure the device has what
- * it had before, if that can be had again, so that plans made earlier go on working. */
+/* Contents are not kept: plans never rely on what a previous run left. On failure the device has
+ * what it had before, if that can be had again, so that plans made earlier go on working. */
 static gs_status device_reserve(void **memory, size_t *have, size_t bytes, gs_error *err) {
     if (bytes <= *have) return GS_OK;
     size_t before = *have;
@@ -195,13 +196,16 @@ static gs_status place_tensors(gs_plan *plan, gs_error *err) {
     for (size_t i = 0; i < count; i++) {
         const gs_tensor *t = of_id[i].tensor;
         if (t->base || t->storage != GS_IN_ARENA) continue;
-        if (is_persistent_constant(plan, t)) constant_list[constants++] = &of_id[i];
-        else list[activations++] = &of_id[i];
+        if (is_persistent_constant(plan, t))
+            constant_list[constants++] = &of_id[i];
+        else
+            list[activations++] = &of_id[i];
     }
     plan->constant_bytes = place_apart(constant_list, constants, 0);
     if (plan->mode == GS_PLAN_GUARDED)
         plan->arena_bytes = place_apart(list, activations, GUARD_BYTES);
-    else plan->arena_bytes = place(list, activations, room);
+    else
+        plan->arena_bytes = place(list, activations, room);
     for (size_t i = 0; i < count; i++)
         if (of_id[i].tensor->storage == GS_IN_ARENA && !of_id[i].tensor->base)
             of_id[i].tensor->offset = of_id[i].offset / plan->device->backend->element_size;
@@ -223,7 +227,8 @@ static gs_status compile_nodes(gs_plan *plan, gs_error *err) {
                            device->backend->name, gs_op_name(graph->nodes[i]->op));
         size_t wanted = 0;
         if (kernel->prepare)
-            GS_TRY(kernel->prepare(device->state, graph->nodes[i], &plan->handles[i], &wanted, err));
+            GS_TRY(
+                kernel->prepare(device->state, graph->nodes[i], &plan->handles[i], &wanted, err));
         plan->node_scratch[i] = wanted;
         if (wanted > scratch) scratch = wanted;
     }
@@ -292,9 +297,12 @@ void *gs_run_pointer(const gs_run *run, const gs_tensor *tensor) {
         at += (size_t)tensor->view_from * gs__shape_size(one);
     }
     switch (owner->storage) {
-    case GS_IN_VALUES: return (char *)run->parameters->values + at * size;
-    case GS_IN_GRADIENTS: return (char *)run->parameters->gradients + at * size;
-    case GS_IN_ARENA: break;
+    case GS_IN_VALUES:
+        return (char *)run->parameters->values + at * size;
+    case GS_IN_GRADIENTS:
+        return (char *)run->parameters->gradients + at * size;
+    case GS_IN_ARENA:
+        break;
     }
     return (owner->constant && run->constants ? run->constants : run->arena) + at * size;
 }
@@ -315,7 +323,8 @@ static char *planned_pointer(const gs_plan *plan, const gs_tensor *tensor) {
          n_ < (size_t)(shape).n; n_++)                                                             \
         for (size_t c_ = 0; c_ < C_; c_++)                                                         \
             for (size_t p_ = 0, outer, inner;                                                      \
-                 outer = (n_ * C_ + c_) * P_ + p_, inner = (n_ * P_ + p_) * C_ + c_, p_ < P_; p_++)
+                 outer = (n_ * C_ + c_) * P_ + p_, inner = (n_ * P_ + p_) * C_ + c_, p_ < P_;      \
+                 p_++)
 
 /* Not after a larger plan failed to get memory and the old could not be had again. */
 static bool has_memory(const gs_plan *plan) {
@@ -329,7 +338,8 @@ void gs_plan_write(gs_plan *plan, const gs_tensor *input, const float *values) {
     if (plan->device->backend->element_size == sizeof(float)) {
         FOR_EACH_ELEMENT(input->shape, outer, inner)((float *)memory)[inner] = values[outer];
     } else {
-        FOR_EACH_ELEMENT(input->shape, outer, inner)((double *)memory)[inner] = (double)values[outer];
+        FOR_EACH_ELEMENT(input->shape, outer, inner)
+        ((double *)memory)[inner] = (double)values[outer];
     }
 }
 
@@ -414,7 +424,8 @@ static bool is_guard(const unsigned char *guard, size_t size) {
     return true;
 }
 
-/* Before a node runs: what it finds in the scratch is NaN, and beyond what it asked for lies a guard. */
+/* Before a node runs: what it finds in the scratch is NaN, and beyond what it asked for lies a
+ * guard. */
 static void guard_scratch(const gs_plan *plan, int node) {
     char *scratch = plan->device->scratch;
     memset(scratch, 0xFF, plan->node_scratch[node]);
@@ -446,7 +457,8 @@ gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
     gs_assert(parameters->element_size == device->backend->element_size);
     gs_assert(parameters->set == plan->graph->set);
     if (!has_memory(plan))
-        return gs_fail(err, GS_OUT_OF_MEMORY, "the device lost its memory to a plan too large for it");
+        return gs_fail(err, GS_OUT_OF_MEMORY,
+                       "the device lost its memory to a plan too large for it");
     omp_set_num_threads(device->threads);
     bool is_inference = plan->mode == GS_PLAN_INFERENCE;
     gs_run run = {.arena = device->arena,

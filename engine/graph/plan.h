@@ -1,5 +1,5 @@
-/* A plan: a finished graph with every tensor placed in memory and every node compiled for a backend.
- * Nothing is allocated while it runs.
+/* A plan: a finished graph with every tensor placed in memory and every node compiled for a
+ * backend. Nothing is allocated while it runs.
  *
  * Threads: a plan, its device and the parameters it runs on belong to one thread at a time. */
 #ifndef GS_ENGINE_GRAPH_PLAN_H
@@ -11,7 +11,8 @@
  * there, the next run of another overwrites. */
 typedef struct gs_device gs_device;
 
-/* threads: 0 = OMP_NUM_THREADS if that is set, else all processors. Caller closes, after the plans. */
+/* threads: 0 = OMP_NUM_THREADS if that is set, else all processors. Caller closes, after the plans.
+ */
 GS_MUST_CHECK gs_status gs_device_open(const char *backend, int threads, gs_device **out,
                                        gs_error *err);
 void gs_device_close(gs_device *device); /* NULL is allowed */
@@ -45,8 +46,8 @@ void gs_plan_read_double(const gs_plan *plan, const gs_tensor *tensor, double *v
 /* Runs all nodes. The parameters must be of the graph's set and of the backend's element size. */
 GS_MUST_CHECK gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err);
 
-/* Bytes of the activation arena, and the operation that overwrote a guard, or the input that lies before
- * it (GS_PLAN_GUARDED; NULL = all intact). */
+/* Bytes of the activation arena, and the operation that overwrote a guard, or the input that lies
+ * before it (GS_PLAN_GUARDED; NULL = all intact). */
 size_t gs_plan_arena_bytes(const gs_plan *plan);
 const char *gs_plan_broken_guard(const gs_plan *plan);
 

@@ -21,7 +21,8 @@ gs_status gs_normalization_parse(const char *name, gs_normalization *out, gs_err
         return GS_OK;
     }
     return gs_fail(err, GS_INVALID_ARGUMENT,
-                   "no normalization is called \"%.80s\"; there are none, unit and foreground", name);
+                   "no normalization is called \"%.80s\"; there are none, unit and foreground",
+                   name);
 }
 
 /* Two passes: the sum of squares of large, nearly equal values would lose the deviation. A result

@@ -48,9 +48,9 @@ gs_status gs_model_config_make(const char *preset, double width, int channels, i
     for (int i = 0; i < PRESETS; i++)
         if (strcmp(preset, presets[i].name) == 0) p = &presets[i];
     if (!p)
-        return gs_fail(err, GS_INVALID_ARGUMENT,
-                       "no preset \"%.40s\": there are brain, liver, synthetic128, synthetic48, tiny",
-                       preset);
+        return gs_fail(
+            err, GS_INVALID_ARGUMENT,
+            "no preset \"%.40s\": there are brain, liver, synthetic128, synthetic48, tiny", preset);
     if (!(width > 0 && width <= 1))
         return gs_fail(err, GS_INVALID_ARGUMENT, "width %g is not in (0, 1]", width);
     gs_model_config config = {.width = width,
@@ -62,9 +62,10 @@ gs_status gs_model_config_make(const char *preset, double width, int channels, i
     snprintf(config.preset, sizeof config.preset, "%s", p->name);
     if (config.channels < 1 || config.channels > GS_MAX_CHANNELS || config.height < 1 ||
         config.height > GS_MAX_SIDE || config.columns < 1 || config.columns > GS_MAX_SIDE)
-        return gs_fail(err, GS_INVALID_ARGUMENT,
-                       "images of %d channels, %d×%d: 1 to %d channels and sides of 1 to %d are possible",
-                       config.channels, config.height, config.columns, GS_MAX_CHANNELS, GS_MAX_SIDE);
+        return gs_fail(
+            err, GS_INVALID_ARGUMENT,
+            "images of %d channels, %d×%d: 1 to %d channels and sides of 1 to %d are possible",
+            config.channels, config.height, config.columns, GS_MAX_CHANNELS, GS_MAX_SIDE);
     GS_TRY(scale_channels(p, &config, err));
     *out = config;
     return GS_OK;

@@ -10,8 +10,8 @@ enum { GS_MAX_LEVELS = 8, GS_MAX_CHANNELS = 16, GS_MAX_SIDE = 4096 };
 typedef enum gs_normalization {
     GS_NORMALIZE_NONE,       /* taken as they are */
     GS_NORMALIZE_UNIT,       /* 2x - 1: pixels in [0,1], as PNG gives them, to the range of tanh */
-    GS_NORMALIZE_FOREGROUND, /* per channel: minus the mean, divided by 5 standard deviations, both of
-                                the nonzero pixels; zero pixels stay zero */
+    GS_NORMALIZE_FOREGROUND, /* per channel: minus the mean, divided by 5 standard deviations, both
+                                of the nonzero pixels; zero pixels stay zero */
 } gs_normalization;
 
 typedef struct gs_model_config {

@@ -4,11 +4,12 @@ void gs_inference_build(gs_graph *g, const gs_network *network, gs_inference_op 
                         gs_inference *out) {
     const gs_model_config *c = &network->config;
     *out = (gs_inference){0};
-    out->images = gs_graph_input(g, "images", (gs_shape){batch, c->channels, c->height, c->columns});
+    out->images =
+        gs_graph_input(g, "images", (gs_shape){batch, c->channels, c->height, c->columns});
     gs_encoding e = gs_network_encode(g, &network->encoder, out->images);
     if (op == GS_INFER_SEGMENT) {
-        out->probability = gs_network_decode(g, &network->decoder_residual, e.code, &e,
-                                             GS_DECODE_SEGMENTATION);
+        out->probability =
+            gs_network_decode(g, &network->decoder_residual, e.code, &e, GS_DECODE_SEGMENTATION);
         gs_graph_keep(g, out->probability, "probability");
         return;
     }

@@ -12,7 +12,8 @@
 #define DISC_SLOPE 0.2f
 #define STUDENT "student" /* prefix of its parameters' names */
 
-/* ---- Parameters ------------------------------------------------------------------------------- */
+/* ---- Parameters -------------------------------------------------------------------------------
+ */
 
 /* Registers parameters under a growing name: "encoder" + ".blocks.0" + ".conv". */
 typedef struct naming {
@@ -45,7 +46,8 @@ typedef struct conv_options {
 } conv_options;
 
 static gs_conv_layer conv_layer(naming in, int channels_in, int channels_out, conv_options o) {
-    gs_conv_layer layer = {.bias = -1, .u = -1, .kernel = o.kernel, .stride = o.stride ? o.stride : 1};
+    gs_conv_layer layer = {
+        .bias = -1, .u = -1, .kernel = o.kernel, .stride = o.stride ? o.stride : 1};
     layer.weight =
         add(in, "weight", true, 4, (int[]){channels_out, channels_in, o.kernel, o.kernel});
     if (!o.has_no_bias) layer.bias = add(in, "bias", true, 1, &channels_out);
@@ -54,7 +56,8 @@ static gs_conv_layer conv_layer(naming in, int channels_in, int channels_out, co
 }
 
 static gs_norm_layer norm_layer(naming in, int channels) {
-    return (gs_norm_layer){add(in, "gamma", true, 1, &channels), add(in, "beta", true, 1, &channels)};
+    return (gs_norm_layer){add(in, "gamma", true, 1, &channels),
+                           add(in, "beta", true, 1, &channels)};
 }
 
 /* No biases: every path out of the encoder passes an instance norm, which cancels them. */
@@ -94,7 +97,8 @@ static void describe_decoder(gs_decoder *d, naming in, const gs_model_config *c,
     }
     naming out = within(in, "out");
     d->translation[d->blocks] = norm_layer(within(out, "norm_t"), channels);
-    d->out = conv_layer(within(out, "conv"), channels, c->channels, (conv_options){.kernel = kernel});
+    d->out =
+        conv_layer(within(out, "conv"), channels, c->channels, (conv_options){.kernel = kernel});
     if (!d->segments) return;
     d->segmentation[d->blocks] = norm_layer(within(out, "norm_s"), channels);
     d->classifier = conv_layer(within(out, "classifier"), channels, 1,
@@ -114,8 +118,8 @@ static void describe_discriminator(gs_discriminator *d, naming in, const gs_mode
             d->scales[s].conv[i] = conv_layer(within(block, "conv"), channels[i], channels[i + 1],
                                               (conv_options){.kernel = 4, .stride = 2});
         }
-        d->scales[s].score = conv_layer(within(scale, "score"), channels[d->blocks], 1,
-                                        (conv_options){.kernel = 1});
+        d->scales[s].score =
+            conv_layer(within(scale, "score"), channels[d->blocks], 1, (conv_options){.kernel = 1});
     }
 }
 
@@ -144,8 +148,8 @@ gs_status gs_network_init(gs_network *network, const gs_model_config *config, gs
         naming student = within(root, STUDENT);
         student.group = GS_GROUP_STUDENT;
         describe_encoder(&network->student_encoder, within(student, "encoder"), config);
-        describe_decoder(&network->student_decoder, within(student, "decoder_residual"), config, code,
-                         5);
+        describe_decoder(&network->student_decoder, within(student, "decoder_residual"), config,
+                         code, 5);
     }
     if (network->set.failed)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to describe the networks");
@@ -167,7 +171,8 @@ static void initialize_values(const gs_parameter *item, uint64_t seed, float *va
     const char *leaf = strrchr(item->name, '.') + 1;
     double scale = 1;
     for (size_t i = 0; i < item->size; i++) values[i] = strcmp(leaf, "gamma") == 0 ? 1.0f : 0.0f;
-    if (strcmp(leaf, "gamma") == 0 || strcmp(leaf, "beta") == 0 || strcmp(leaf, "bias") == 0) return;
+    if (strcmp(leaf, "gamma") == 0 || strcmp(leaf, "beta") == 0 || strcmp(leaf, "bias") == 0)
+        return;
     gs_random_normal(seed, stream_of(item->name), values, item->size);
     if (strcmp(leaf, "weight") == 0)
         scale = sqrt(2.0 / ((double)item->shape[1] * item->shape[2] * item->shape[3]));
@@ -213,7 +218,8 @@ void gs_network_copy_to_student(const gs_network *network, gs_parameters *parame
     gs_parameters_changed(parameters);
 }
 
-/* ---- Passes ----------------------------------------------------------------------------------- */
+/* ---- Passes -----------------------------------------------------------------------------------
+ */
 
 static gs_tensor *convolve(gs_graph *g, gs_conv_layer layer, gs_tensor *x) {
     gs_tensor *bias = layer.bias >= 0 ? gs_graph_parameter(g, layer.bias) : NULL;
@@ -261,9 +267,9 @@ static gs_prepare_params layer_norm_relu(gs_norm_layer norm) {
         .norm = GS_NORM_LAYER, .gamma = norm.gamma, .beta = norm.beta, .activate = true};
 }
 
-/* Block i: [norm, ReLU], upsampling, convolution [+ shortcut], cropped to the encoder map's size, and
- * that map's compressed copy as one more channel. A 1×1 convolution commutes with nearest upsampling,
- * so the shortcut is convolved at low resolution. */
+/* Block i: [norm, ReLU], upsampling, convolution [+ shortcut], cropped to the encoder map's size,
+ * and that map's compressed copy as one more channel. A 1×1 convolution commutes with nearest
+ * upsampling, so the shortcut is convolved at low resolution. */
 static gs_tensor *decode_block(gs_graph *g, const gs_decoder *d, int i, const gs_norm_layer *norms,
                                gs_tensor *x, gs_tensor *map) {
     gs_shape size = gs_tensor_shape(map);
@@ -319,7 +325,8 @@ void gs_network_iterate_power(gs_graph *g, const gs_network *network, gs_group g
     const gs_parameter_set *set = &network->set;
     for (int u = 0; u < set->count; u++) {
         if (set->items[u].trained || set->items[u].group != group) continue;
-        /* A layer registers weight, [bias,] u: the weight is the last 4-dimensional one before u. */
+        /* A layer registers weight, [bias,] u: the weight is the last 4-dimensional one before u.
+         */
         int weight = u - 1;
         while (set->items[weight].rank != 4) weight--;
         gs_graph_power_iteration(g, weight, u);

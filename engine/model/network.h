@@ -49,7 +49,7 @@ typedef enum gs_parts {
     GS_PARTS_GENERATOR = 0,
     GS_PART_DISCRIMINATORS = 1,
     GS_PART_RECONSTRUCTION = 2, /* the autoencoder's second decoder */
-    GS_PART_STUDENT = 4,        /* an encoder and a segmenter, whose moving average the generator is */
+    GS_PART_STUDENT = 4, /* an encoder and a segmenter, whose moving average the generator is */
     GS_PARTS_ALL = 7,
 } gs_parts;
 
@@ -78,7 +78,8 @@ GS_MUST_CHECK gs_status gs_network_initialize(const gs_network *network, gs_para
 /* Makes the student's values those of the generator. */
 void gs_network_copy_to_student(const gs_network *network, gs_parameters *parameters);
 
-/* ---- Passes ----------------------------------------------------------------------------------- */
+/* ---- Passes -----------------------------------------------------------------------------------
+ */
 
 /* A code and the encoder maps before each stride-2 block, [N,E_i,H_i,W_i]. */
 typedef struct gs_encoding {
@@ -97,8 +98,8 @@ gs_tensor *gs_network_common(gs_graph *graph, const gs_network *network, gs_tens
 
 typedef enum gs_decoder_mode { GS_DECODE_TRANSLATION, GS_DECODE_SEGMENTATION } gs_decoder_mode;
 
-/* An image [N,C,H,W] (tanh) or, in segmentation mode, probabilities [N,1,H,W]. The maps are those of
- * the image being decoded. */
+/* An image [N,C,H,W] (tanh) or, in segmentation mode, probabilities [N,1,H,W]. The maps are those
+ * of the image being decoded. */
 gs_tensor *gs_network_decode(gs_graph *graph, const gs_decoder *decoder, gs_tensor *code,
                              const gs_encoding *maps, gs_decoder_mode mode);
 

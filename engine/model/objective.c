@@ -1,4 +1,5 @@
-/* Passes and losses of the method (Vorontsov et al., arXiv 1904.01636), and those of its baselines. */
+/* Passes and losses of the method (Vorontsov et al., arXiv 1904.01636), and those of its baselines.
+ */
 #include "engine/model/objective.h"
 
 #include <math.h>
@@ -7,7 +8,8 @@
 
 #define MEAN_TEACHER_DECAY 0.99
 
-/* ---- Names and numbers ------------------------------------------------------------------------ */
+/* ---- Names and numbers ------------------------------------------------------------------------
+ */
 
 static const char *const term_names[] = {"seg", "adv", "rec", "lat", "cyc", "con", "disc", "gen"};
 
@@ -34,7 +36,8 @@ gs_status gs_loss_weights_parse(const char *text, gs_loss_weights *out, gs_error
         double *field = weight_of(&w, at, length);
         if (!field || at[length] != '=')
             return gs_fail(err, GS_INVALID_ARGUMENT,
-                           "loss weights \"%.100s\": expected seg|adv|rec|lat|cyc|con=NUMBER,…", text);
+                           "loss weights \"%.100s\": expected seg|adv|rec|lat|cyc|con=NUMBER,…",
+                           text);
         char *end;
         *field = strtod(at + length + 1, &end);
         if (end == at + length + 1 || (*end && *end != ',') || !isfinite(*field) || *field < 0)
@@ -50,8 +53,10 @@ gs_status gs_loss_weights_parse(const char *text, gs_loss_weights *out, gs_error
 }
 
 static const gs_method_traits methods[] = {
-    [GS_TRAINING_GENSEG] = {"genseg", GS_PART_DISCRIMINATORS, .uses_absence = true, .translates = true},
-    [GS_TRAINING_SEGMENTATION_ONLY] = {"segmentation_only", GS_PARTS_GENERATOR, .only_annotated = true},
+    [GS_TRAINING_GENSEG] = {"genseg", GS_PART_DISCRIMINATORS, .uses_absence = true,
+                            .translates = true},
+    [GS_TRAINING_SEGMENTATION_ONLY] = {"segmentation_only", GS_PARTS_GENERATOR,
+                                       .only_annotated = true},
     [GS_TRAINING_AUTOENCODER] = {"autoencoder", GS_PART_RECONSTRUCTION, .uses_absence = true},
     [GS_TRAINING_MEAN_TEACHER] = {"mean_teacher", GS_PART_STUDENT},
 };
@@ -63,10 +68,14 @@ const gs_method_traits *gs_method_get(gs_training_method method) {
 bool gs_method_has_term(gs_training_method method, gs_term term) {
     if (term == GS_TERM_SEG || term == GS_TERM_GEN) return true;
     switch (method) {
-    case GS_TRAINING_GENSEG: return term != GS_TERM_CON;
-    case GS_TRAINING_AUTOENCODER: return term == GS_TERM_REC;
-    case GS_TRAINING_MEAN_TEACHER: return term == GS_TERM_CON;
-    default: return false;
+    case GS_TRAINING_GENSEG:
+        return term != GS_TERM_CON;
+    case GS_TRAINING_AUTOENCODER:
+        return term == GS_TERM_REC;
+    case GS_TRAINING_MEAN_TEACHER:
+        return term == GS_TERM_CON;
+    default:
+        return false;
     }
 }
 
@@ -82,7 +91,8 @@ gs_status gs_training_method_parse(const char *name, gs_training_method *out, gs
                    name);
 }
 
-/* ---- Passes ----------------------------------------------------------------------------------- */
+/* ---- Passes -----------------------------------------------------------------------------------
+ */
 
 static void add_part(gs_step *step, gs_term term, gs_tensor *loss, double scale) {
     int k = step->part_count[term]++;
@@ -126,10 +136,11 @@ static void build_translation(gs_graph *g, const gs_network *network, gs_step *s
     gs_tensor *generated = gs_graph_concat_batch(g, step->diseased, step->healthy);
     step->generated = gs_network_encode(g, &network->encoder, generated);
     gs_encoding again = gs_encoding_view(g, &step->generated, n, n);
-    step->cycled = gs_network_decode(g, &network->decoder_common,
-                                     gs_network_common(g, network, again.code), &again,
-                                     GS_DECODE_TRANSLATION);
-    if (step->options.kind == GS_STEP_UPDATE) return; /* only losses are read after a training step */
+    step->cycled =
+        gs_network_decode(g, &network->decoder_common, gs_network_common(g, network, again.code),
+                          &again, GS_DECODE_TRANSLATION);
+    if (step->options.kind == GS_STEP_UPDATE)
+        return; /* only losses are read after a training step */
     gs_graph_keep(g, step->source.code, "s");
     gs_graph_keep(g, step->z, "z");
     gs_graph_keep(g, step->healthy, "x_pa, x_aa");
@@ -139,7 +150,8 @@ static void build_translation(gs_graph *g, const gs_network *network, gs_step *s
     gs_graph_keep(g, step->cycled, "x_apa");
 }
 
-/* ---- Losses ----------------------------------------------------------------------------------- */
+/* ---- Losses -----------------------------------------------------------------------------------
+ */
 
 static void build_disc_loss(gs_graph *g, gs_step *step, const gs_discriminator *disc,
                             gs_tensor *real, gs_tensor *fake) {
@@ -155,7 +167,8 @@ static void build_adversarial(gs_graph *g, gs_step *step, const gs_discriminator
     gs_tensor *scores[GS_DISC_SCALES];
     gs_network_discriminate(g, disc, fake, scores);
     for (int s = 0; s < GS_DISC_SCALES; s++)
-        add_part(step, GS_TERM_ADV, gs_graph_loss_negative_mean(g, scores[s]), 1.0 / GS_DISC_SCALES);
+        add_part(step, GS_TERM_ADV, gs_graph_loss_negative_mean(g, scores[s]),
+                 1.0 / GS_DISC_SCALES);
 }
 
 /* L1 over a batch of 2N is the mean of the two domains' L1: their sum is twice that. */
@@ -195,8 +208,8 @@ static int collect_terms(const gs_step *step, gs_term from, gs_term to, gs_loss_
     for (gs_term t = from; t <= to; t++)
         for (int k = 0; k < step->part_count[t]; k++) {
             double weight = t == GS_TERM_DISC ? 1 : weight_value(&step->options, t);
-            terms[count++] = (gs_loss_term){step->parts[t][k].loss,
-                                            (float)(weight * step->parts[t][k].scale)};
+            terms[count++] =
+                (gs_loss_term){step->parts[t][k].loss, (float)(weight * step->parts[t][k].scale)};
         }
     return count;
 }
@@ -214,7 +227,8 @@ static void build_disc_phase(gs_graph *g, const gs_network *network, gs_step *st
     if (step->options.kind == GS_STEP_UPDATE) gs_graph_amsgrad(g, GS_GROUP_DISCRIMINATOR);
 }
 
-/* ---- Steps of the methods --------------------------------------------------------------------- */
+/* ---- Steps of the methods ---------------------------------------------------------------------
+ */
 
 /* The generator's (or student's) gradient and update. */
 static void finish_step(gs_graph *g, gs_step *step, gs_group group) {
@@ -246,8 +260,8 @@ static void build_autoencoder(gs_graph *g, const gs_network *network, gs_step *s
     finish_step(g, step, GS_GROUP_GENERATOR);
 }
 
-/* The generator is the teacher: it is the moving average of the student, which learns from masks and,
- * where there are none, from the teacher. */
+/* The generator is the teacher: it is the moving average of the student, which learns from masks
+ * and, where there are none, from the teacher. */
 static void build_mean_teacher(gs_graph *g, const gs_network *network, gs_step *step) {
     int m = step->options.annotated, unannotated = step->options.pairs - m;
     gs_encoding student = gs_network_encode(g, &network->student_encoder, step->images);
@@ -274,16 +288,22 @@ void gs_step_build(gs_graph *g, const gs_network *network, const gs_step_options
     *step = (gs_step){.options = *options};
     for (gs_group group = 0; options->kind == GS_STEP_UPDATE && group < GS_GROUP_COUNT; group++)
         gs_network_iterate_power(g, network, group);
-    step->images = gs_graph_input(g, "images", (gs_shape){images, c->channels, c->height, c->columns});
+    step->images =
+        gs_graph_input(g, "images", (gs_shape){images, c->channels, c->height, c->columns});
     switch (options->method) {
-    case GS_TRAINING_AUTOENCODER: build_autoencoder(g, network, step); break;
-    case GS_TRAINING_MEAN_TEACHER: build_mean_teacher(g, network, step); break;
+    case GS_TRAINING_AUTOENCODER:
+        build_autoencoder(g, network, step);
+        break;
+    case GS_TRAINING_MEAN_TEACHER:
+        build_mean_teacher(g, network, step);
+        break;
     case GS_TRAINING_SEGMENTATION_ONLY:
         step->source = gs_network_encode(g, &network->encoder, step->images);
         build_segmentation(g, network, step);
         finish_step(g, step, GS_GROUP_GENERATOR);
         break;
-    default: build_genseg(g, network, step);
+    default:
+        build_genseg(g, network, step);
     }
 }
 

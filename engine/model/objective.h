@@ -1,7 +1,8 @@
-/* The training step as one graph: passes, both discriminators' loss and update, then the generator's.
+/* The training step as one graph: passes, both discriminators' loss and update, then the
+ * generator's.
  *
- * A batch is N presence and N absence images in one tensor, presence first; annotated presence images
- * come first among those, so that segmentation runs on a prefix of the batch. */
+ * A batch is N presence and N absence images in one tensor, presence first; annotated presence
+ * images come first among those, so that segmentation runs on a prefix of the batch. */
 #ifndef GS_ENGINE_MODEL_OBJECTIVE_H
 #define GS_ENGINE_MODEL_OBJECTIVE_H
 
@@ -16,7 +17,8 @@ typedef struct gs_loss_weights {
 /* 0.01, 3, 50, 1, 50; 0.01. */
 gs_loss_weights gs_loss_weights_default(void);
 
-/* Parses "adv=3,rec=50" over the defaults. INVALID_ARGUMENT names an unknown term or a bad number. */
+/* Parses "adv=3,rec=50" over the defaults. INVALID_ARGUMENT names an unknown term or a bad number.
+ */
 GS_MUST_CHECK gs_status gs_loss_weights_parse(const char *text, gs_loss_weights *out,
                                               gs_error *err);
 
@@ -24,23 +26,24 @@ GS_MUST_CHECK gs_status gs_loss_weights_parse(const char *text, gs_loss_weights 
 typedef enum gs_training_method {
     GS_TRAINING_GENSEG,
     GS_TRAINING_SEGMENTATION_ONLY, /* the segmentation loss, on annotated images only */
-    GS_TRAINING_AUTOENCODER,       /* and a decoder without long skips that reconstructs both domains */
-    GS_TRAINING_MEAN_TEACHER,      /* and unannotated images segmented as the moving average does */
+    GS_TRAINING_AUTOENCODER,  /* and a decoder without long skips that reconstructs both domains */
+    GS_TRAINING_MEAN_TEACHER, /* and unannotated images segmented as the moving average does */
     GS_TRAINING_METHOD_COUNT
 } gs_training_method;
 
 typedef struct gs_method_traits {
-    const char *name;     /* in the API and in files */
-    gs_parts parts;       /* that its network has beside the generator */
-    bool uses_absence;    /* a batch also has absence images */
-    bool only_annotated;  /* presence images without a mask are not used */
-    bool translates;      /* what it trains can translate and sample, not only segment */
+    const char *name;    /* in the API and in files */
+    gs_parts parts;      /* that its network has beside the generator */
+    bool uses_absence;   /* a batch also has absence images */
+    bool only_annotated; /* presence images without a mask are not used */
+    bool translates;     /* what it trains can translate and sample, not only segment */
 } gs_method_traits;
 
 const gs_method_traits *gs_method_get(gs_training_method method);
 
 /* The method of an API name; NOT_FOUND lists what there is. */
-GS_MUST_CHECK gs_status gs_training_method_parse(const char *name, gs_training_method *out, gs_error *err);
+GS_MUST_CHECK gs_status gs_training_method_parse(const char *name, gs_training_method *out,
+                                                 gs_error *err);
 
 typedef enum gs_step_kind {
     GS_STEP_UPDATE,   /* power iterations and both AMSGrad updates: a training step */
@@ -83,14 +86,14 @@ typedef struct gs_step {
     gs_tensor *target;    /* [annotated,1,H,W] in {0,1} */
     gs_tensor *annotated; /* [annotated,1,H,W] 1 where a pixel is annotated */
     /* Kept outputs, names as in the reference program: */
-    gs_encoding source;      /* of images: s_p, s_a */
-    gs_encoding generated;   /* of x_pp, x_ap, x_pa, x_aa (4N) */
-    gs_tensor *z;            /* [2N,Z,h,w] s_p, then (c_a, ũ) */
-    gs_tensor *healthy;      /* [2N,C,H,W] x_pa, x_aa */
-    gs_tensor *residual;     /* [2N,C,H,W] d_pp, d_ap */
-    gs_tensor *diseased;     /* [2N,C,H,W] x_pp, x_ap */
-    gs_tensor *cycled;       /* [N,C,H,W] x_apa */
-    gs_tensor *probability;  /* [annotated,1,H,W] y_p; of a mean teacher's student [N,1,H,W] */
+    gs_encoding source;     /* of images: s_p, s_a */
+    gs_encoding generated;  /* of x_pp, x_ap, x_pa, x_aa (4N) */
+    gs_tensor *z;           /* [2N,Z,h,w] s_p, then (c_a, ũ) */
+    gs_tensor *healthy;     /* [2N,C,H,W] x_pa, x_aa */
+    gs_tensor *residual;    /* [2N,C,H,W] d_pp, d_ap */
+    gs_tensor *diseased;    /* [2N,C,H,W] x_pp, x_ap */
+    gs_tensor *cycled;      /* [N,C,H,W] x_apa */
+    gs_tensor *probability; /* [annotated,1,H,W] y_p; of a mean teacher's student [N,1,H,W] */
     /* Each term is the sum of parts times their scales. */
     struct gs_term_part {
         gs_tensor *loss;

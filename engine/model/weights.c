@@ -15,7 +15,8 @@ static const char *const optimizer_prefixes[] = {"optimizer.moment1.", "optimize
                                                  "optimizer.moment2_max."};
 enum { OPTIMIZER_ARRAYS = 3 };
 
-/* ---- Configuration ---------------------------------------------------------------------------- */
+/* ---- Configuration ----------------------------------------------------------------------------
+ */
 
 gs_status gs_weights_config(const gs_safetensors *file, const char *origin, gs_model_config *out,
                             gs_error *err) {
@@ -30,12 +31,12 @@ gs_status gs_weights_config(const gs_safetensors *file, const char *origin, gs_m
     if (!json || json_unpack(json, "{s:s, s:F, s:i, s:i, s:i, s:s}", "preset", &preset, "width",
                              &width, "channels", &channels, "height", &height, "columns", &columns,
                              "normalization", &normalization) != 0)
-        status = gs_fail(err, GS_UNUSABLE, "the \"" CONFIG_KEY "\" of %s is not one of ours", origin);
+        status =
+            gs_fail(err, GS_UNUSABLE, "the \"" CONFIG_KEY "\" of %s is not one of ours", origin);
     gs_model_config config;
     if (status == GS_OK)
         status = gs_model_config_make(preset, width, channels, height, columns, &config, err);
-    if (status == GS_OK)
-        status = gs_normalization_parse(normalization, &config.normalization, err);
+    if (status == GS_OK) status = gs_normalization_parse(normalization, &config.normalization, err);
     json_decref(json);
     if (status != GS_OK) return status == GS_OUT_OF_MEMORY ? status : GS_UNUSABLE;
     *out = config;
@@ -54,15 +55,16 @@ gs_training_method gs_weights_method(const gs_safetensors *file) {
 }
 
 static char *config_text(const gs_model_config *c) {
-    json_t *json = json_pack("{s:s, s:f, s:i, s:i, s:i, s:s}", "preset", c->preset, "width", c->width,
-                             "channels", c->channels, "height", c->height, "columns", c->columns,
-                             "normalization", gs_normalization_name(c->normalization));
+    json_t *json = json_pack("{s:s, s:f, s:i, s:i, s:i, s:s}", "preset", c->preset, "width",
+                             c->width, "channels", c->channels, "height", c->height, "columns",
+                             c->columns, "normalization", gs_normalization_name(c->normalization));
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------------------
+ */
 
 static bool has_shape(const gs_tensor_entry *entry, const gs_parameter *item) {
     if (entry->rank != (size_t)item->rank) return false;
@@ -132,8 +134,8 @@ gs_status gs_weights_check_names(const gs_safetensors *file, const char *origin,
         const char *name = gs_safetensors_get(file, i)->name;
         if (strncmp(name, "optimizer.", 10) == 0) continue;
         if (gs_parameter_set_find(&all.set, name) < 0)
-            status = gs_fail(err, GS_UNUSABLE, "%s has a tensor %.100s that no %s model has", origin,
-                             name, config->preset);
+            status = gs_fail(err, GS_UNUSABLE, "%s has a tensor %.100s that no %s model has",
+                             origin, name, config->preset);
     }
     gs_network_deinit(&all);
     return status;
@@ -156,7 +158,8 @@ gs_status gs_weights_read_optimizer(const gs_safetensors *file, const char *orig
     return GS_OK;
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------------------
+ */
 
 /* The entries of a file being put together; float copies are made only for a backend that stores
  * doubles. */

@@ -1,5 +1,5 @@
-/* Weights in safetensors files: names and shapes of the reference program, the model's configuration
- * in `__metadata__` ("genseg.config", JSON). */
+/* Weights in safetensors files: names and shapes of the reference program, the model's
+ * configuration in `__metadata__` ("genseg.config", JSON). */
 #ifndef GS_ENGINE_MODEL_WEIGHTS_H
 #define GS_ENGINE_MODEL_WEIGHTS_H
 
@@ -13,7 +13,8 @@
 GS_MUST_CHECK gs_status gs_weights_config(const gs_safetensors *file, const char *origin,
                                           gs_model_config *out, gs_error *err);
 
-/* The method that trained the weights; GENSEG where the file does not say (it comes from elsewhere). */
+/* The method that trained the weights; GENSEG where the file does not say (it comes from
+ * elsewhere). */
 gs_training_method gs_weights_method(const gs_safetensors *file);
 
 /* Copies tensors named prefix + parameter name into `array` (one of the flat arrays of

@@ -40,7 +40,8 @@ static double reflected(double at, int size) {
     return at > size - 1 ? period - at : at;
 }
 
-static void source_of(const mapping *m, int y, int x, int height, int width, double *sy, double *sx) {
+static void source_of(const mapping *m, int y, int x, int height, int width, double *sy,
+                      double *sx) {
     double dy = y - m->centre_y, dx = x - m->centre_x;
     *sy = reflected(m->yy * dy + m->yx * dx + m->offset_y, height);
     *sx = reflected(m->xy * dy + m->xx * dx + m->offset_x, width);

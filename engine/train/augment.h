@@ -1,13 +1,13 @@
 /* Random variation of training images, image and mask together: horizontal and vertical flips,
- * rotation by up to 3 degrees, zoom by up to 10 %, shift by up to 4 % of the side, contrast by up to
- * 10 %. Pixels from outside are reflected; masks keep their three values (nearest neighbour). */
+ * rotation by up to 3 degrees, zoom by up to 10 %, shift by up to 4 % of the side, contrast by up
+ * to 10 %. Pixels from outside are reflected; masks keep their three values (nearest neighbour). */
 #ifndef GS_ENGINE_TRAIN_AUGMENT_H
 #define GS_ENGINE_TRAIN_AUGMENT_H
 
 #include <stdint.h>
 
-/* image: [C,H,W]; mask: [H,W] or NULL. Both are replaced; `room` has C·H·W floats and is overwritten.
- * What happens is a function of seed and stream alone. Thread-safe. */
+/* image: [C,H,W]; mask: [H,W] or NULL. Both are replaced; `room` has C·H·W floats and is
+ * overwritten. What happens is a function of seed and stream alone. Thread-safe. */
 typedef struct gs_augment_target {
     int channels, height, width;
     float *image;

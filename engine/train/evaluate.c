@@ -12,10 +12,8 @@ gs_status gs_dataset_read_normalized(const gs_dataset *dataset, uint32_t i, floa
     const gs_dataset_info *info = gs_dataset_get_info(dataset);
     size_t size = (size_t)info->channels * (size_t)info->height * (size_t)info->width;
     memcpy(pixels, gs_dataset_image(dataset, i), size * sizeof *pixels);
-    gs_image image = {.channels = info->channels,
-                      .height = info->height,
-                      .width = info->width,
-                      .pixels = pixels};
+    gs_image image = {
+        .channels = info->channels, .height = info->height, .width = info->width, .pixels = pixels};
     gs_error inner;
     gs_status status = gs_normalize(&image, info->normalization, &inner);
     if (status == GS_OK) return GS_OK;
@@ -23,13 +21,14 @@ gs_status gs_dataset_read_normalized(const gs_dataset *dataset, uint32_t i, floa
                    gs_dataset_get_slice(dataset, i)->name, inner.text);
 }
 
-/* ---- Over all rows ---------------------------------------------------------------------------- */
+/* ---- Over all rows ----------------------------------------------------------------------------
+ */
 
 typedef void add_slice(void *sum, const float *values, const uint8_t *mask, size_t pixels);
 
 /* Gives `add` the values and the mask of each row. */
-static gs_status visit(const gs_annotated_rows *rows, gs_pixel_map *map, void *context, add_slice *add,
-                       void *sum, gs_error *err) {
+static gs_status visit(const gs_annotated_rows *rows, gs_pixel_map *map, void *context,
+                       add_slice *add, void *sum, gs_error *err) {
     const gs_dataset_info *info = gs_dataset_get_info(rows->dataset);
     size_t pixels = (size_t)info->height * (size_t)info->width;
     size_t image = pixels * (size_t)info->channels;
@@ -38,7 +37,8 @@ static gs_status visit(const gs_annotated_rows *rows, gs_pixel_map *map, void *c
     gs_status status =
         images && values ? GS_OK : gs_fail(err, GS_OUT_OF_MEMORY, "no memory to evaluate");
     for (size_t done = 0; status == GS_OK && done < rows->count;) {
-        size_t left = rows->count - done, n = left < GS_EVALUATION_BATCH ? left : GS_EVALUATION_BATCH;
+        size_t left = rows->count - done,
+               n = left < GS_EVALUATION_BATCH ? left : GS_EVALUATION_BATCH;
         const uint32_t *batch = rows->rows + done;
         for (size_t i = 0; status == GS_OK && i < n; i++)
             status = gs_dataset_read_normalized(rows->dataset, batch[i], images + i * image, err);
@@ -51,7 +51,8 @@ static gs_status visit(const gs_annotated_rows *rows, gs_pixel_map *map, void *c
     return status;
 }
 
-/* ---- Dice ------------------------------------------------------------------------------------- */
+/* ---- Dice -------------------------------------------------------------------------------------
+ */
 
 typedef struct overlap {
     double both, predicted, target;
@@ -78,7 +79,8 @@ gs_status gs_evaluate_dice(const gs_annotated_rows *rows, gs_pixel_map *segment,
     return GS_OK;
 }
 
-/* ---- Localisation ----------------------------------------------------------------------------- */
+/* ---- Localisation -----------------------------------------------------------------------------
+ */
 
 enum { BINS = 4096 };
 
@@ -111,8 +113,8 @@ static gs_localization localization_of(const histograms *h) {
     return out;
 }
 
-gs_status gs_evaluate_localization(const gs_annotated_rows *rows, gs_pixel_map *change, void *context,
-                                   gs_localization *out, gs_error *err) {
+gs_status gs_evaluate_localization(const gs_annotated_rows *rows, gs_pixel_map *change,
+                                   void *context, gs_localization *out, gs_error *err) {
     histograms *h = gs_alloc(1, sizeof *h);
     if (!h) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to evaluate");
     gs_status status = visit(rows, change, context, add_values, h, err);

@@ -1,4 +1,5 @@
-/* Reading slices as a model takes them, and what a model's answers are worth on annotated slices. */
+/* Reading slices as a model takes them, and what a model's answers are worth on annotated slices.
+ */
 #ifndef GS_ENGINE_TRAIN_EVALUATE_H
 #define GS_ENGINE_TRAIN_EVALUATE_H
 
@@ -26,8 +27,8 @@ typedef gs_status gs_pixel_map(void *context, size_t count, const float *images,
 
 enum { GS_EVALUATION_BATCH = 8 };
 
-/* 2 Σ s y / (Σ s + Σ y) over all annotated pixels of all rows together, s = probability >= 0.5; 1 where
- * both are empty. `segment` gives probabilities. */
+/* 2 Σ s y / (Σ s + Σ y) over all annotated pixels of all rows together, s = probability >= 0.5; 1
+ * where both are empty. `segment` gives probabilities. */
 GS_MUST_CHECK gs_status gs_evaluate_dice(const gs_annotated_rows *rows, gs_pixel_map *segment,
                                          void *context, double *dice_out, gs_error *err);
 
@@ -37,9 +38,10 @@ typedef struct gs_localization {
     double auc; /* probability that a pixel inside changed more than one outside; ties count half */
 } gs_localization;
 
-/* Over all annotated pixels of all rows together. `change` gives values of at least 0; the AUC tells
- * apart values below 1 that differ by 1/4096. */
-GS_MUST_CHECK gs_status gs_evaluate_localization(const gs_annotated_rows *rows, gs_pixel_map *change,
-                                                 void *context, gs_localization *out, gs_error *err);
+/* Over all annotated pixels of all rows together. `change` gives values of at least 0; the AUC
+ * tells apart values below 1 that differ by 1/4096. */
+GS_MUST_CHECK gs_status gs_evaluate_localization(const gs_annotated_rows *rows,
+                                                 gs_pixel_map *change, void *context,
+                                                 gs_localization *out, gs_error *err);
 
 #endif

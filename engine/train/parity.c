@@ -28,7 +28,8 @@ typedef struct parity {
     bool diverged;
 } parity;
 
-/* ---- Setting up ------------------------------------------------------------------------------- */
+/* ---- Setting up -------------------------------------------------------------------------------
+ */
 
 static gs_status dump_tensor(const parity *p, const char *name, const gs_tensor_entry **out,
                              gs_error *err) {
@@ -106,7 +107,8 @@ static gs_status set_up(parity *p, gs_error *err) {
     return load_weights(p, err);
 }
 
-/* ---- Comparing -------------------------------------------------------------------------------- */
+/* ---- Comparing --------------------------------------------------------------------------------
+ */
 
 static int group_of(const char *name) {
     for (int g = 0; g < GROUPS; g++)
@@ -149,7 +151,8 @@ static void compare_tensor(parity *p, const gs_tensor_entry *reference, group_id
     double relative = distance / (norm + 1e-6 * m * sqrt(n) + 1e-30);
     p->compared[g]++;
     if (!(relative <= p->worst[g])) p->worst[g] = relative;
-    if (!is_finite) report_divergence(p, reference->name, (double)NAN, norm, "not finite");
+    if (!is_finite)
+        report_divergence(p, reference->name, (double)NAN, norm, "not finite");
     else if (!(distance <= 1e-3 * norm + 1e-6 * m * sqrt(n)))
         report_divergence(p, reference->name, distance, norm, "norm of the difference");
     else if (!(largest_difference <= 5e-3 * largest + 1e-5 * m))
@@ -166,13 +169,20 @@ typedef struct output {
 static gs_status compare_output(parity *p, const gs_tensor_entry *entry, gs_error *err) {
     const gs_step *s = &p->step;
     const output outputs[] = {
-        {"s_p", s->source.code, 0},     {"s_a", s->source.code, 1},
-        {"z_ap", s->z, 1},              {"x_pa", s->healthy, 0},
-        {"x_aa", s->healthy, 1},        {"d_pp", s->residual, 0},
-        {"d_ap", s->residual, 1},       {"x_pp", s->diseased, 0},
-        {"x_ap", s->diseased, 1},       {"y_p", s->probability, 0},
-        {"s_pp", s->generated.code, 0}, {"s_ap", s->generated.code, 1},
-        {"s_pa", s->generated.code, 2}, {"s_aa", s->generated.code, 3},
+        {"s_p", s->source.code, 0},
+        {"s_a", s->source.code, 1},
+        {"z_ap", s->z, 1},
+        {"x_pa", s->healthy, 0},
+        {"x_aa", s->healthy, 1},
+        {"d_pp", s->residual, 0},
+        {"d_ap", s->residual, 1},
+        {"x_pp", s->diseased, 0},
+        {"x_ap", s->diseased, 1},
+        {"y_p", s->probability, 0},
+        {"s_pp", s->generated.code, 0},
+        {"s_ap", s->generated.code, 1},
+        {"s_pa", s->generated.code, 2},
+        {"s_aa", s->generated.code, 3},
         {"x_apa", s->cycled, 0},
     };
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {

@@ -23,7 +23,8 @@ struct gs_sampler {
     int pairs, min_annotated;
 };
 
-/* ---- Lists ------------------------------------------------------------------------------------ */
+/* ---- Lists ------------------------------------------------------------------------------------
+ */
 
 gs_status gs_slice_lists_init(gs_slice_lists *l, const gs_dataset *dataset, gs_error *err) {
     size_t count = gs_dataset_count(dataset);
@@ -63,7 +64,8 @@ gs_status gs_slice_lists_check(const gs_slice_lists *l, gs_training_method metho
                    lacks_masks ? " annotated presence slices" : "");
 }
 
-/* ---- Sequences -------------------------------------------------------------------------------- */
+/* ---- Sequences --------------------------------------------------------------------------------
+ */
 
 static gs_status sequence_init(sequence *s, const uint32_t *members, size_t count, uint64_t seed,
                                uint64_t stream, gs_error *err) {
@@ -84,7 +86,8 @@ static uint32_t sequence_at(sequence *s, uint64_t position) {
     return s->order[position % s->count];
 }
 
-/* ---- Sampler ---------------------------------------------------------------------------------- */
+/* ---- Sampler ----------------------------------------------------------------------------------
+ */
 
 gs_status gs_sampler_new(const gs_slice_lists *l, gs_training_method method, int pairs,
                          int min_annotated, uint64_t seed, gs_sampler **out, gs_error *err) {
@@ -98,7 +101,8 @@ gs_status gs_sampler_new(const gs_slice_lists *l, gs_training_method method, int
                                      only_annotated ? l->annotated_count : l->presence_count, seed,
                                      STREAM_PRESENCE, err);
     if (status == GS_OK)
-        status = sequence_init(&s->absence, l->absence, l->absence_count, seed, STREAM_ABSENCE, err);
+        status =
+            sequence_init(&s->absence, l->absence, l->absence_count, seed, STREAM_ABSENCE, err);
     if (status == GS_OK)
         status = sequence_init(&s->annotated, l->annotated, l->annotated_count, seed,
                                STREAM_ANNOTATED, err);

@@ -1,8 +1,8 @@
-/* Which slices make up each training batch. A batch is a function of (seed, step) alone, so training
- * goes on after an interruption exactly where it was.
+/* Which slices make up each training batch. A batch is a function of (seed, step) alone, so
+ * training goes on after an interruption exactly where it was.
  *
- * Presence slices are shown in a new random order every epoch, each once; absence slices are drawn to
- * match, in random orders of their own. Threads: one at a time. */
+ * Presence slices are shown in a new random order every epoch, each once; absence slices are drawn
+ * to match, in random orders of their own. Threads: one at a time. */
 #ifndef GS_ENGINE_TRAIN_SAMPLER_H
 #define GS_ENGINE_TRAIN_SAMPLER_H
 
@@ -24,13 +24,13 @@ GS_MUST_CHECK gs_status gs_slice_lists_init(gs_slice_lists *lists, const gs_data
 void gs_slice_lists_deinit(gs_slice_lists *lists);
 
 /* UNUSABLE says which of presence slices, absence slices and masks a method lacks. */
-GS_MUST_CHECK gs_status gs_slice_lists_check(const gs_slice_lists *lists,
-                                             gs_training_method method, gs_error *err);
+GS_MUST_CHECK gs_status gs_slice_lists_check(const gs_slice_lists *lists, gs_training_method method,
+                                             gs_error *err);
 
 typedef struct gs_sampler gs_sampler;
 
-/* The lists are borrowed. `pairs`: presence slices per batch. `min_annotated`: where the order gives
- * fewer annotated slices than this, others of the batch are replaced by annotated ones. */
+/* The lists are borrowed. `pairs`: presence slices per batch. `min_annotated`: where the order
+ * gives fewer annotated slices than this, others of the batch are replaced by annotated ones. */
 GS_MUST_CHECK gs_status gs_sampler_new(const gs_slice_lists *lists, gs_training_method method,
                                        int pairs, int min_annotated, uint64_t seed,
                                        gs_sampler **out, gs_error *err);

@@ -1,10 +1,12 @@
 /* The training loop.
  *
- *   open data and model -> [resume: checkpoint_load] -> loop: step -> validate -> checkpoint -> done
+ *   open data and model -> [resume: checkpoint_load] -> loop: step -> validate -> checkpoint ->
+ * done
  *
  * Invariants: (1) everything a later step depends on is in the checkpoint: parameters, optimiser
  * state, the number of steps done, the best Dice, the seconds spent; batches and random codes are
- * functions of (seed, step); (2) model.safetensors always holds the best validated weights so far. */
+ * functions of (seed, step); (2) model.safetensors always holds the best validated weights so far.
+ */
 #include "engine/train/trainer.h"
 
 #include "base/memory.h"
@@ -46,9 +48,11 @@ static void notify(const gs_trainer *t, gs_training_event *event) {
     t->observer->notify(t->observer->context, event);
 }
 
-/* ---- One step --------------------------------------------------------------------------------- */
+/* ---- One step ---------------------------------------------------------------------------------
+ */
 
-/* Plans exist for 0, 1, 2, 4, … annotated images, the last for a whole batch; slot 0 is for none. */
+/* Plans exist for 0, 1, 2, 4, … annotated images, the last for a whole batch; slot 0 is for none.
+ */
 static int plan_slot(const gs_trainer *t, int annotated, int *capacity) {
     int slot = 0;
     *capacity = 0;
@@ -123,8 +127,8 @@ static double read_scalar(const void *plan, const gs_tensor *loss) {
 
 static gs_status train_step(gs_trainer *t, gs_error *err) {
     int capacity;
-    int annotated = gs_sampler_batch(t->sampler, t->dataset, t->step, t->presence_rows,
-                                     t->absence_rows);
+    int annotated =
+        gs_sampler_batch(t->sampler, t->dataset, t->step, t->presence_rows, t->absence_rows);
     int slot = plan_slot(t, annotated, &capacity);
     GS_TRY(ensure_plan(t, slot, capacity, err));
     const gs_step *step = &t->steps[slot];
@@ -164,7 +168,8 @@ static void report_progress(gs_trainer *t) {
     notify(t, &event);
 }
 
-/* ---- Validation ------------------------------------------------------------------------------- */
+/* ---- Validation -------------------------------------------------------------------------------
+ */
 
 static gs_status segment(void *context, size_t count, const float *images, float *probabilities,
                          gs_error *err) {
@@ -202,7 +207,8 @@ static gs_status validate(gs_trainer *t, gs_error *err) {
     return GS_OK;
 }
 
-/* ---- The loop --------------------------------------------------------------------------------- */
+/* ---- The loop ---------------------------------------------------------------------------------
+ */
 
 static gs_status checkpoint(gs_trainer *t, gs_error *err) {
     GS_TRY(gs__trainer_save_checkpoint(t, elapsed(t), err));

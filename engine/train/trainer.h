@@ -18,14 +18,14 @@ typedef struct gs_trainer_options {
     gs_training_method method;
     const char *preset; /* of a new model; ignored with `init` */
     double width;
-    int batch_size;       /* presence (and as many absence) images per step */
-    double epochs;        /* the first bound reached ends training; 0 = not bounded by it */
+    int batch_size; /* presence (and as many absence) images per step */
+    double epochs;  /* the first bound reached ends training; 0 = not bounded by it */
     uint64_t max_steps;
-    double max_seconds;   /* of training, over all resumed runs */
+    double max_seconds; /* of training, over all resumed runs */
     double learning_rate;
     gs_loss_weights weights;
-    bool augment;         /* vary the training images (engine/train/augment.h) */
-    int min_annotated;    /* annotated images per batch at least, where there are any */
+    bool augment;      /* vary the training images (engine/train/augment.h) */
+    int min_annotated; /* annotated images per batch at least, where there are any */
     uint64_t seed;
     const char *backend;
     int threads;
@@ -61,8 +61,8 @@ typedef struct gs_training_observer {
     const atomic_bool *stop; /* set by anyone: training stops at a checkpoint */
 } gs_training_observer;
 
-/* CANCELLED after `stop` (the checkpoint is written), NUMERIC when a loss is not finite, UNUSABLE for
- * data that cannot train the method; else as files and backends fail. */
+/* CANCELLED after `stop` (the checkpoint is written), NUMERIC when a loss is not finite, UNUSABLE
+ * for data that cannot train the method; else as files and backends fail. */
 GS_MUST_CHECK gs_status gs_trainer_run(const gs_trainer_options *options,
                                        const gs_training_observer *observer, gs_error *err);
 

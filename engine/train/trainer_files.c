@@ -18,16 +18,17 @@ static char *path_in(const gs_trainer *t, const char *name) {
     return gs_format("%s/%s", t->options->out, name);
 }
 
-/* ---- Saving ----------------------------------------------------------------------------------- */
+/* ---- Saving -----------------------------------------------------------------------------------
+ */
 
 /* What must be the same when a run is resumed, then where it stands. */
 static json_t *training_json(const gs_trainer *t, double seconds) {
     const gs_trainer_options *o = t->options;
     return json_pack("{s:s, s:i, s:I, s:i, s:b, s:f, s:I, s:f, s:f}", "method",
                      gs_method_get(o->method)->name, "batch_size", o->batch_size, "seed",
-                     (json_int_t)o->seed, "min_annotated", o->min_annotated, "augment", o->augment, "learning_rate",
-                     o->learning_rate, "step", (json_int_t)t->step, "best_dice", t->best_dice,
-                     "seconds", seconds);
+                     (json_int_t)o->seed, "min_annotated", o->min_annotated, "augment", o->augment,
+                     "learning_rate", o->learning_rate, "step", (json_int_t)t->step, "best_dice",
+                     t->best_dice, "seconds", seconds);
 }
 
 static gs_status save(const gs_trainer *t, const char *name, gs_weights_content content,
@@ -48,9 +49,8 @@ static gs_status save(const gs_trainer *t, const char *name, gs_weights_content 
 
 gs_status gs__trainer_save_model(const gs_trainer *t, gs_error *err) {
     json_t *dice = t->best_dice >= 0 ? json_real(t->best_dice) : json_null();
-    json_t *json = json_pack("{s:s, s:I, s:o}", "method",
-                             gs_method_get(t->options->method)->name, "step",
-                             (json_int_t)t->step, "validation_dice", dice);
+    json_t *json = json_pack("{s:s, s:I, s:o}", "method", gs_method_get(t->options->method)->name,
+                             "step", (json_int_t)t->step, "validation_dice", dice);
     return save(t, "model.safetensors", GS_WEIGHTS_ONLY, GS_METRICS_KEY, json, err);
 }
 
@@ -59,7 +59,8 @@ gs_status gs__trainer_save_checkpoint(const gs_trainer *t, double seconds, gs_er
                 training_json(t, seconds), err);
 }
 
-/* ---- Loading ---------------------------------------------------------------------------------- */
+/* ---- Loading ----------------------------------------------------------------------------------
+ */
 
 static gs_status read_training(gs_trainer *t, const gs_safetensors *file, const char *origin,
                                gs_error *err) {
@@ -69,10 +70,11 @@ static gs_status read_training(gs_trainer *t, const gs_safetensors *file, const 
     int batch_size, min_annotated, augment;
     double best, seconds;
     gs_status status = GS_OK;
-    if (!json || json_unpack(json, "{s:s, s:i, s:I, s:i, s:b, s:I, s:F, s:F}", "method", &method,
-                             "batch_size", &batch_size, "seed", &seed, "min_annotated",
-                             &min_annotated, "augment", &augment, "step", &step, "best_dice", &best, "seconds",
-                             &seconds) != 0 ||
+    if (!json ||
+        json_unpack(json, "{s:s, s:i, s:I, s:i, s:b, s:I, s:F, s:F}", "method", &method,
+                    "batch_size", &batch_size, "seed", &seed, "min_annotated", &min_annotated,
+                    "augment", &augment, "step", &step, "best_dice", &best, "seconds",
+                    &seconds) != 0 ||
         step < 0)
         status = gs_fail(err, GS_UNUSABLE, "%s is not a checkpoint of a training", origin);
     else if (strcmp(method, gs_method_get(t->options->method)->name) != 0 ||
@@ -115,8 +117,8 @@ static gs_status open_init(const gs_trainer *t, const char *checkpoint, gs_safet
     return t->options->init ? gs_safetensors_open(t->options->init, 0, file_out, err) : GS_OK;
 }
 
-static gs_status make_config(const gs_trainer *t, const gs_safetensors *file, gs_model_config *config,
-                             gs_error *err) {
+static gs_status make_config(const gs_trainer *t, const gs_safetensors *file,
+                             gs_model_config *config, gs_error *err) {
     const gs_dataset_info *info = gs_dataset_get_info(t->dataset);
     if (!file) {
         GS_TRY(gs_model_config_make(t->options->preset, t->options->width, info->channels,
@@ -135,7 +137,8 @@ static gs_status make_config(const gs_trainer *t, const gs_safetensors *file, gs
     return GS_OK;
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------- */
+/* ---- Opening ----------------------------------------------------------------------------------
+ */
 
 static gs_status open_data(gs_trainer *t, gs_error *err) {
     const gs_trainer_options *o = t->options;
@@ -182,7 +185,8 @@ static gs_status allocate_buffers(gs_trainer *t, gs_error *err) {
     t->masks = gs_alloc(n * t->pixels, 1);
     t->evaluation_images = gs_alloc(GS_EVALUATION_BATCH * t->image, sizeof(float));
     t->evaluation_output = gs_alloc(GS_EVALUATION_BATCH * t->pixels, sizeof(float));
-    if (t->batch && t->room && t->masks && t->evaluation_images && t->evaluation_output) return GS_OK;
+    if (t->batch && t->room && t->masks && t->evaluation_images && t->evaluation_output)
+        return GS_OK;
     return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a batch of %zu", n);
 }
 

@@ -35,7 +35,8 @@ static void normals_have_mean_0_and_variance_1(void **state) {
     float *values = gs_alloc(COUNT, sizeof *values);
     gs_random_normal(7, 3, values, COUNT);
     double sum = 0, squares = 0;
-    for (size_t i = 0; i < COUNT; i++) sum += (double)values[i], squares += (double)values[i] * (double)values[i];
+    for (size_t i = 0; i < COUNT; i++)
+        sum += (double)values[i], squares += (double)values[i] * (double)values[i];
     assert_true(fabs(sum / COUNT) < 0.01);
     assert_true(fabs(squares / COUNT - 1) < 0.02);
     float prefix[5];

@@ -33,8 +33,8 @@ static void build_conv(trial *t) {
 
 static void build_conv_without_bias(trial *t) {
     gs_tensor *x = trial_input(t, at_least_kernel(t), INPUT_VALUES);
-    trial_project(t, gs_graph_conv2d(t->graph, x, trial_parameter(t, t->weight), NULL,
-                                     t->g.prepare.stride));
+    trial_project(
+        t, gs_graph_conv2d(t->graph, x, trial_parameter(t, t->weight), NULL, t->g.prepare.stride));
 }
 
 /* A layer of the networks: padding, spectral norm, bias. */
@@ -86,8 +86,8 @@ static void build_prepare_views(trial *t) {
     gs_tensor *y = trial_input(t, with_samples(t->g.x, n + 2), INPUT_VALUES);
     trial_project(t, gs_graph_prepare(t->graph, x, t->g.prepare));
     gs_tensor *view = gs_graph_batch_view(t->graph, x, 1, n + 1);
-    trial_project(t, gs_graph_prepare(t->graph, gs_graph_batch_view(t->graph, view, 1, n),
-                                      t->g.prepare));
+    trial_project(
+        t, gs_graph_prepare(t->graph, gs_graph_batch_view(t->graph, view, 1, n), t->g.prepare));
     gs_tensor *own = gs_graph_batch_view(t->graph, y, 1, n);
     trial_project(t, gs_graph_prepare(t->graph, own, t->g.prepare));
     trial_project(t, gs_graph_prepare(t->graph, own, t->g.prepare));
@@ -210,12 +210,13 @@ static void build_loss_dice(trial *t) {
 }
 
 static void build_loss_squared(trial *t) {
-    trial_loss(t, gs_graph_loss_squared(t->graph, new_values(t),
-                                        trial_input(t, t->g.x, INPUT_FIXED)),
+    trial_loss(t,
+               gs_graph_loss_squared(t->graph, new_values(t), trial_input(t, t->g.x, INPUT_FIXED)),
                1.25f);
 }
 
-#define TRIAL(label, needs) {#label, build_##label, needs, TRIAL_GRADIENTS_ONLY, false}
+#define TRIAL(label, needs)                                                                        \
+    { #label, build_##label, needs, TRIAL_GRADIENTS_ONLY, false }
 
 const operation_trial operation_trials[] = {
     TRIAL(conv, ANY_KERNEL),

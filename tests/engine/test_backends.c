@@ -14,12 +14,12 @@ static bool seen[GS_OP_COUNT];
 
 /* ---- Comparison ------------------------------------------------------------------------------ */
 
-/* |cpu - reference| <= RELATIVE · max|reference| + absolute. Single precision carries 6e-8; sums of a
- * few thousand products and the cancellation x - mean lose two decimals more. */
+/* |cpu - reference| <= RELATIVE · max|reference| + absolute. Single precision carries 6e-8; sums of
+ * a few thousand products and the cancellation x - mean lose two decimals more. */
 #define RELATIVE 2e-5
 #define ABSOLUTE 1e-6
-/* Normalising divides by as little as sqrt(1e-5), so what rounds to zero in the reference is up to 316
- * times a rounding error here, forwards as well as backwards. */
+/* Normalising divides by as little as sqrt(1e-5), so what rounds to zero in the reference is up to
+ * 316 times a rounding error here, forwards as well as backwards. */
 #define ABSOLUTE_NORMALIZED 1e-4
 
 static void compare(const char *name, const geometry *g, const reading *expected,
@@ -48,8 +48,7 @@ static void expect_same_bits(const char *name, const geometry *g, const readings
                              const readings *b) {
     assert_int_equal(a->count, b->count);
     for (int i = 0; i < a->count; i++)
-        if (memcmp(a->items[i].values, b->items[i].values,
-                   a->items[i].count * sizeof(double)) != 0)
+        if (memcmp(a->items[i].values, b->items[i].values, a->items[i].count * sizeof(double)) != 0)
             fail_msg("%s %s: %s differs from one run to the next", name, geometry_text(g),
                      a->items[i].name);
 }
@@ -163,7 +162,8 @@ static void preparation(void **state) {
 }
 
 /* oneDNN 2.6 gets these wrong if asked in the obvious way: with two threads, one sample and maps of
- * these sizes its "jit_1x1" gave gradients of strided 1x1 weights that were off by their own size. */
+ * these sizes its "jit_1x1" gave gradients of strided 1x1 weights that were off by their own size.
+ */
 static void gradient_of_strided_pointwise_weights(void **state) {
     (void)state;
     const operation_trial *conv = find_trial("conv");

@@ -1,5 +1,5 @@
-/* What each operation means, on numbers worked out by hand or by PyTorch 1.13, in every backend: the
- * oracle itself is held against something. */
+/* What each operation means, on numbers worked out by hand or by PyTorch 1.13, in every backend:
+ * the oracle itself is held against something. */
 #include "trial.h"
 
 #include <math.h>
@@ -10,8 +10,8 @@ enum { BACKENDS = 2, INPUTS = 3, PARAMETERS = 5 };
 static const char *const backends[BACKENDS] = {"reference", "cpu"};
 static gs_device *devices[BACKENDS];
 
-/* A trial with given numbers; NULL leaves random ones. Inputs are in the builder's order, parameters
- * are weight, u, bias, gamma, beta. */
+/* A trial with given numbers; NULL leaves random ones. Inputs are in the builder's order,
+ * parameters are weight, u, bias, gamma, beta. */
 typedef struct setting {
     geometry g;
     trial_builder *build;
@@ -101,16 +101,17 @@ static void weights_are_stored_outputs_first(void **state) {
 /* The scores of real and generated images, all within the hinge. */
 static void build_scores(trial *t) {
     gs_tensor *x = trial_input(t, t->g.x, INPUT_FIXED);
-    gs_tensor *scores = gs_graph_conv2d(t->graph, x, trial_parameter(t, t->weight),
-                                        trial_parameter(t, t->bias), 1);
+    gs_tensor *scores =
+        gs_graph_conv2d(t->graph, x, trial_parameter(t, t->weight), trial_parameter(t, t->bias), 1);
     trial_loss(t, gs_graph_loss_hinge(t->graph, scores, t->g.x.n / 2), 1.0f / 3);
 }
 
-/* Each real pixel adds -1/(3n) to the bias's gradient, each generated one 1/(3n). AMSGrad is blind to a
- * gradient's size: what rounding leaves of such a sum must be far below its epsilon, 1e-8. */
+/* Each real pixel adds -1/(3n) to the bias's gradient, each generated one 1/(3n). AMSGrad is blind
+ * to a gradient's size: what rounding leaves of such a sum must be far below its epsilon, 1e-8. */
 static void bias_gradients_that_cancel_are_zero(void **state) {
     (void)state;
-    const gs_shape shapes[] = {{6, 3, 7, 5}, {2, 1, 31, 9}, {6, 256, 2, 2}, {2, 256, 15, 8}, {2, 128, 8, 8}};
+    const gs_shape shapes[] = {
+        {6, 3, 7, 5}, {2, 1, 31, 9}, {6, 256, 2, 2}, {2, 256, 15, 8}, {2, 128, 8, 8}};
     for (int threads = 1; threads <= 2; threads++) {
         gs_device *device;
         assert_int_equal(gs_device_open("cpu", threads, &device, NULL), GS_OK);
@@ -196,8 +197,11 @@ static const padding_case paddings[] = {
     {1, 1, {.kernel = 4, .stride = 2}, {Z, 0, Z, Z, END}, {Z, 0, Z, Z, END}},
     /* Only what the kept part of the convolution's output reads. */
     {4, 4, {.kernel = 3, .crop_h = 2, .crop_w = 3}, {1, 0, 1, 2, END}, {1, 0, 1, 2, 3, END}},
-    {3, 3, {.kernel = 3, .upsample = true, .crop_h = 5, .crop_w = 5},
-     {0, 0, 0, 1, 1, 2, 2, END}, {0, 0, 0, 1, 1, 2, 2, END}},
+    {3,
+     3,
+     {.kernel = 3, .upsample = true, .crop_h = 5, .crop_w = 5},
+     {0, 0, 0, 1, 1, 2, 2, END},
+     {0, 0, 0, 1, 1, 2, 2, END}},
     {3, 3, {.kernel = 3, .stride = 2, .crop_h = 1}, {1, 0, 1, END}, {1, 0, 1, 2, 1, END}},
 };
 
@@ -259,17 +263,16 @@ static void activation_at_zero_has_the_slopes_gradient(void **state) {
 
 static void build_joins(trial *t) {
     gs_tensor *x = values_input(t);
-    trial_output(t, gs_graph_concat_channels(t->graph, x,
-                                             gs_graph_slice_channels(t->graph, x, 1, 1)));
+    trial_output(t,
+                 gs_graph_concat_channels(t->graph, x, gs_graph_slice_channels(t->graph, x, 1, 1)));
     trial_output(t, gs_graph_concat_batch(t->graph, gs_graph_batch_view(t->graph, x, 1, 1), x));
     trial_output(t, gs_graph_batch_view(t->graph, x, 1, 1));
 }
 
 static void joins_place_samples_and_channels(void **state) {
     (void)state;
-    setting s = {.g = {.x = {2, 2, 1, 2}, .outputs = 1},
-                 .build = build_joins,
-                 .inputs = {one_to_twelve}};
+    setting s = {
+        .g = {.x = {2, 2, 1, 2}, .outputs = 1}, .build = build_joins, .inputs = {one_to_twelve}};
     EXPECT(s, "output 0", 1, 2, 3, 4, 3, 4, 5, 6, 7, 8, 7, 8);
     EXPECT(s, "output 1", 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8);
     EXPECT(s, "output 2", 5, 6, 7, 8);
@@ -281,9 +284,8 @@ static void build_pool(trial *t) {
 
 static void pooling_does_not_count_the_padding(void **state) {
     (void)state;
-    setting s = {.g = {.x = {1, 1, 3, 4}, .outputs = 1},
-                 .build = build_pool,
-                 .inputs = {one_to_twelve}};
+    setting s = {
+        .g = {.x = {1, 1, 3, 4}, .outputs = 1}, .build = build_pool, .inputs = {one_to_twelve}};
     EXPECT(s, "output 0", 3.5, 5, 7.5, 9);
     s.g.x = (gs_shape){1, 1, 2, 1};
     EXPECT(s, "output 0", 1.5);
@@ -353,10 +355,10 @@ static void build_dice(trial *t) {
 
 static void dice_ignores_what_is_not_annotated(void **state) {
     (void)state;
-    setting s = {.g = {.x = {1, 1, 1, 4}, .outputs = 1},
-                 .build = build_dice,
-                 .inputs = {(double[]){0.5, 0.25, 1, 0.75}, (double[]){1, 0, 1, 0},
-                            (double[]){1, 1, 0, 1}}};
+    setting s = {
+        .g = {.x = {1, 1, 1, 4}, .outputs = 1},
+        .build = build_dice,
+        .inputs = {(double[]){0.5, 0.25, 1, 0.75}, (double[]){1, 0, 1, 0}, (double[]){1, 1, 0, 1}}};
     double bottom = 3.5, of_all = 2 / (bottom * bottom), of_target = -2 / bottom;
     EXPECT(s, "loss 0", -2 / bottom);
     EXPECT(s, "gradient of input 0", of_all + of_target, of_all, 0, of_all);

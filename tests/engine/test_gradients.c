@@ -1,6 +1,6 @@
-/* Every gradient rule against central differences, through the reference backend in double precision.
- * The objective is smooth but for activations and absolute values, whose kinks random numbers miss;
- * test_definitions.c covers the kinks. */
+/* Every gradient rule against central differences, through the reference backend in double
+ * precision. The objective is smooth but for activations and absolute values, whose kinks random
+ * numbers miss; test_definitions.c covers the kinks. */
 #include "operations.h"
 
 #include <math.h>
@@ -10,16 +10,16 @@ static gs_device *device;
 
 enum { SEED = 20, MAX_CHECKED = 16 };
 
-/* Differences are second order in the step: error about 1e-10 where the third derivative is of order
- * one, and it is much more on maps of two or three pixels with nearly equal values. */
+/* Differences are second order in the step: error about 1e-10 where the third derivative is of
+ * order one, and it is much more on maps of two or three pixels with nearly equal values. */
 #define STEP 1e-5
 #define TOLERANCE 2e-6
 
 /* What to shift, element by element: an input's values or a parameter's. */
 typedef struct variable {
     const char *name;
-    gs_tensor *input;     /* NULL: a parameter */
-    double *memory;       /* of the parameter, or the copy of the input's values */
+    gs_tensor *input;       /* NULL: a parameter */
+    double *memory;         /* of the parameter, or the copy of the input's values */
     const double *gradient; /* NULL: the engine says that it is zero */
     size_t count;
 } variable;
@@ -101,7 +101,8 @@ static void check_trial(const operation_trial *operation, const geometry *g) {
 /* ---- Geometries ------------------------------------------------------------------------------ */
 
 static const gs_shape shapes[] = {
-    {1, 1, 1, 1}, {1, 3, 1, 1}, {2, 2, 1, 3}, {1, 3, 2, 2}, {2, 1, 3, 2}, {1, 2, 5, 3}, {3, 3, 4, 5},
+    {1, 1, 1, 1}, {1, 3, 1, 1}, {2, 2, 1, 3}, {1, 3, 2, 2},
+    {2, 1, 3, 2}, {1, 2, 5, 3}, {3, 3, 4, 5},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 static const int kernels[] = {1, 3, 4, 5};
@@ -109,9 +110,10 @@ static const int kernels[] = {1, 3, 4, 5};
 static void check_kernels(const operation_trial *operation, gs_shape x) {
     for (int k = 0; k < 4; k++)
         for (int stride = 1; stride <= 2; stride++)
-            check_trial(operation, &(geometry){.x = x,
-                                               .outputs = 1 + k % 3,
-                                               .prepare = {.kernel = kernels[k], .stride = stride}});
+            check_trial(operation,
+                        &(geometry){.x = x,
+                                    .outputs = 1 + k % 3,
+                                    .prepare = {.kernel = kernels[k], .stride = stride}});
 }
 
 static void check_prepares(const operation_trial *operation, gs_shape x) {

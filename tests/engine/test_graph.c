@@ -1,5 +1,5 @@
-/* Building graphs: what shapes come out, what is refused and how it is said, what is shared, and what
- * has a gradient. */
+/* Building graphs: what shapes come out, what is refused and how it is said, what is shared, and
+ * what has a gradient. */
 #include "trial.h"
 
 #include "base/memory.h"
@@ -251,7 +251,8 @@ static void effective_weights_last_until_their_weight_changes(void **state) {
     gs_graph_free(g);
 }
 
-/* ---- What has a gradient ---------------------------------------------------------------------- */
+/* ---- What has a gradient ----------------------------------------------------------------------
+ */
 
 static gs_tensor *layer(gs_graph *g, gs_tensor *x) {
     return gs_graph_conv2d(g, x, gs_graph_effective_weight(g, weight, u),
@@ -324,9 +325,8 @@ static void many_parameters_keep_their_places(void **state) {
     char name[16];
     for (int i = 0; i < 300; i++) {
         snprintf(name, sizeof name, "p%d", i);
-        assert_int_equal(gs_parameter_set_add(&many, name, GS_GROUP_GENERATOR, true, 1,
-                                              (int[]){1 + i % 20}),
-                         i);
+        assert_int_equal(
+            gs_parameter_set_add(&many, name, GS_GROUP_GENERATOR, true, 1, (int[]){1 + i % 20}), i);
     }
     assert_int_equal(gs_parameter_set_find(&many, "p299"), 299);
     for (int i = 1; i < 300; i++)
@@ -356,8 +356,7 @@ static void parameters_without_memory(void **state) {
 
 static int describe_parameters(void **state) {
     (void)state;
-    weight = gs_parameter_set_add(&set, "weight", GS_GROUP_GENERATOR, true, 4,
-                                  (int[]){4, 3, 3, 3});
+    weight = gs_parameter_set_add(&set, "weight", GS_GROUP_GENERATOR, true, 4, (int[]){4, 3, 3, 3});
     u = gs_parameter_set_add(&set, "u", GS_GROUP_GENERATOR, false, 1, (int[]){4});
     bias = gs_parameter_set_add(&set, "bias", GS_GROUP_GENERATOR, true, 1, (int[]){4});
     short_u = gs_parameter_set_add(&set, "short_u", GS_GROUP_GENERATOR, true, 1, (int[]){3});

@@ -1,5 +1,6 @@
-/* The planner: where tensors lie, what a run allocates, what plans share, and what happens when memory
- * runs out. The whole training step of the smallest model is the graph that has everything. */
+/* The planner: where tensors lie, what a run allocates, what plans share, and what happens when
+ * memory runs out. The whole training step of the smallest model is the graph that has everything.
+ */
 #include "operations.h"
 
 #include "base/memory.h"
@@ -75,7 +76,8 @@ static void write_step_inputs(gs_plan *plan, const gs_step *step, uint64_t seed)
     test_free(values);
 }
 
-/* Two training steps; the kept images of the last into *diseased_out, the parameters into *after. */
+/* Two training steps; the kept images of the last into *diseased_out, the parameters into *after.
+ */
 static void train(const char *backend, gs_plan_mode mode, float *diseased_out, float *after) {
     gs_device *device = open_device(backend);
     gs_step step;
@@ -97,8 +99,8 @@ static void train(const char *backend, gs_plan_mode mode, float *diseased_out, f
 
 static void reusing_memory_changes_no_bit(void **state) {
     (void)state;
-    size_t images = 4 * (size_t)(network.config.channels * network.config.height *
-                                 network.config.columns);
+    size_t images =
+        4 * (size_t)(network.config.channels * network.config.height * network.config.columns);
     float *diseased[2], *after[2];
     for (int b = 0; b < BACKENDS; b++) {
         for (int i = 0; i < 2; i++) {
@@ -113,7 +115,8 @@ static void reusing_memory_changes_no_bit(void **state) {
     }
 }
 
-/* ---- Placement, checked by brute force -------------------------------------------------------- */
+/* ---- Placement, checked by brute force --------------------------------------------------------
+ */
 
 typedef struct life {
     const gs_tensor *tensor;
@@ -192,14 +195,14 @@ typedef struct segmentation {
 static gs_graph *new_segmentation(segmentation *s, int samples) {
     const gs_model_config *c = &network.config;
     gs_graph *graph = gs_graph_new(&network.set);
-    s->images = gs_graph_input(graph, "images",
-                               (gs_shape){samples, c->channels, c->height, c->columns});
+    s->images =
+        gs_graph_input(graph, "images", (gs_shape){samples, c->channels, c->height, c->columns});
     gs_encoding code = gs_network_encode(graph, &network.encoder, s->images);
     s->probability = gs_network_decode(graph, &network.decoder_residual, code.code, &code,
                                        GS_DECODE_SEGMENTATION);
     gs_graph_keep(graph, s->probability, "probability");
-    s->weight = gs_graph_effective_weight(graph, network.encoder.conv0.weight,
-                                          network.encoder.conv0.u);
+    s->weight =
+        gs_graph_effective_weight(graph, network.encoder.conv0.weight, network.encoder.conv0.u);
     gs_graph_keep(graph, s->weight, "weight");
     return graph;
 }
@@ -329,19 +332,20 @@ static void build_a_little_of_all(trial *t) {
     gs_shape s = t->g.x;
     gs_tensor *x = trial_input(t, s, INPUT_VALUES), *sum = x;
     for (int i = 0; i < GS_MAX_INPUTS + 1; i++) sum = gs_graph_add(t->graph, sum, x);
-    gs_tensor *h = gs_graph_conv2d(
-        t->graph, gs_graph_prepare(t->graph, sum, t->g.prepare),
-        gs_graph_effective_weight(t->graph, t->weight, t->u), trial_parameter(t, t->bias), 1);
+    gs_tensor *h = gs_graph_conv2d(t->graph, gs_graph_prepare(t->graph, sum, t->g.prepare),
+                                   gs_graph_effective_weight(t->graph, t->weight, t->u),
+                                   trial_parameter(t, t->bias), 1);
     gs_tensor *view = gs_graph_batch_view(t->graph, h, 1, 1);
     gs_tensor *joined = gs_graph_concat_channels(t->graph, view, view);
-    trial_loss(t, gs_graph_loss_negative_mean(t->graph,
-                                              gs_graph_slice_channels(t->graph, joined, 1, 2)),
-               1);
+    trial_loss(
+        t, gs_graph_loss_negative_mean(t->graph, gs_graph_slice_channels(t->graph, joined, 1, 2)),
+        1);
     gs_graph_power_iteration(t->graph, t->weight, t->u);
 }
 
 /* Builds and plans; with the n-th allocation from the graph on failing (0 = none). */
-static gs_status build_and_plan(gs_device *device, uint64_t n, bool persistent, uint64_t *used_out) {
+static gs_status build_and_plan(gs_device *device, uint64_t n, bool persistent,
+                                uint64_t *used_out) {
     static const geometry g = {.x = {2, 2, 4, 3},
                                .outputs = 2,
                                .prepare = {.norm = GS_NORM_LAYER, .activate = true, .kernel = 3}};
@@ -351,8 +355,8 @@ static gs_status build_and_plan(gs_device *device, uint64_t n, bool persistent, 
     gs_memory_fail_at(n, persistent);
     trial_build(&t, &g, build_a_little_of_all, TRIAL_AMSGRAD);
     gs_plan *plan = NULL;
-    gs_status status = t.graph ? gs_plan_new(t.graph, device, GS_PLAN_TRAINING, &plan, &err)
-                               : GS_OUT_OF_MEMORY;
+    gs_status status =
+        t.graph ? gs_plan_new(t.graph, device, GS_PLAN_TRAINING, &plan, &err) : GS_OUT_OF_MEMORY;
     gs_memory_fail_at(0, false);
     *used_out = gs_memory_count() - before;
     assert_int_equal(plan != NULL, status == GS_OK);
@@ -390,7 +394,8 @@ static gs_status run_after_failure(gs_device *device, segmented *small, gs_param
     segmentation s;
     gs_plan *large = NULL;
     gs_memory_fail_at(n, persistent);
-    gs_status status = gs_plan_new(new_segmentation(&s, 5), device, GS_PLAN_INFERENCE, &large, NULL);
+    gs_status status =
+        gs_plan_new(new_segmentation(&s, 5), device, GS_PLAN_INFERENCE, &large, NULL);
     gs_memory_fail_at(0, false);
     assert_int_equal(status, GS_OUT_OF_MEMORY);
     write_random(small->plan, small->s.images, 1);
@@ -421,11 +426,13 @@ static void a_plan_outlives_a_larger_one_that_found_no_memory(void **state) {
                 segmented small = plan_segmentation(device, GS_PLAN_INFERENCE, 1);
                 double *alone = run_and_read(&small, parameters, small.s.probability);
                 size_t bytes = gs__shape_size(small.s.probability->shape) * sizeof *alone;
-                gs_status status = run_after_failure(device, &small, parameters, needed - late,
-                                                     persistent);
+                gs_status status =
+                    run_after_failure(device, &small, parameters, needed - late, persistent);
                 /* Only what can be had again can be used again. */
-                if (!persistent) assert_int_equal(status, GS_OK);
-                else assert_true(status == GS_OK || status == GS_OUT_OF_MEMORY);
+                if (!persistent)
+                    assert_int_equal(status, GS_OK);
+                else
+                    assert_true(status == GS_OK || status == GS_OUT_OF_MEMORY);
                 if (status == GS_OK) {
                     double *again = run_and_read(&small, parameters, small.s.probability);
                     assert_memory_equal(alone, again, bytes);
@@ -439,7 +446,8 @@ static void a_plan_outlives_a_larger_one_that_found_no_memory(void **state) {
     }
 }
 
-/* ---- Reading, writing, devices ---------------------------------------------------------------- */
+/* ---- Reading, writing, devices ----------------------------------------------------------------
+ */
 
 static void build_copy(trial *t) {
     gs_tensor *x = trial_input(t, t->g.x, INPUT_FIXED);

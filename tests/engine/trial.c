@@ -126,8 +126,10 @@ void trial_run(trial *t) {
 }
 
 void trial_deinit(trial *t) {
-    if (t->plan) gs_plan_free(t->plan);
-    else gs_graph_free(t->graph);
+    if (t->plan)
+        gs_plan_free(t->plan);
+    else
+        gs_graph_free(t->graph);
     gs_parameters_free(t->parameters);
     gs_parameter_set_deinit(&t->set);
     *t = (trial){0};
@@ -195,9 +197,10 @@ void readings_deinit(readings *r) {
 const char *geometry_text(const geometry *g) {
     static char text[256];
     const gs_prepare_params *p = &g->prepare;
-    snprintf(text, sizeof text,
-             "[%d,%d,%d,%d] O %d K %d stride %d norm %d activate %d slope %g upsample %d crop %dx%d",
-             g->x.n, g->x.c, g->x.h, g->x.w, g->outputs, p->kernel, p->stride, (int)p->norm,
-             p->activate, (double)p->slope, p->upsample, p->crop_h, p->crop_w);
+    snprintf(
+        text, sizeof text,
+        "[%d,%d,%d,%d] O %d K %d stride %d norm %d activate %d slope %g upsample %d crop %dx%d",
+        g->x.n, g->x.c, g->x.h, g->x.w, g->outputs, p->kernel, p->stride, (int)p->norm, p->activate,
+        (double)p->slope, p->upsample, p->crop_h, p->crop_w);
     return text;
 }

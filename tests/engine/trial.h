@@ -17,8 +17,8 @@
 typedef struct geometry {
     gs_shape x;
     int outputs;               /* O of weights */
-    gs_prepare_params prepare; /* gamma and beta are filled in by the builders; its kernel and stride
-                                  are the convolutions' */
+    gs_prepare_params prepare; /* gamma and beta are filled in by the builders; its kernel and
+                                  stride are the convolutions' */
 } geometry;
 
 typedef enum input_kind {
@@ -56,8 +56,8 @@ gs_tensor *trial_input(trial *t, gs_shape shape, input_kind kind);
 gs_tensor *trial_parameter(trial *t, int parameter);
 /* The map is read back after a run, but is no part of the objective. */
 void trial_output(trial *t, gs_tensor *tensor);
-/* As trial_output, and adds the mean squared difference from random numbers to the objective, so that
- * every element of the map gets another gradient. */
+/* As trial_output, and adds the mean squared difference from random numbers to the objective, so
+ * that every element of the map gets another gradient. */
 void trial_project(trial *t, gs_tensor *tensor);
 void trial_loss(trial *t, gs_tensor *loss, float coefficient);
 

@@ -60,7 +60,8 @@ static void the_end_of_standard_error_is_kept(void **state) {
 /* The child is gone, with more in the pipe than is kept, before anything is read. */
 static void the_end_of_standard_error_is_kept_when_read_late(void **state) {
     (void)state;
-    gs_child *child = start("i=0; while [ $i -lt 900 ]; do echo line $i; i=$((i+1)); done >&2; exit 3");
+    gs_child *child =
+        start("i=0; while [ $i -lt 900 ]; do echo line $i; i=$((i+1)); done >&2; exit 3");
     usleep(1500000);
     assert_int_equal(gs_child_wait(child, -1, 5000), GS_CHILD_ENDED);
     assert_non_null(strstr(gs_child_stderr(child), "line 898 line 899 "));

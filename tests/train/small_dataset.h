@@ -1,4 +1,5 @@
-/* A data set that trains in milliseconds: 20×14 images of noise, presence ones with a bright square. */
+/* A data set that trains in milliseconds: 20×14 images of noise, presence ones with a bright
+ * square. */
 #ifndef GS_TESTS_TRAIN_SMALL_DATASET_H
 #define GS_TESTS_TRAIN_SMALL_DATASET_H
 
@@ -23,8 +24,8 @@ static void small_slice(int number, int has_target, float *image, uint8_t *mask)
         }
 }
 
-/* presence and absence slices of as many cases; every `annotate`-th presence slice has its mask (0 =
- * none); every fourth case is for validation, with masks. */
+/* presence and absence slices of as many cases; every `annotate`-th presence slice has its mask (0
+ * = none); every fourth case is for validation, with masks. */
 static void make_small_dataset(const char *folder, int presence, int absence, int annotate) {
     gs_error err;
     gs_dataset_info info = {.name = "small",

@@ -37,14 +37,15 @@ static int remove_data(void **state) {
     return system(command);
 }
 
-/* The squares of the small data set are its only bright pixels: inside, outside = values[0], [1]; every
- * `odd`-th pixel outside (0: none) gets values[2]. */
+/* The squares of the small data set are its only bright pixels: inside, outside = values[0], [1];
+ * every `odd`-th pixel outside (0: none) gets values[2]. */
 typedef struct painting {
     float values[3];
     int odd;
 } painting;
 
-static gs_status paint(void *context, size_t count, const float *images, float *values, gs_error *err) {
+static gs_status paint(void *context, size_t count, const float *images, float *values,
+                       gs_error *err) {
     (void)err;
     const painting *p = context;
     for (size_t i = 0; i < count * SMALL_PIXELS; i++) {
@@ -68,7 +69,8 @@ static void changes_inside_are_told_from_those_outside(void **state) {
     assert_true(fabs(apart.inside - 0.5) < 1e-6 && fabs(apart.outside - 0.25) < 1e-6);
     assert_true(localize((painting){{0.25f, 0.5f, 0}, 0}).auc == 0);
     assert_true(fabs(localize((painting){{0.25f, 0.25f, 0}, 0}).auc - 0.5) < 1e-12);
-    assert_true(fabs(localize((painting){{7, 9, 0}, 0}).auc - 0.5) < 1e-12); /* both off the scale */
+    assert_true(fabs(localize((painting){{7, 9, 0}, 0}).auc - 0.5) <
+                1e-12); /* both off the scale */
 }
 
 /* Every second pixel outside changed more than those inside: about half the pairs. */

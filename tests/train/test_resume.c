@@ -102,10 +102,12 @@ static void killed_training_resumes_bit_exactly(void **state) {
     char *data = path("data"), *whole = path("whole"), *cut = path("cut");
     make_small_dataset(data, 12, 12, 2);
     gs_trainer_options a = options_for(data, whole), b = options_for(data, cut);
-    /* First of all tests: a child of a process whose OpenMP threads have started cannot use them. */
+    /* First of all tests: a child of a process whose OpenMP threads have started cannot use them.
+     */
     pid_t child = fork();
     if (child == 0) {
-        record killed = {.kill_at = 10}; /* the validation at step 10: the last checkpoint is of 8 */
+        record killed = {.kill_at =
+                             10}; /* the validation at step 10: the last checkpoint is of 8 */
         (void)!train(&b, &killed, &err);
         _exit(0);
     }
@@ -143,13 +145,15 @@ static void stopped_training_leaves_a_checkpoint_and_goes_on(void **state) {
     gs_free(data), gs_free(out), gs_free(whole);
 }
 
-/* Every method: stopped after 5 of 8 steps and resumed, it ends with the bytes of a run in one piece. */
+/* Every method: stopped after 5 of 8 steps and resumed, it ends with the bytes of a run in one
+ * piece. */
 static void every_method_goes_on_bit_exactly(void **state) {
     (void)state;
     gs_error err;
     char *data = path("data");
     for (int m = 0; m < GS_TRAINING_METHOD_COUNT; m++) {
-        char *whole = gs_format("%s/method-%d", folder, m), *cut = gs_format("%s/cut-%d", folder, m);
+        char *whole = gs_format("%s/method-%d", folder, m),
+             *cut = gs_format("%s/cut-%d", folder, m);
         gs_trainer_options a = options_for(data, whole), b = options_for(data, cut);
         a.method = b.method = (gs_training_method)m;
         a.max_steps = b.max_steps = 8;
@@ -255,7 +259,8 @@ static void data_that_cannot_train_is_refused_with_what_is_missing(void **state)
     const struct {
         int presence, absence, annotate;
         const char *missing;
-    } cases[] = {{0, 6, 0, " presence slices"}, {6, 0, 1, " absence slices"},
+    } cases[] = {{0, 6, 0, " presence slices"},
+                 {6, 0, 1, " absence slices"},
                  {6, 6, 0, " annotated presence slices"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gs_error err;

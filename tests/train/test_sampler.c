@@ -1,4 +1,5 @@
-/* Batches: every presence slice once an epoch, annotated ones first, a function of seed and step. */
+/* Batches: every presence slice once an epoch, annotated ones first, a function of seed and step.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -20,21 +20,22 @@ enum { IMAGE = 2 * 20 * 14, PIXELS = 20 * 14, COUNT = 7 };
 
 static char model_path[] = "/tmp/genseg-session-XXXXXX";
 
-/* A tiny model with random weights; `spoil` may change the values before they are written. `metrics`:
- * JSON of its training, or NULL. */
+/* A tiny model with random weights; `spoil` may change the values before they are written.
+ * `metrics`: JSON of its training, or NULL. */
 static void write_model(const char *path, void (*spoil)(gs_parameters *), const char *metrics) {
     gs_model_config config;
     gs_network network;
     gs_parameters *parameters;
     assert_int_equal(gs_model_config_make("tiny", 1, 0, 0, 0, &config, NULL), GS_OK);
     assert_int_equal(gs_network_init(&network, &config, GS_PARTS_GENERATOR, NULL), GS_OK);
-    assert_int_equal(gs_parameters_new(&network.set, 4, GS_FOR_INFERENCE, &parameters, NULL), GS_OK);
+    assert_int_equal(gs_parameters_new(&network.set, 4, GS_FOR_INFERENCE, &parameters, NULL),
+                     GS_OK);
     assert_int_equal(gs_network_initialize(&network, parameters, 3, NULL), GS_OK);
     if (spoil) spoil(parameters);
     gs_metadata_entry entry = {GS_METRICS_KEY, metrics};
-    assert_int_equal(gs_weights_save(path, &network, parameters, GS_WEIGHTS_ONLY, &entry,
-                                     metrics ? 1 : 0, NULL),
-                     GS_OK);
+    assert_int_equal(
+        gs_weights_save(path, &network, parameters, GS_WEIGHTS_ONLY, &entry, metrics ? 1 : 0, NULL),
+        GS_OK);
     gs_parameters_free(parameters);
     gs_network_deinit(&network);
 }
@@ -83,7 +84,8 @@ static void reconstruction_is_healthy_plus_residual(void **state) {
     (void)state;
     static float healthy[COUNT * IMAGE], residual[COUNT * IMAGE], sum[COUNT * IMAGE];
     gs_session *session = open_session("cpu");
-    assert_int_equal(gs_session_remove(session, COUNT, images, healthy, residual, sum, NULL), GS_OK);
+    assert_int_equal(gs_session_remove(session, COUNT, images, healthy, residual, sum, NULL),
+                     GS_OK);
     for (int i = 0; i < COUNT * IMAGE; i++) {
         float expected = healthy[i] + residual[i];
         assert_memory_equal(&sum[i], &expected, sizeof expected);
@@ -98,7 +100,8 @@ static void samples_depend_on_image_and_seed_alone(void **state) {
     uint64_t seeds[COUNT] = {1, 2, 3, 4, 5, 6, 2};
     memcpy(images + 6 * IMAGE, images + 1 * IMAGE, IMAGE * sizeof *images);
     gs_session *session = open_session("cpu"), *other = open_session("cpu");
-    assert_int_equal(gs_session_insert(session, COUNT, images, seeds, a[0], a[1], a[2], NULL), GS_OK);
+    assert_int_equal(gs_session_insert(session, COUNT, images, seeds, a[0], a[1], a[2], NULL),
+                     GS_OK);
     assert_int_equal(gs_session_insert(other, 1, images + IMAGE, seeds + 1, b[0], b[1], b[2], NULL),
                      GS_OK);
     for (int k = 0; k < 3; k++) {

@@ -1,9 +1,9 @@
 /* The gradient of a convolution's bias: the sum of each channel of the output's gradient.
  *
- * Summed in double precision, unlike oneDNN's. Where a sum cancels exactly in theory (the last biases of
- * a discriminator whose hinges are all active), single precision leaves some 1e-8, and AMSGrad, blind to
- * a gradient's size, would make a whole step of it. Sums are over fixed chunks, added in order: they do
- * not depend on the number of threads. */
+ * Summed in double precision, unlike oneDNN's. Where a sum cancels exactly in theory (the last
+ * biases of a discriminator whose hinges are all active), single precision leaves some 1e-8, and
+ * AMSGrad, blind to a gradient's size, would make a whole step of it. Sums are over fixed chunks,
+ * added in order: they do not depend on the number of threads. */
 #include "engine/backend/cpu/cpu_internal.h"
 
 enum { CHUNK = 65536 /* elements */, LANES = 16 };

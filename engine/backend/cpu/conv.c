@@ -1,7 +1,7 @@
 /* Convolution, forward and both backwards, by oneDNN primitives on channels-last maps.
  *
- * oneDNN chooses its own layout for weights. They are packed into it once per value: packed copies are
- * listed in the backend's state, shared by the primitives that want the same layout of the same
+ * oneDNN chooses its own layout for weights. They are packed into it once per value: packed copies
+ * are listed in the backend's state, shared by the primitives that want the same layout of the same
  * tensor, and marked stale when the effective weight is computed anew. */
 #include "engine/backend/cpu/cpu_internal.h"
 
@@ -36,7 +36,7 @@ typedef struct convolution {
     dnnl_primitive_t primitive;
     argument args[MAX_ARGS];
     int arg_count;
-    gs_packed_weight *weight; /* forward and data gradient */
+    gs_packed_weight *weight;                      /* forward and data gradient */
     dnnl_memory_t packed_gradient, plain_gradient; /* weight gradient: from scratch to the tensor */
     dnnl_primitive_t unpack;                       /* NULL where the layouts are equal */
     size_t bias_offset; /* weight gradient: of the bias's in the scratch */
@@ -56,7 +56,8 @@ static size_t round_up(size_t bytes) {
 
 static dnnl_memory_desc_t map_layout(gs_shape s) {
     dnnl_memory_desc_t layout;
-    dnnl_memory_desc_init_by_tag(&layout, 4, (dnnl_dims_t){s.n, s.c, s.h, s.w}, dnnl_f32, dnnl_nhwc);
+    dnnl_memory_desc_init_by_tag(&layout, 4, (dnnl_dims_t){s.n, s.c, s.h, s.w}, dnnl_f32,
+                                 dnnl_nhwc);
     return layout;
 }
 
@@ -96,8 +97,9 @@ static void packed_release(gs_cpu_state *state, gs_packed_weight *packed) {
 static gs_status reorder_make(gs_cpu_state *state, const dnnl_memory_desc_t *from,
                               const dnnl_memory_desc_t *to, dnnl_primitive_t *out, gs_error *err) {
     dnnl_primitive_desc_t desc;
-    TRY_DNNL(dnnl_reorder_primitive_desc_create(&desc, from, state->engine, to, state->engine, NULL),
-             "describing a reorder");
+    TRY_DNNL(
+        dnnl_reorder_primitive_desc_create(&desc, from, state->engine, to, state->engine, NULL),
+        "describing a reorder");
     dnnl_status_t status = dnnl_primitive_create(out, desc);
     dnnl_primitive_desc_destroy(desc);
     TRY_DNNL(status, "creating a reorder");
@@ -129,12 +131,15 @@ static gs_status packed_acquire(gs_cpu_state *state, const gs_tensor *weight,
         .weight = weight, .layout = *layout, .stale = true, .users = 1, .next = state->packed};
     state->packed = p;
     gs_status status = packed_fill(state, p, err);
-    if (status != GS_OK) packed_release(state, p);
-    else *out = p;
+    if (status != GS_OK)
+        packed_release(state, p);
+    else
+        *out = p;
     return status;
 }
 
-/* Sets the data of a memory object; oneDNN does work at every change, so equal pointers are skipped. */
+/* Sets the data of a memory object; oneDNN does work at every change, so equal pointers are
+ * skipped. */
 static void point_at(dnnl_memory_t memory, void *data) {
     void *now = NULL;
     dnnl_memory_get_data_handle(memory, &now);
@@ -180,9 +185,12 @@ typedef struct roles {
 
 static roles roles_of(const gs_node *node) {
     switch (node->op) {
-    case GS_OP_CONV: return (roles){node->in[0], node->in[1], node->in[2], node->out[0]};
-    case GS_OP_CONV_GRADIENT_DATA: return (roles){node->out[0], node->in[0], NULL, node->in[1]};
-    default: return (roles){node->in[0], node->out[0], NULL, node->in[1]}; /* bias.c does the bias */
+    case GS_OP_CONV:
+        return (roles){node->in[0], node->in[1], node->in[2], node->out[0]};
+    case GS_OP_CONV_GRADIENT_DATA:
+        return (roles){node->out[0], node->in[0], NULL, node->in[1]};
+    default:
+        return (roles){node->in[0], node->out[0], NULL, node->in[1]}; /* bias.c does the bias */
     }
 }
 
@@ -191,8 +199,8 @@ typedef struct layouts {
     dnnl_dims_t strides;
 } layouts;
 
-/* The best implementation; without "jit_1x1" where that is asked for: in oneDNN 2.6 its gradient of a
- * strided 1×1 weight is wrong for some channels-last maps: seen with 2 threads and 4 channels of
+/* The best implementation; without "jit_1x1" where that is asked for: in oneDNN 2.6 its gradient of
+ * a strided 1×1 weight is wrong for some channels-last maps: seen with 2 threads and 4 channels of
  * 240×120 pixels, and with one sample of 16×16 and of 48×48; never with one thread. */
 static dnnl_status_t choose_implementation(const dnnl_convolution_desc_t *desc,
                                            const_dnnl_primitive_attr_t attr, dnnl_engine_t engine,
@@ -262,16 +270,15 @@ static gs_status add_weight_gradient(convolution *conv, const dnnl_memory_desc_t
     conv->args[conv->arg_count - 1].scratch_offset = *scratch;
     conv->packed_gradient = conv->args[conv->arg_count - 1].memory;
     *scratch += round_up(dnnl_memory_desc_get_size(packed));
-    TRY_DNNL(dnnl_memory_create(&conv->plain_gradient, &plain, conv->state->engine,
-                                DNNL_MEMORY_NONE),
-             "memory");
+    TRY_DNNL(
+        dnnl_memory_create(&conv->plain_gradient, &plain, conv->state->engine, DNNL_MEMORY_NONE),
+        "memory");
     return reorder_make(conv->state, packed, &plain, &conv->unpack, err);
 }
 
 static gs_status add_arguments(convolution *conv, gs_op op, const layouts *l, const roles *r,
                                const_dnnl_primitive_desc_t desc, size_t *scratch, gs_error *err) {
-    const dnnl_memory_desc_t *pad =
-        dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+    const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
     size_t pad_bytes = dnnl_memory_desc_get_size(pad);
     if (pad_bytes) {
         GS_TRY(add_argument(conv, DNNL_ARG_SCRATCHPAD, pad, NULL, err));

@@ -1,8 +1,8 @@
 /* The cpu backend: oneDNN for convolutions, our own fused kernels around them, fp32.
  *
  * Layout: channels-last from the first layer to the last, so no layer converts anything and odd
- * channel counts (a concatenated skip makes 17, 33, … 257) need no padding. docs/architecture.md has
- * the measurement against oneDNN's 16-channel blocks that decided this. */
+ * channel counts (a concatenated skip makes 17, 33, … 257) need no padding. docs/architecture.md
+ * has the measurement against oneDNN's 16-channel blocks that decided this. */
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include "base/memory.h"
@@ -30,10 +30,14 @@ static void cpu_close(void *opaque) {
     gs_free(state);
 }
 
-#define CONVOLUTION {gs__cpu_conv_prepare, gs__cpu_conv_run, gs__cpu_conv_release}
-#define PLAIN(name) {NULL, gs__cpu_##name, NULL}
-#define WITH_SCRATCH(name) {gs__cpu_##name##_scratch, gs__cpu_##name, NULL}
-#define LOSS(name) {gs__cpu_loss_scratch, gs__cpu_##name, NULL}
+#define CONVOLUTION                                                                                \
+    { gs__cpu_conv_prepare, gs__cpu_conv_run, gs__cpu_conv_release }
+#define PLAIN(name)                                                                                \
+    { NULL, gs__cpu_##name, NULL }
+#define WITH_SCRATCH(name)                                                                         \
+    { gs__cpu_##name##_scratch, gs__cpu_##name, NULL }
+#define LOSS(name)                                                                                 \
+    { gs__cpu_loss_scratch, gs__cpu_##name, NULL }
 
 const gs_backend gs_backend_cpu = {
     .name = "cpu",

@@ -7,7 +7,8 @@ GS_VECTORIZED static void add_into(float *restrict to, const float *restrict fro
     for (size_t i = 0; i < count; i++) to[i] += from[i];
 }
 
-GS_VECTORIZED static void add_pair(float *restrict to, const float *restrict a, const float *restrict b, size_t count) {
+GS_VECTORIZED static void add_pair(float *restrict to, const float *restrict a,
+                                   const float *restrict b, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] = a[i] + b[i];
 }
 
@@ -35,8 +36,10 @@ static void sum_flat(const gs_run *run, const gs_node *node) {
 #pragma omp parallel for schedule(static)
     for (size_t k = 0; k < chunks; k++) {
         size_t at = k * CHUNK, count = size - at < CHUNK ? size - at : CHUNK;
-        if (node->in_count == 1) memcpy(out + at, in[0] + at, count * sizeof *out);
-        else add_pair(out + at, in[0] + at, in[1] + at, count);
+        if (node->in_count == 1)
+            memcpy(out + at, in[0] + at, count * sizeof *out);
+        else
+            add_pair(out + at, in[0] + at, in[1] + at, count);
         for (int i = 2; i < node->in_count; i++) add_into(out + at, in[i] + at, count);
     }
 }
@@ -56,8 +59,8 @@ static void add_row(float *to, gs_shape out, const float *from, gs_shape in, int
 static void sum_row(const gs_run *run, const gs_node *node, int n, int h) {
     gs_shape s = node->out[0]->shape;
     size_t row = (size_t)s.w * (size_t)s.c;
-    float *to = (float *)gs_run_pointer(run, node->out[0]) +
-                ((size_t)n * (size_t)s.h + (size_t)h) * row;
+    float *to =
+        (float *)gs_run_pointer(run, node->out[0]) + ((size_t)n * (size_t)s.h + (size_t)h) * row;
     memset(to, 0, row * sizeof *to);
     for (int i = 0; i < node->in_count; i++) {
         gs_shape in = node->in[i]->shape;

@@ -60,8 +60,8 @@ gs_status gs__cpu_loss_l1(const gs_run *run, const gs_node *node, void *handle, 
     return GS_OK;
 }
 
-GS_VECTORIZED static void sign_span(const float *restrict a, const float *restrict b, float *restrict out, float scale,
-                                    size_t count) {
+GS_VECTORIZED static void sign_span(const float *restrict a, const float *restrict b,
+                                    float *restrict out, float scale, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float d = a[i] - b[i];
         out[i] = d > 0 ? scale : d < 0 ? -scale : 0;
@@ -87,7 +87,8 @@ gs_status gs__cpu_loss_l1_gradient(const gs_run *run, const gs_node *node, void 
     return GS_OK;
 }
 
-/* ---- Adversarial ------------------------------------------------------------------------------ */
+/* ---- Adversarial ------------------------------------------------------------------------------
+ */
 
 static void sum_hinge_real(const float *const *in, size_t at, size_t count, double *sums) {
     for (size_t i = at; i < at + count; i++) sums[0] += fmax(0, 1 - (double)in[0][i]);
@@ -134,8 +135,7 @@ gs_status gs__cpu_loss_hinge_gradient(const gs_run *run, const gs_node *node, vo
     float *out = gs_run_pointer(run, node->out[0]), c = node->as.loss.coefficient;
     halves h = halves_of(node);
     for (size_t i = 0; i < h.real; i++) out[i] = t[i] < 1 ? -c / (float)h.real : 0;
-    for (size_t i = h.real; i < h.all; i++)
-        out[i] = t[i] > -1 ? c / (float)(h.all - h.real) : 0;
+    for (size_t i = h.real; i < h.all; i++) out[i] = t[i] > -1 ? c / (float)(h.all - h.real) : 0;
     return GS_OK;
 }
 
@@ -159,7 +159,8 @@ gs_status gs__cpu_loss_negative_mean_gradient(const gs_run *run, const gs_node *
     return GS_OK;
 }
 
-/* ---- Dice: -(2 Σ w s y + 1) / (Σ w s + Σ w y + 1) ---------------------------------------------- */
+/* ---- Dice: -(2 Σ w s y + 1) / (Σ w s + Σ w y + 1) ----------------------------------------------
+ */
 
 GS_VECTORIZED static void sum_overlap(const float *const *in, size_t at, size_t count,
                                       double *sums) {
@@ -204,7 +205,8 @@ gs_status gs__cpu_loss_dice_gradient(const gs_run *run, const gs_node *node, voi
     return GS_OK;
 }
 
-/* ---- Mean squared difference ------------------------------------------------------------------- */
+/* ---- Mean squared difference -------------------------------------------------------------------
+ */
 
 static void sum_squares(const float *const *in, size_t at, size_t count, double *sums) {
     for (size_t i = at; i < at + count; i++) {

@@ -45,13 +45,13 @@ GS_VECTORIZED static void sigmoid_span(const float *restrict x, float *restrict 
     for (size_t i = 0; i < count; i++) y[i] = 1 / (1 + exponential(-limited(x[i], 80.0f)));
 }
 
-GS_VECTORIZED static void tanh_gradient_span(const float *restrict y, const float *restrict dy, float *restrict dx,
-                                             size_t count) {
+GS_VECTORIZED static void tanh_gradient_span(const float *restrict y, const float *restrict dy,
+                                             float *restrict dx, size_t count) {
     for (size_t i = 0; i < count; i++) dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
-GS_VECTORIZED static void sigmoid_gradient_span(const float *restrict y, const float *restrict dy, float *restrict dx,
-                                                size_t count) {
+GS_VECTORIZED static void sigmoid_gradient_span(const float *restrict y, const float *restrict dy,
+                                                float *restrict dx, size_t count) {
     for (size_t i = 0; i < count; i++) dx[i] = dy[i] * y[i] * (1 - y[i]);
 }
 
@@ -105,7 +105,8 @@ gs_status gs__cpu_sigmoid_gradient(const gs_run *run, const gs_node *node, void 
     return GS_OK;
 }
 
-/* ---- Average pooling: 3×3, stride 2, padding 1 not counted ------------------------------------ */
+/* ---- Average pooling: 3×3, stride 2, padding 1 not counted ------------------------------------
+ */
 
 /* The input rows (columns) of output row `o`: from … to-1. */
 typedef struct window {
@@ -166,10 +167,10 @@ gs_status gs__cpu_average_pool_gradient(const gs_run *run, const gs_node *node, 
         memset(to, 0, image * sizeof *to);
         for (int h = 0; h < out.h; h++)
             for (int w = 0; w < out.w; w++)
-                spread_pixel(to, in, window_of(h, in.h), window_of(w, in.w),
-                             dy + (((size_t)n * (size_t)out.h + (size_t)h) * (size_t)out.w +
-                                   (size_t)w) *
-                                      (size_t)out.c);
+                spread_pixel(
+                    to, in, window_of(h, in.h), window_of(w, in.w),
+                    dy + (((size_t)n * (size_t)out.h + (size_t)h) * (size_t)out.w + (size_t)w) *
+                             (size_t)out.c);
     }
     return GS_OK;
 }

@@ -1,9 +1,10 @@
 /* Preparation of a convolution's input and its gradient, and the statistics both need.
  *
- * Rows are flat: a row of W pixels with C channels is W·C consecutive floats, and per-channel factors
- * are repeated W times into "tiles", so that the inner loops run over whole rows whatever C is.
- * Work is shared out in chunks of rows of one sample; sums go per chunk into the scratch and are added
- * in order, so the result depends on the number of threads only through the number of chunks. */
+ * Rows are flat: a row of W pixels with C channels is W·C consecutive floats, and per-channel
+ * factors are repeated W times into "tiles", so that the inner loops run over whole rows whatever C
+ * is. Work is shared out in chunks of rows of one sample; sums go per chunk into the scratch and
+ * are added in order, so the result depends on the number of threads only through the number of
+ * chunks. */
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include <math.h>
@@ -36,8 +37,8 @@ GS_VECTORIZED static void accumulate(float *restrict sum, const float *restrict 
     for (size_t i = 0; i < count; i++) sum[i] += x[i];
 }
 
-GS_VECTORIZED static void accumulate_squares(float *restrict sum, const float *restrict x, const float *restrict mean,
-                                             size_t count) {
+GS_VECTORIZED static void accumulate_squares(float *restrict sum, const float *restrict x,
+                                             const float *restrict mean, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float d = x[i] - mean[i];
         sum[i] += d * d;
@@ -84,14 +85,17 @@ static void sum_chunk(const moments *m, int index, gs_norm norm, bool about_mean
     memset(sums, 0, p.row * sizeof *sums);
     if (about_mean) {
         const float *mean = m->out + (size_t)n * 2 * (size_t)m->groups;
-        if (norm == GS_NORM_INSTANCE) tile(means, mean, p.channels, p.row);
+        if (norm == GS_NORM_INSTANCE)
+            tile(means, mean, p.channels, p.row);
         else
             for (size_t i = 0; i < p.row; i++) means[i] = *mean;
     }
     const float *x = m->x + (size_t)n * (size_t)p.rows * p.row;
     for (int r = chunk_start(p, chunk); r < chunk_start(p, chunk + 1); r++) {
-        if (about_mean) accumulate_squares(sums, x + (size_t)r * p.row, means, p.row);
-        else accumulate(sums, x + (size_t)r * p.row, p.row);
+        if (about_mean)
+            accumulate_squares(sums, x + (size_t)r * p.row, means, p.row);
+        else
+            accumulate(sums, x + (size_t)r * p.row, p.row);
     }
     fold_row(sums, p.row, p.channels, m->partial + (size_t)index * (size_t)p.channels);
 }
@@ -201,8 +205,8 @@ gs_status gs__cpu_prepare_scratch(void *opaque, const gs_node *node, void **hand
     return GS_OK;
 }
 
-GS_VECTORIZED static void normalize_activate(const float *restrict x, const tiles *t, float slope, float *restrict y,
-                                             size_t count) {
+GS_VECTORIZED static void normalize_activate(const float *restrict x, const tiles *t, float slope,
+                                             float *restrict y, size_t count) {
     const float *restrict scale = t->scale, *restrict shift = t->shift;
     for (size_t i = 0; i < count; i++) {
         float z = x[i] * scale[i] + shift[i];
@@ -210,7 +214,8 @@ GS_VECTORIZED static void normalize_activate(const float *restrict x, const tile
     }
 }
 
-GS_VECTORIZED static void activate_only(const float *restrict x, float slope, float *restrict y, size_t count) {
+GS_VECTORIZED static void activate_only(const float *restrict x, float slope, float *restrict y,
+                                        size_t count) {
     for (size_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : x[i] * slope;
 }
 
@@ -228,7 +233,8 @@ static void place_columns(const float *from, const gs_axis_map *columns, int cha
         while (c + run < columns->out && columns->source[c + run] == source + run) run++;
         const float *pixels = from + (size_t)source * (size_t)channels;
         float *at = to + (size_t)c * (size_t)channels;
-        if (run > 1) memcpy(at, pixels, (size_t)run * bytes);
+        if (run > 1)
+            memcpy(at, pixels, (size_t)run * bytes);
         else
             for (int k = 0; k < channels; k++) at[k] = pixels[k];
         c += run;
@@ -245,7 +251,8 @@ typedef struct prepare_job {
 /* Makes every row of the output that comes from row r of sample n: the first by computing it, the
  * others by copying that one. */
 static void prepare_row(const prepare_job *job, int n, int r) {
-    const gs_axis_map *rows = &job->node->as.prepare.rows, *columns = &job->node->as.prepare.columns;
+    const gs_axis_map *rows = &job->node->as.prepare.rows,
+                      *columns = &job->node->as.prepare.columns;
     int first = rows->first[r], last = rows->first[r + 1];
     if (first == last) return; /* cropped away */
     size_t row = job->p.row, out_row = (size_t)columns->out * (size_t)job->p.channels;
@@ -279,8 +286,12 @@ static void clear_padding_rows(const prepare_job *job, int n) {
 gs_status gs__cpu_prepare(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
     (void)handle, (void)err;
     split p = split_of(node->in[0]->shape, run->threads);
-    prepare_job job = {node, gs_run_pointer(run, node->in[0]), gs_run_pointer(run, node->out[0]),
-                       run->scratch, NULL, p};
+    prepare_job job = {node,
+                       gs_run_pointer(run, node->in[0]),
+                       gs_run_pointer(run, node->out[0]),
+                       run->scratch,
+                       NULL,
+                       p};
     job.rows = job.tiles + (size_t)p.samples * TILE_ROWS * p.row;
     norm_inputs in = norm_inputs_of(run, node, 1);
 #pragma omp parallel
@@ -296,8 +307,8 @@ gs_status gs__cpu_prepare(const gs_run *run, const gs_node *node, void *handle, 
 
 /* ---- Gradient -------------------------------------------------------------------------------- */
 
-/* Scratch: tiles, per-chunk sums Σ g and Σ g·x̂ (doubles [samples·chunks][2·C]), the three factors of
- * the last pass per sample, and per thread a padded row, and three rows. */
+/* Scratch: tiles, per-chunk sums Σ g and Σ g·x̂ (doubles [samples·chunks][2·C]), the three factors
+ * of the last pass per sample, and per thread a padded row, and three rows. */
 typedef struct gradient_job {
     const gs_node *node;
     const float *dy, *x;
@@ -345,8 +356,8 @@ static void add_pixels(const float *restrict from, int uses, int channels, float
         for (int k = 0; k < channels; k++) to[k] += from[(size_t)u * (size_t)channels + (size_t)k];
 }
 
-/* Sums the padded columns made from column c, or copies a run of columns used once each; returns how
- * many columns it did. */
+/* Sums the padded columns made from column c, or copies a run of columns used once each; returns
+ * how many columns it did. */
 static int fold_columns(const float *from, const gs_axis_map *columns, int c, int channels,
                         float *out) {
     const int *uses = columns->uses + columns->first[c];
@@ -356,7 +367,8 @@ static int fold_columns(const float *from, const gs_axis_map *columns, int c, in
     if (count == 0) return 1;
     const float *pixel = from + (size_t)uses[0] * (size_t)channels;
     if (count == 1) {
-        while (c + run < columns->in && columns->first[c + run + 1] - columns->first[c + run] == 1 &&
+        while (c + run < columns->in &&
+               columns->first[c + run + 1] - columns->first[c + run] == 1 &&
                uses[run] == uses[0] + run)
             run++;
         memcpy(to, pixel, (size_t)run * (size_t)channels * sizeof *to);
@@ -374,20 +386,24 @@ static int fold_columns(const float *from, const gs_axis_map *columns, int c, in
 
 /* The gradient of row r before the activation's: all rows and columns made from it are summed. */
 static void fold_padded_row(const gradient_job *job, int n, int r, float *padded, float *out) {
-    const gs_axis_map *rows = &job->node->as.prepare.rows, *columns = &job->node->as.prepare.columns;
+    const gs_axis_map *rows = &job->node->as.prepare.rows,
+                      *columns = &job->node->as.prepare.columns;
     size_t out_row = (size_t)columns->out * (size_t)job->p.channels;
     const float *image = job->dy + (size_t)n * (size_t)rows->out * out_row, *from = padded;
     int first = rows->first[r], last = rows->first[r + 1], channels = job->p.channels;
-    if (last - first == 1) from = image + (size_t)rows->uses[first] * out_row;
-    else memset(padded, 0, out_row * sizeof *padded);
+    if (last - first == 1)
+        from = image + (size_t)rows->uses[first] * out_row;
+    else
+        memset(padded, 0, out_row * sizeof *padded);
     for (int k = first; k < last && last - first > 1; k++)
         add_into(padded, image + (size_t)rows->uses[k] * out_row, out_row);
     for (int c = 0; c < columns->in;) c += fold_columns(from, columns, c, channels, out);
 }
 
 /* g = dy·act'(z); sums of g and g·x̂. */
-GS_VECTORIZED static void activate_gradient(float *restrict g, const float *restrict x, const tiles *t, float slope,
-                                            float *restrict sum_g, float *restrict sum_gx, size_t count) {
+GS_VECTORIZED static void activate_gradient(float *restrict g, const float *restrict x,
+                                            const tiles *t, float slope, float *restrict sum_g,
+                                            float *restrict sum_gx, size_t count) {
     const float *restrict scale = t->scale, *restrict shift = t->shift;
     const float *restrict inverse = t->inverse, *restrict centre = t->centre;
     for (size_t i = 0; i < count; i++) {
@@ -399,8 +415,8 @@ GS_VECTORIZED static void activate_gradient(float *restrict g, const float *rest
     }
 }
 
-GS_VECTORIZED static void activate_gradient_only(float *restrict g, const float *restrict x, float slope,
-                                                 size_t count) {
+GS_VECTORIZED static void activate_gradient_only(float *restrict g, const float *restrict x,
+                                                 float slope, size_t count) {
     for (size_t i = 0; i < count; i++) g[i] = x[i] > 0 ? g[i] : g[i] * slope;
 }
 
@@ -417,7 +433,8 @@ static void gradient_chunk(const gradient_job *job, int index) {
         fold_padded_row(job, n, r, padded, job->dx + at);
         if (job->norm.statistics)
             activate_gradient(job->dx + at, job->x + at, &t, slope, sum_g, sum_gx, p.row);
-        else if (slope != 1) activate_gradient_only(job->dx + at, job->x + at, slope, p.row);
+        else if (slope != 1)
+            activate_gradient_only(job->dx + at, job->x + at, slope, p.row);
     }
     double *partial = job->partial + (size_t)index * 2 * (size_t)p.channels;
     fold_row(sum_g, p.row, p.channels, partial);
@@ -453,8 +470,7 @@ static void fill_factors(const gradient_job *job, int n) {
         double inverse = (double)t.inverse[c];
         f[c] = t.scale[c];
         f[p.row + (size_t)c] = (float)(-inverse * inverse * mean_gx);
-        f[2 * p.row + (size_t)c] =
-            (float)(-inverse * (mean_g + (double)t.centre[c] * mean_gx));
+        f[2 * p.row + (size_t)c] = (float)(-inverse * (mean_g + (double)t.centre[c] * mean_gx));
     }
     for (size_t at = (size_t)p.channels; at < p.row; at += (size_t)p.channels)
         for (int i = 0; i < FACTOR_ROWS; i++)
@@ -462,7 +478,8 @@ static void fill_factors(const gradient_job *job, int n) {
                    (size_t)p.channels * sizeof *f);
 }
 
-GS_VECTORIZED static void combine(float *restrict g, const float *restrict x, const float *restrict f, size_t count) {
+GS_VECTORIZED static void combine(float *restrict g, const float *restrict x,
+                                  const float *restrict f, size_t count) {
     const float *restrict f1 = f + count, *restrict f2 = f1 + count;
     for (size_t i = 0; i < count; i++) g[i] = g[i] * f[i] + x[i] * f1[i] + f2[i];
 }
@@ -473,8 +490,7 @@ static void affine_gradients(const gradient_job *job, float *gamma, float *beta)
     for (int c = 0; c < p.channels; c++) {
         double g = 0, gx = 0;
         for (int n = 0; n < p.samples; n++) {
-            const double *sums =
-                job->partial + (size_t)(n * p.chunks) * 2 * (size_t)p.channels;
+            const double *sums = job->partial + (size_t)(n * p.chunks) * 2 * (size_t)p.channels;
             g += sums[c];
             gx += sums[p.channels + c];
         }
@@ -510,6 +526,7 @@ gs_status gs__cpu_prepare_gradient(const gs_run *run, const gs_node *node, void 
         }
     }
     if (node->in[3])
-        affine_gradients(&job, gs_run_pointer(run, node->out[1]), gs_run_pointer(run, node->out[2]));
+        affine_gradients(&job, gs_run_pointer(run, node->out[1]),
+                         gs_run_pointer(run, node->out[2]));
     return GS_OK;
 }

@@ -1,5 +1,5 @@
-/* Updates of parameters in place: AMSGrad as torch.optim.Adam(amsgrad=True), one pass over each updated
- * parameter, and moving averages. */
+/* Updates of parameters in place: AMSGrad as torch.optim.Adam(amsgrad=True), one pass over each
+ * updated parameter, and moving averages. */
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include <math.h>
@@ -9,8 +9,9 @@ typedef struct update {
     float step_size, denominator_scale, epsilon;
 } update;
 
-GS_VECTORIZED static void update_span(update u, float *restrict w, const float *restrict g, float *restrict m, float *restrict v,
-                                      float *restrict vmax, size_t count) {
+GS_VECTORIZED static void update_span(update u, float *restrict w, const float *restrict g,
+                                      float *restrict m, float *restrict v, float *restrict vmax,
+                                      size_t count) {
     for (size_t i = 0; i < count; i++) {
         float gradient = g[i] + u.decay * w[i];
         m[i] = u.beta1 * m[i] + u.one_minus_beta1 * gradient;

@@ -14,7 +14,8 @@ static matrix matrix_of(const gs_run *run, const gs_tensor *weight) {
     return (matrix){gs_run_pointer(run, weight), s.n, s.c * s.h * s.w};
 }
 
-GS_VECTORIZED static void add_scaled(float *restrict to, const float *restrict row, float scale, int count) {
+GS_VECTORIZED static void add_scaled(float *restrict to, const float *restrict row, float scale,
+                                     int count) {
     for (int i = 0; i < count; i++) to[i] += scale * row[i];
 }
 

@@ -33,7 +33,8 @@ gs_status gs__reference_sum(const gs_run *run, const gs_node *node, void *handle
         const double *in = gs_run_pointer(run, node->in[i]);
         if (gs__is_same_shape(node->in[i]->shape, s))
             for (size_t k = 0; k < size; k++) out[k] += in[k];
-        else add_at(out, s, in, node->in[i]->shape, node->as.sum.at[i]);
+        else
+            add_at(out, s, in, node->in[i]->shape, node->as.sum.at[i]);
     }
     return GS_OK;
 }

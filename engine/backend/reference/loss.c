@@ -39,8 +39,8 @@ gs_status gs__reference_loss_l1_gradient(const gs_run *run, const gs_node *node,
     return GS_OK;
 }
 
-/* Whether element i is of a real sample, and how many elements its half has: each half is averaged by
- * itself. */
+/* Whether element i is of a real sample, and how many elements its half has: each half is averaged
+ * by itself. */
 typedef struct half {
     bool is_real;
     double count;

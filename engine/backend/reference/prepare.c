@@ -1,7 +1,8 @@
 /* Preparation of a convolution's input: statistics, the map itself, and the gradient of both.
  *
- * x̂ = (x - mean)·inverse, z = γ x̂ + β (instance norm: γ = 1, β = 0; no norm: z = x), a = act(z), and
- * out(n,c,r,q) = a(n, c, rows.source[r], columns.source[q]), or 0 where a source is negative. */
+ * x̂ = (x - mean)·inverse, z = γ x̂ + β (instance norm: γ = 1, β = 0; no norm: z = x), a = act(z),
+ * and out(n,c,r,q) = a(n, c, rows.source[r], columns.source[q]), or 0 where a source is negative.
+ */
 #include "engine/backend/reference/reference_internal.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* The reference backend: every operation as its definition reads, in double precision, on one thread.
- * It is what the other backends are compared with and what finite differences are taken through, so
- * nothing here is fast, and no helper is shared with another backend. */
+/* The reference backend: every operation as its definition reads, in double precision, on one
+ * thread. It is what the other backends are compared with and what finite differences are taken
+ * through, so nothing here is fast, and no helper is shared with another backend. */
 #include "engine/backend/reference/reference_internal.h"
 
 /* Memory for the two kernels that cannot do without; all other operations need none. */
