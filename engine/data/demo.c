@@ -132,7 +132,7 @@ static gs_status write_case(population *p, const gs__demo_case *made, gs_error *
 
 static gs_status write_cases(population *p, gs_error *err) {
     int cases = p->options->cases;
-    int threads = p->options->threads > 0 ? p->options->threads : omp_get_num_procs();
+    int threads = p->options->threads > 0 ? p->options->threads : omp_get_max_threads();
     gs_status status = GS_OK; /* of the ordered region only */
     atomic_bool failed = false;
 #pragma omp parallel for ordered schedule(dynamic, 1) num_threads(threads)
