@@ -4,13 +4,13 @@
 # make test-tsan  the server's tests under ThreadSanitizer
 # make parity     compare with the PyTorch program: REFERENCE=path/to/genseg_torch.py
 # make bench      the same for speed
-# make demo-model train the demo's model anew (most of an hour)
+# make demo-model train the demo's model anew (two hours)
 
 JOBS ?= $(shell nproc)
 LISTEN ?= 127.0.0.1:8080
 DATA ?= data
 DEMO_DATA = build/demo-data
-DEMO_OPTIONS = --scale 2 --cases 300 --annotated 0.1 --seed 1
+DEMO_OPTIONS = --scale 2 --cases 400 --annotated 0.1 --seed 1
 REFERENCE ?= ../shared/reference/genseg_torch.py
 
 .PHONY: run test test-asan test-tsan parity bench demo-model build packages test-packages clean

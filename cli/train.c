@@ -124,6 +124,8 @@ static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *e
          "vary the images: flips, rotation, zoom, contrast"},
         {"--min-annotated", GS_OPTION_INT, &o->min_annotated,
          "annotated images per batch at least (0)"},
+        {"--keep-last", GS_OPTION_FLAG, &o->keep_last,
+         "the model is the last weights, not those of the best Dice"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},
         {"--threads", GS_OPTION_INT, &o->threads, "threads (all processors)"},
         {"--backend", GS_OPTION_TEXT, &o->backend, "cpu or reference (cpu)"},

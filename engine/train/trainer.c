@@ -1,12 +1,11 @@
 /* The training loop.
  *
- *   open data and model -> [resume: checkpoint_load] -> loop: step -> validate -> checkpoint ->
- * done
+ *   open data and model -> [resume: load checkpoint] -> step -> validate -> checkpoint -> … -> done
  *
  * Invariants: (1) everything a later step depends on is in the checkpoint: parameters, optimiser
  * state, the number of steps done, the best Dice, the seconds spent; batches and random codes are
- * functions of (seed, step); (2) model.safetensors always holds the best validated weights so far.
- */
+ * functions of (seed, step); (2) model.safetensors always holds the best validated weights so far,
+ * or with keep_last the last validated ones. */
 #include "engine/train/trainer.h"
 
 #include "base/memory.h"
@@ -198,10 +197,8 @@ static gs_status validate(gs_trainer *t, gs_error *err) {
         GS_TRY(gs_evaluate_dice(&rows, segment, t, &event.dice, err));
     }
     event.is_best = isnan(event.dice) || event.dice > t->best_dice;
-    if (event.is_best) {
-        t->best_dice = isnan(event.dice) ? -1 : event.dice;
-        GS_TRY(gs__trainer_save_model(t, err));
-    }
+    if (event.is_best) t->best_dice = isnan(event.dice) ? -1 : event.dice;
+    if (event.is_best || t->options->keep_last) GS_TRY(gs__trainer_save_model(t, event.dice, err));
     t->validated = t->step;
     notify(t, &event);
     return GS_OK;
@@ -241,7 +238,8 @@ static gs_status loop(gs_trainer *t, gs_error *err) {
         if (t->step % checkpoint_every == 0) GS_TRY(checkpoint(t, err));
     }
     if (t->loss_steps > 0) report_progress(t);
-    if (t->validated != t->step || t->step == 0) GS_TRY(validate(t, err));
+    bool is_saved = t->validated == t->step && t->step > 0;
+    if (!is_saved || o->keep_last) GS_TRY(validate(t, err));
     GS_TRY(checkpoint(t, err));
     gs_training_event done = {.kind = GS_EVENT_DONE,
                               .dice = t->best_dice >= 0 ? t->best_dice : (double)NAN};

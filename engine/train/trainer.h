@@ -26,6 +26,7 @@ typedef struct gs_trainer_options {
     gs_loss_weights weights;
     bool augment;      /* vary the training images (engine/train/augment.h) */
     int min_annotated; /* annotated images per batch at least, where there are any */
+    bool keep_last;    /* model.safetensors: the last validated weights, not the best */
     uint64_t seed;
     const char *backend;
     int threads;

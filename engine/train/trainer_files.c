@@ -47,10 +47,10 @@ static gs_status save(const gs_trainer *t, const char *name, gs_weights_content 
     return status;
 }
 
-gs_status gs__trainer_save_model(const gs_trainer *t, gs_error *err) {
-    json_t *dice = t->best_dice >= 0 ? json_real(t->best_dice) : json_null();
+gs_status gs__trainer_save_model(const gs_trainer *t, double dice, gs_error *err) {
     json_t *json = json_pack("{s:s, s:I, s:o}", "method", gs_method_get(t->options->method)->name,
-                             "step", (json_int_t)t->step, "validation_dice", dice);
+                             "step", (json_int_t)t->step, "validation_dice",
+                             isfinite(dice) ? json_real(dice) : json_null());
     return save(t, "model.safetensors", GS_WEIGHTS_ONLY, GS_METRICS_KEY, json, err);
 }
 

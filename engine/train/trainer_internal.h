@@ -40,7 +40,9 @@ typedef struct gs_trainer {
 GS_MUST_CHECK gs_status gs__trainer_open(gs_trainer *trainer, bool *resumed_out, gs_error *err);
 void gs__trainer_close(gs_trainer *trainer);
 
-GS_MUST_CHECK gs_status gs__trainer_save_model(const gs_trainer *trainer, gs_error *err);
+/* `dice`: of these weights; NaN where nothing can be validated. */
+GS_MUST_CHECK gs_status gs__trainer_save_model(const gs_trainer *trainer, double dice,
+                                               gs_error *err);
 GS_MUST_CHECK gs_status gs__trainer_save_checkpoint(const gs_trainer *trainer, double seconds,
                                                     gs_error *err);
 

@@ -169,6 +169,45 @@ static void every_method_goes_on_bit_exactly(void **state) {
     gs_free(data);
 }
 
+static gs_safetensors *open_weights(const char *out, const char *name) {
+    gs_safetensors *file;
+    gs_error err;
+    char *file_path = gs_format("%s/%s.safetensors", out, name);
+    assert_int_equal(gs_safetensors_open(file_path, 0, &file, &err), GS_OK);
+    gs_free(file_path);
+    return file;
+}
+
+/* Training that ruins the model (a huge learning rate after a good start) leaves the good one, or
+ * with keep_last the last one; also when a finished training is resumed for just that. */
+static void the_model_is_the_best_or_the_last(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("masks-of-all"), *out = path("kept");
+    make_small_dataset(data, 24, 0, 1);
+    gs_trainer_options o = options_for(data, out);
+    o.method = GS_TRAINING_SEGMENTATION_ONLY;
+    o.max_steps = 60;
+    o.validate_every = 20;
+    record r = {0};
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    o.resume = true;
+    o.max_steps = 64;
+    o.learning_rate = 0.5;
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    const char *name = "encoder.conv0.weight";
+    for (int last = 0; last <= 1; last++) {
+        o.keep_last = last == 1;
+        assert_int_equal(train(&o, &r, &err), GS_OK); /* no step is left */
+        gs_safetensors *model = open_weights(out, "model"), *end = open_weights(out, "checkpoint");
+        const gs_tensor_entry *m = gs_safetensors_find(model, name);
+        const gs_tensor_entry *e = gs_safetensors_find(end, name);
+        assert_int_equal(memcmp(m->data, e->data, m->count * sizeof *m->data) == 0, o.keep_last);
+        gs_safetensors_close(model), gs_safetensors_close(end);
+    }
+    gs_free(data), gs_free(out);
+}
+
 static const gs_tensor_entry *tensor_of(const gs_safetensors *file, const char *name) {
     const gs_tensor_entry *entry = gs_safetensors_find(file, name);
     if (!entry) fail_msg("no tensor %s", name);
@@ -310,6 +349,7 @@ int main(void) {
         cmocka_unit_test(stopped_training_leaves_a_checkpoint_and_goes_on),
         cmocka_unit_test(training_from_a_model_starts_with_its_weights),
         cmocka_unit_test(every_method_goes_on_bit_exactly),
+        cmocka_unit_test(the_model_is_the_best_or_the_last),
         cmocka_unit_test(the_teacher_is_the_moving_average_of_its_student),
         cmocka_unit_test(baselines_learn_from_masks),
         cmocka_unit_test(data_that_cannot_train_is_refused_with_what_is_missing),
