@@ -1,6 +1,7 @@
 // The left side of "Slices": which data set, which filters, and the thumbnails; and what to do when there
 // is nothing yet.
 
+import { getSlice } from './api.js';
 import { app } from './app.js';
 import { choice, el } from './dom.js';
 import { count } from './format.js';
@@ -18,10 +19,12 @@ export class BrowserView {
   #nothing = el('p', { class: 'list-nothing', hidden: true }, 'No slice matches these filters.');
   #filters = { dataset: '', label: '', annotated: '' };
   #onFilters;
+  #onSelect;
 
   // onSelect(slice); onFilters(filters) when they change.
   constructor({ onSelect, onFilters }) {
     this.#onFilters = onFilters;
+    this.#onSelect = onSelect;
     this.list = new SliceList({ onSelect, onCount: (loaded, isAll) => this.#showCount(loaded, isAll) });
     this.element = el('aside', { class: 'browser', 'aria-label': 'Slices of the data set' },
       el('div', { class: 'filters' },
@@ -41,7 +44,7 @@ export class BrowserView {
     return app.datasets.length > 0;
   }
 
-  // Changes some filters, lists, and selects `wish` (an id) or else what shows most.
+  // Changes some filters, lists, and selects `wish` (an id, listed or not) or else what shows most.
   async open(change, wish) {
     this.#filters = { ...this.#filters, ...change };
     this.#select.value = this.#filters.dataset;
@@ -49,10 +52,20 @@ export class BrowserView {
     this.#annotated.choose(this.#filters.annotated);
     this.#onFilters(this.#filters);
     if (!await this.list.load(this.#filters)) return;
-    const found = (wish && this.list.selectWhere(({ id }) => id === wish)) ||
+    const found = (wish && (this.list.selectWhere(({ id }) => id === wish) || await this.#showUnlisted(wish))) ||
       this.list.selectWhere(({ label, annotated }) => label === 'presence' && annotated) ||
       this.list.selectWhere(({ label }) => label === 'presence');
     if (!found) this.list.select(0);
+  }
+
+  // A link may name a slice of a page that is not loaded yet, or one that the filters leave out.
+  async #showUnlisted(id) {
+    try {
+      this.#onSelect(await getSlice(id));
+      return true;
+    } catch {
+      return false; // deleted since, say: something else is shown
+    }
   }
 
   #showCount(loaded, isAll) {

@@ -60,6 +60,11 @@ def test_first_click_shows_a_segmentation(viewer, slices):
     assert viewer.find('[data-panel="slice"] .truth-line').get_attribute("d")
 
 
+def test_a_link_shows_its_slice_even_if_it_is_not_listed(viewer, slices):
+    viewer.open(dataset=backend.DATASET, label="absence", slice=slices["presence"]["id"]).settled()
+    assert viewer.text("#view-slices h1") == slices["presence"]["name"]
+
+
 def test_overlay_follows_threshold_and_opacity(viewer, slices):
     at(viewer, slices["presence"])
     areas = []
