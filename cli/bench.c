@@ -99,20 +99,47 @@ static gs_status measure(bench *b, double *median, gs_error *err) {
 }
 
 static int slowest_first(const void *a, const void *b) {
-    double x = ((const gs_op_time *)a)->seconds, y = ((const gs_op_time *)b)->seconds;
+    double x = ((const gs_node_profile *)a)->seconds, y = ((const gs_node_profile *)b)->seconds;
     return (x < y) - (x > y);
 }
 
-static void print_profile(const bench *b) {
-    gs_op_time times[GS_OP_COUNT];
-    int count = gs_plan_times(b->plan, times);
-    double total = 0;
-    for (int i = 0; i < count; i++) total += times[i].seconds;
-    qsort(times, (size_t)count, sizeof *times, slowest_first);
-    for (int i = 0; i < count; i++)
-        printf("%-28s %4d nodes %9.3f ms %5.1f %%\n", times[i].op, times[i].nodes,
-               1e3 * times[i].seconds / (b->iterations + 1), 100 * times[i].seconds / total);
+static void print_row(const char *name, const char *shapes, const gs_node_profile *p, int runs,
+                      double all) {
+    printf("%-26s %-46s %9.3f ms %8.1f GFLOP/s %6.1f GB/s %5.1f %%\n", name, shapes,
+           1e3 * p->seconds / runs, p->operations / p->seconds * 1e-9, p->bytes / p->seconds * 1e-9,
+           100 * p->seconds / all);
+}
+
+/* Nodes by the time they took, then the sums of each kind of node. `operations` and `bytes` count
+ * what all runs did; nodes that run only when parameters change were run once or twice. */
+static gs_status print_profile(const bench *b, gs_error *err) {
+    int nodes = gs_plan_node_count(b->plan), runs = b->iterations + 1, kinds = 0;
+    gs_node_profile *rows = gs_alloc((size_t)nodes, sizeof *rows), kind[GS_OP_COUNT] = {0};
+    if (!rows) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a profile");
+    double all = 0;
+    for (int i = 0; i < nodes; i++) {
+        gs_node_profile *p = &rows[i];
+        gs_plan_profile(b->plan, i, p);
+        p->operations *= p->runs, p->bytes *= p->runs;
+        all += p->seconds;
+        int k = 0;
+        while (k < kinds && strcmp(kind[k].op, p->op) != 0) k++;
+        if (k == kinds) kind[kinds++].op = p->op;
+        kind[k].runs++;
+        kind[k].seconds += p->seconds;
+        kind[k].operations += p->operations, kind[k].bytes += p->bytes;
+    }
+    qsort(rows, (size_t)nodes, sizeof *rows, slowest_first);
+    qsort(kind, (size_t)kinds, sizeof *kind, slowest_first);
+    for (int i = 0; i < nodes; i++) print_row(rows[i].op, rows[i].shapes, &rows[i], runs, all);
+    for (int k = 0; k < kinds; k++) {
+        char count[32];
+        snprintf(count, sizeof count, "all %d", kind[k].runs);
+        print_row(kind[k].op, count, &kind[k], runs, all);
+    }
     printf("arena %.1f MiB\n", (double)gs_plan_arena_bytes(b->plan) / (1 << 20));
+    gs_free(rows);
+    return GS_OK;
 }
 
 static gs_status check(bench *b, gs_error *err) {
@@ -147,7 +174,7 @@ int gs_cli_bench(int argc, char **argv) {
         {"--threads", GS_OPTION_INT, &b.threads, "threads (all processors)"},
         {"--iterations", GS_OPTION_INT, &b.iterations, "timed runs after a first untimed one (5)"},
         {"--backend", GS_OPTION_TEXT, &b.backend, "cpu or reference (cpu)"},
-        {"--profile", GS_OPTION_FLAG, &b.profile, "also print the time of each kind of node"},
+        {"--profile", GS_OPTION_FLAG, &b.profile, "also print time, GFLOP/s and GB/s of every node"},
         {"--json", GS_OPTION_FLAG, &b.json, "print the result as one JSON object"},
     };
     gs_error err;
@@ -157,10 +184,10 @@ int gs_cli_bench(int argc, char **argv) {
     if (status == GS_OK) status = check(&b, &err);
     if (status == GS_OK) status = build(&b, &err);
     if (status == GS_OK) status = measure(&b, &median, &err);
+    if (status == GS_OK && b.profile) status = print_profile(&b, &err);
     if (status == GS_OK) {
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);
-        if (b.profile) print_profile(&b);
         printf(b.json ? "{\"op\": \"%s\", \"preset\": \"%s\", \"width\": %g, \"batch\": %d, "
                         "\"precision\": \"%s\", \"threads\": %d, \"seconds_median\": %.6g, "
                         "\"peak_rss_mib\": %ld}\n"

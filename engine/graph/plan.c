@@ -8,6 +8,7 @@
 #include "base/memory.h"
 
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -29,7 +30,8 @@ struct gs_plan {
     gs_device *device;
     gs_plan_mode mode;
     void **handles;  /* [node_count] */
-    double *seconds; /* [node_count] */
+    double *seconds; /* [node_count] that it ran, … */
+    int *runs;       /* [node_count] … in so many runs */
     size_t arena_bytes, constant_bytes, scratch_bytes;
     size_t *node_scratch;       /* [node_count] bytes that the kernel asked for */
     const char *broken_scratch; /* GS_PLAN_GUARDED: the first operation that wrote beyond them */
@@ -242,8 +244,9 @@ static gs_status plan_build(gs_plan *plan, gs_error *err) {
     omp_set_num_threads(plan->device->threads);
     plan->handles = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->handles);
     plan->seconds = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->seconds);
+    plan->runs = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->runs);
     plan->node_scratch = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->node_scratch);
-    if (!plan->handles || !plan->seconds || !plan->node_scratch)
+    if (!plan->handles || !plan->seconds || !plan->runs || !plan->node_scratch)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a plan");
     GS_TRY(place_tensors(plan, err));
     GS_TRY(compile_nodes(plan, err));
@@ -282,7 +285,8 @@ void gs_plan_free(gs_plan *plan) {
         if (plan->handles[i] && kernel->release) kernel->release(plan->handles[i]);
     }
     gs_graph_free(plan->graph);
-    gs_free(plan->handles), gs_free(plan->seconds), gs_free(plan->node_scratch);
+    gs_free(plan->handles), gs_free(plan->seconds), gs_free(plan->runs);
+    gs_free(plan->node_scratch);
     gs_free(plan->constants);
     gs_free(plan);
 }
@@ -476,6 +480,7 @@ gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
         double start = now_seconds();
         GS_TRY(device->backend->kernels[node->op].run(&run, node, plan->handles[i], err));
         plan->seconds[i] += now_seconds() - start;
+        plan->runs[i]++;
         if (plan->mode == GS_PLAN_GUARDED) check_scratch(plan, i);
     }
     plan->constants_version = parameters->version;
@@ -486,16 +491,56 @@ size_t gs_plan_arena_bytes(const gs_plan *plan) {
     return plan->arena_bytes;
 }
 
-int gs_plan_times(const gs_plan *plan, gs_op_time *times) {
-    memset(times, 0, GS_OP_COUNT * sizeof *times);
-    int used = 0;
-    for (int i = 0; i < plan->graph->node_count; i++) {
-        gs_op op = plan->graph->nodes[i]->op;
-        int k = 0;
-        while (k < used && strcmp(times[k].op, gs_op_name(op)) != 0) k++;
-        if (k == used) times[used++].op = gs_op_name(op);
-        times[k].nodes++;
-        times[k].seconds += plan->seconds[i];
+/* ---- Profile --------------------------------------------------------------------------------- */
+
+static double bytes_of(const gs_plan *plan, gs_tensor *const *tensors, int count) {
+    double total = 0;
+    for (int i = 0; i < count; i++)
+        if (tensors[i]) total += (double)gs__shape_size(tensors[i]->shape);
+    return total * (double)plan->device->backend->element_size;
+}
+
+/* Two per weight and pixel of the smaller map, which is the output of the forward convolution. */
+static double operations_of(const gs_node *node) {
+    const gs_tensor *weight, *map;
+    switch (node->op) {
+    case GS_OP_CONV:
+        weight = node->in[1], map = node->out[0];
+        break;
+    case GS_OP_CONV_GRADIENT_DATA:
+        weight = node->in[0], map = node->in[1];
+        break;
+    case GS_OP_CONV_GRADIENT_WEIGHT:
+        weight = node->out[0], map = node->in[1];
+        break;
+    default:
+        return 0;
     }
-    return used;
+    gs_shape w = weight->shape, m = map->shape;
+    return 2.0 * (double)gs__shape_size(w) * m.n * m.h * m.w;
+}
+
+static size_t append_shape(char *to, size_t size, const char *before, const gs_tensor *tensor) {
+    if (!tensor) return 0;
+    gs_shape s = tensor->shape;
+    int length = snprintf(to, size, "%s%dx%dx%dx%d", before, s.n, s.c, s.h, s.w);
+    return length < 0 ? 0 : (size_t)length < size ? (size_t)length : size - 1;
+}
+
+int gs_plan_node_count(const gs_plan *plan) {
+    return plan->graph->node_count;
+}
+
+void gs_plan_profile(const gs_plan *plan, int node, gs_node_profile *out) {
+    const gs_node *n = plan->graph->nodes[node];
+    *out = (gs_node_profile){.op = gs_op_name(n->op),
+                             .seconds = plan->seconds[node],
+                             .runs = plan->runs[node],
+                             .operations = operations_of(n),
+                             .bytes = bytes_of(plan, n->in, n->in_count) +
+                                      bytes_of(plan, n->out, n->out_count)};
+    char *to = out->shapes;
+    size_t used = append_shape(to, sizeof out->shapes, "", n->in[0]);
+    used += append_shape(to + used, sizeof out->shapes - used, used ? " " : "", n->in[1]);
+    append_shape(to + used, sizeof out->shapes - used, " -> ", n->out[0]);
 }

@@ -51,13 +51,17 @@ GS_MUST_CHECK gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs
 size_t gs_plan_arena_bytes(const gs_plan *plan);
 const char *gs_plan_broken_guard(const gs_plan *plan);
 
-/* Seconds that each operation took in all runs of the plan. For profiles. */
-typedef struct gs_op_time {
+/* What a node did in all runs of the plan. For profiles. */
+typedef struct gs_node_profile {
     const char *op;
-    int nodes;
+    char shapes[96]; /* of its first two inputs and its first output */
     double seconds;
-} gs_op_time;
-/* Fills times[GS_OP_COUNT]; returns how many operations occur. */
-int gs_plan_times(const gs_plan *plan, gs_op_time *times);
+    int runs;
+    /* Of one run: multiplications and additions of a convolution as written (0 for other
+     * operations), and the bytes of all inputs and outputs. */
+    double operations, bytes;
+} gs_node_profile;
+int gs_plan_node_count(const gs_plan *plan);
+void gs_plan_profile(const gs_plan *plan, int node, gs_node_profile *out);
 
 #endif

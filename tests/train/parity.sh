@@ -61,6 +61,7 @@ brain 1 1 2 0
 brain 1 1 3 0
 liver 0.25 1 1 2
 liver 0.25 1 3 0
+liver 0.125 1 5 1
 liver 0.125 2 4 1
 liver 1 1 2 0
 CASES
