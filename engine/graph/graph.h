@@ -83,12 +83,28 @@ typedef struct gs_prepare_params {
     int kernel;      /* pad for this K (0 or 1: no padding) … */
     int stride;      /* … and this stride, 1 or 2: low side (K-1)/2, high side K/2 or (K-1)/2 */
     int crop_h, crop_w; /* 0 = all: keep so many rows and columns of the *convolution's output* */
+    bool replicate;     /* pad by one copy of the outermost pixels instead; no upsampling or crop */
 } gs_prepare_params;
 
 /* Padding is by reflection; by zeros where a map is too small to reflect, and a map still smaller
  * than the kernel is filled with zeros at the bottom and right (pad_reflect and Conv.forward of the
  * reference program). Epsilon 1e-5. */
 gs_tensor *gs_graph_prepare(gs_graph *graph, gs_tensor *x, gs_prepare_params params);
+
+/* ---- Upsampling and convolution at once (op_subpixel.c) -------------------------------------- */
+
+/* weight [O,C,K,K]; bias [1,O,1,1], low [N,O,h,w] and beside [N,S,H,W] may be NULL. */
+typedef struct gs_upsampled_conv {
+    gs_tensor *weight, *bias;
+    gs_tensor *low;    /* upsampled and added to the convolution's output */
+    gs_tensor *beside; /* becomes the output's last channels */
+} gs_upsampled_conv;
+
+/* x [N,C,h,w] → [N,O+S,H,W]: prepared as `p` says with upsampling, convolved at stride 1, and
+ * cropped to p.crop_h × p.crop_w (2h or 2h-1 by 2w or 2w-1). Computed at low resolution where the
+ * kernel is 3×3 or 5×5; kernel, stride and upsample of `p` are not read. */
+gs_tensor *gs_graph_upsampled_conv2d(gs_graph *graph, gs_tensor *x, gs_prepare_params p,
+                                     const gs_upsampled_conv *layer);
 
 /* ---- Joining and pointwise (op_join.c, op_pointwise.c) -------------------------------------- */
 

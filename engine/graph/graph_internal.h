@@ -4,7 +4,7 @@
 
 #include "engine/graph/graph.h"
 
-enum { GS_MAX_INPUTS = 12, GS_MAX_OUTPUTS = 3 };
+enum { GS_MAX_INPUTS = 12, GS_MAX_OUTPUTS = 5 };
 
 /* One row per operation: name, and whether it has a gradient rule (op_*.c: gs__<name>_gradient). */
 #define GS_OP_MAP(X)                                                                               \
@@ -17,6 +17,14 @@ enum { GS_MAX_INPUTS = 12, GS_MAX_OUTPUTS = 3 };
     X(NORM_STATISTICS, norm_statistics)                                                            \
     X(PREPARE, prepare)                                                                            \
     X(PREPARE_GRADIENT, prepare_gradient)                                                          \
+    X(SUBPIXEL_WEIGHT, subpixel_weight)                                                            \
+    X(SUBPIXEL_WEIGHT_GRADIENT, subpixel_weight_gradient)                                          \
+    X(BORDER_WEIGHT, border_weight)                                                                \
+    X(BORDER_WEIGHT_GRADIENT, border_weight_gradient)                                              \
+    X(BORDER, border)                                                                              \
+    X(BORDER_GRADIENT, border_gradient)                                                            \
+    X(PIXEL_SHUFFLE, pixel_shuffle)                                                                \
+    X(PIXEL_SHUFFLE_GRADIENT, pixel_shuffle_gradient)                                              \
     X(ADD, add)                                                                                    \
     X(SUM, sum)                                                                                    \
     X(CONCAT_CHANNELS, concat_channels)                                                            \
@@ -154,12 +162,22 @@ gs_graph *gs__backward_graph(gs_backward *backward);
 typedef void gs_gradient_rule(gs_backward *backward, const gs_node *node, gs_tensor *gradient,
                               float coefficient);
 gs_gradient_rule gs__effective_weight_rule, gs__conv_rule, gs__prepare_rule, gs__add_rule,
+    gs__subpixel_weight_rule, gs__border_weight_rule, gs__border_rule, gs__pixel_shuffle_rule,
     gs__concat_channels_rule, gs__slice_channels_rule, gs__concat_batch_rule, gs__tanh_rule,
     gs__sigmoid_rule, gs__average_pool_rule, gs__loss_l1_rule, gs__loss_hinge_rule,
     gs__loss_negative_mean_rule, gs__loss_dice_rule, gs__loss_squared_rule;
 
 size_t gs__shape_size(gs_shape shape);
 bool gs__same_shape(gs_shape a, gs_shape b);
+
+/* Sub-pixel form of upsampling and a K×K convolution, K 3 or 5 (op_subpixel.c): its kernel, and
+ * which of its taps the kernel's tap t belongs to at phase 0 or 1. */
+static inline int gs__subpixel_kernel(int kernel) {
+    return kernel == 5 ? 3 : 2;
+}
+static inline int gs__subpixel_tap(int kernel, int phase, int t) {
+    return (kernel == 5 ? t + phase : t + 1 - phase) / 2;
+}
 
 void gs__axis_map_free(gs_axis_map *map);
 

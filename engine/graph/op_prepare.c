@@ -40,6 +40,14 @@ static void axis_map_invert(gs_axis_map *map) {
     map->first[map->in] = total;
 }
 
+/* One copy of the outermost rows around. */
+static bool axis_map_replicate(gs_axis_map *map, int in) {
+    if (!axis_map_alloc(map, in, in + 2)) return false;
+    for (int o = 0; o < in + 2; o++) map->source[o] = o == 0 ? 0 : o > in ? in - 1 : o - 1;
+    axis_map_invert(map);
+    return true;
+}
+
 /* in: rows of x. factor: 1 or 2 (upsampling). reflect: else zeros outside. out: rows of the result.
  */
 static bool axis_map_make(gs_axis_map *map, int in, int factor, padding pad, bool reflect,
@@ -90,15 +98,26 @@ static gs_tensor *statistics(gs_graph *graph, gs_tensor *x, gs_norm norm) {
     return gs__node_output(graph, node, 0, (gs_shape){x->shape.n, 2 * groups, 1, 1});
 }
 
+/* Fills the node's maps; returns the size of the prepared map. */
+static gs_shape make_maps(gs_graph *graph, gs_node *node, gs_shape s, const gs_prepare_params *p) {
+    int factor = p->upsample ? 2 : 1, stride = p->stride ? p->stride : 1;
+    padding pad = padding_for(p->kernel, stride);
+    bool reflect = pad.low < s.h * factor && pad.high < s.h * factor && pad.low < s.w * factor &&
+                   pad.high < s.w * factor;
+    gs_shape out = {s.n, s.c, prepared_size(s.h * factor, pad, p->kernel, stride, p->crop_h),
+                    prepared_size(s.w * factor, pad, p->kernel, stride, p->crop_w)};
+    if (p->replicate) out.h = s.h + 2, out.w = s.w + 2;
+    gs_axis_map *rows = &node->as.prepare.rows, *columns = &node->as.prepare.columns;
+    bool made = p->replicate ? axis_map_replicate(rows, s.h) && axis_map_replicate(columns, s.w)
+                             : axis_map_make(rows, s.h, factor, pad, reflect, out.h) &&
+                                   axis_map_make(columns, s.w, factor, pad, reflect, out.w);
+    if (!made) gs__graph_fail(graph, GS_OUT_OF_MEMORY, "no memory for a padding map");
+    return out;
+}
+
 gs_tensor *gs_graph_prepare(gs_graph *graph, gs_tensor *x, gs_prepare_params p) {
     if (!x || graph->error.status != GS_OK) return NULL;
     gs_shape s = x->shape;
-    int factor = p.upsample ? 2 : 1, stride = p.stride ? p.stride : 1;
-    padding pad = padding_for(p.kernel, stride);
-    bool reflect = pad.low < s.h * factor && pad.high < s.h * factor && pad.low < s.w * factor &&
-                   pad.high < s.w * factor;
-    gs_shape out = {s.n, s.c, prepared_size(s.h * factor, pad, p.kernel, stride, p.crop_h),
-                    prepared_size(s.w * factor, pad, p.kernel, stride, p.crop_w)};
     gs_tensor *in[4] = {x};
     if (p.norm != GS_NORM_NONE) in[1] = statistics(graph, x, p.norm);
     if (p.norm == GS_NORM_LAYER) {
@@ -113,9 +132,7 @@ gs_tensor *gs_graph_prepare(gs_graph *graph, gs_tensor *x, gs_prepare_params p) 
     node->as.prepare.norm = p.norm;
     node->as.prepare.activate = p.activate;
     node->as.prepare.slope = p.slope;
-    if (!axis_map_make(&node->as.prepare.rows, s.h, factor, pad, reflect, out.h) ||
-        !axis_map_make(&node->as.prepare.columns, s.w, factor, pad, reflect, out.w))
-        return gs__graph_fail(graph, GS_OUT_OF_MEMORY, "no memory for a padding map");
+    gs_shape out = make_maps(graph, node, s, &p);
     return gs__node_output(graph, node, 0, out);
 }
 

@@ -273,20 +273,19 @@ static gs_prepare_params layer_norm_relu(gs_norm_layer norm) {
 static gs_tensor *decode_block(gs_graph *g, const gs_decoder *d, int i, const gs_norm_layer *norms,
                                gs_tensor *x, gs_tensor *map) {
     gs_shape size = gs_tensor_shape(map);
-    gs_prepare_params up = {0};
-    if (i > 0) up = layer_norm_relu(norms[i]);
-    up.upsample = true;
-    up.crop_h = size.h;
-    up.crop_w = size.w;
-    gs_tensor *h = prepare_and_convolve(g, d->conv[i], x, up);
-    if (i > 0 && d->has_shortcuts) {
-        gs_tensor *low = convolve(g, d->shortcut[i], x);
-        gs_prepare_params enlarge = {.upsample = true, .crop_h = size.h, .crop_w = size.w};
-        h = gs_graph_add(g, h, gs_graph_prepare(g, low, enlarge));
+    gs_prepare_params p = {0};
+    if (i > 0) p = layer_norm_relu(norms[i]);
+    p.crop_h = size.h;
+    p.crop_w = size.w;
+    gs_upsampled_conv layer = {.weight =
+                                   gs_graph_effective_weight(g, d->conv[i].weight, d->conv[i].u),
+                               .bias = gs_graph_parameter(g, d->conv[i].bias)};
+    if (i > 0 && d->has_shortcuts) layer.low = convolve(g, d->shortcut[i], x);
+    if (d->has_skips) {
+        gs_prepare_params normalized = {.norm = GS_NORM_INSTANCE};
+        layer.beside = convolve(g, d->skip[i], gs_graph_prepare(g, map, normalized));
     }
-    if (!d->has_skips) return h;
-    gs_tensor *normalized = gs_graph_prepare(g, map, (gs_prepare_params){.norm = GS_NORM_INSTANCE});
-    return gs_graph_concat_channels(g, h, convolve(g, d->skip[i], normalized));
+    return gs_graph_upsampled_conv2d(g, x, p, &layer);
 }
 
 gs_tensor *gs_network_decode(gs_graph *g, const gs_decoder *d, gs_tensor *code,

@@ -102,6 +102,37 @@ static void build_prepare_twice(trial *t) {
                                   gs_graph_prepare(t->graph, x, other)));
 }
 
+/* ---- Upsampling and convolution at once -------------------------------------------------------
+ */
+
+static gs_prepare_params upsampling(const trial *t) {
+    gs_prepare_params p = t->g.prepare;
+    p.crop_h = 2 * t->g.x.h - (t->g.x.c % 2), p.crop_w = 2 * t->g.x.w - (t->g.outputs % 2);
+    return p;
+}
+
+static void build_upsampled_conv(trial *t) {
+    gs_upsampled_conv layer = {.weight = trial_parameter(t, t->weight)};
+    gs_prepare_params p = t->g.prepare;
+    p.crop_h = p.crop_w = 0;
+    trial_project(t, gs_graph_upsampled_conv2d(t->graph, new_values(t), p, &layer));
+}
+
+/* As in a decoder's block, and the weight used once more. */
+static void build_upsampled_block(trial *t) {
+    gs_tensor *x = new_values(t);
+    gs_prepare_params p = upsampling(t);
+    gs_shape s = t->g.x, low = with_channels(s, t->g.outputs);
+    gs_upsampled_conv layer = {
+        .weight = gs_graph_effective_weight(t->graph, t->weight, t->u),
+        .bias = trial_parameter(t, t->bias),
+        .low = trial_input(t, low, INPUT_VALUES),
+        .beside = trial_input(t, (gs_shape){s.n, 2, p.crop_h, p.crop_w}, INPUT_VALUES)};
+    trial_project(t, gs_graph_upsampled_conv2d(t->graph, x, p, &layer));
+    layer.low = layer.beside = NULL;
+    trial_project(t, gs_graph_upsampled_conv2d(t->graph, gs_graph_tanh(t->graph, x), p, &layer));
+}
+
 /* ---- Joining --------------------------------------------------------------------------------- */
 
 static void build_add(trial *t) {
@@ -229,6 +260,8 @@ const operation_trial operation_trials[] = {
     TRIAL(prepare, ANY_PREPARE),
     TRIAL(prepare_views, ANY_PREPARE),
     TRIAL(prepare_twice, ANY_PREPARE),
+    TRIAL(upsampled_conv, ANY_PREPARE),
+    TRIAL(upsampled_block, ANY_PREPARE),
     TRIAL(add, ANY_MAP),
     TRIAL(concat_channels, ANY_MAP),
     TRIAL(slice_channels, ANY_MAP),

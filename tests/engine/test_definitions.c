@@ -259,6 +259,85 @@ static void activation_at_zero_has_the_slopes_gradient(void **state) {
     EXPECT(s, "gradient of input 0", leak, leak, 1);
 }
 
+/* ---- Upsampling and convolution at once -------------------------------------------------------
+ */
+
+static gs_prepare_params cropped(const trial *t) {
+    gs_prepare_params p = t->g.prepare;
+    p.upsample = true;
+    if (p.crop_h) p.crop_h = 2 * t->g.x.h - 1, p.crop_w = 2 * t->g.x.w - 1;
+    return p;
+}
+
+static void build_upsampled_at_once(trial *t) {
+    gs_shape low = t->g.x;
+    low.c = t->g.outputs;
+    gs_tensor *x = values_input(t);
+    gs_upsampled_conv layer = {.weight = trial_parameter(t, t->weight),
+                               .bias = trial_parameter(t, t->bias),
+                               .low = trial_input(t, low, INPUT_VALUES)};
+    trial_project(t, gs_graph_upsampled_conv2d(t->graph, x, cropped(t), &layer));
+}
+
+static void build_upsampled_then_convolved(trial *t) {
+    gs_shape low = t->g.x;
+    low.c = t->g.outputs;
+    gs_prepare_params p = cropped(t);
+    gs_prepare_params enlarge = {.upsample = true, .crop_h = p.crop_h, .crop_w = p.crop_w};
+    gs_tensor *prepared = gs_graph_prepare(t->graph, values_input(t), p);
+    gs_tensor *y = gs_graph_conv2d(t->graph, prepared, trial_parameter(t, t->weight),
+                                   trial_parameter(t, t->bias), 1);
+    gs_tensor *more = gs_graph_prepare(t->graph, trial_input(t, low, INPUT_VALUES), enlarge);
+    trial_project(t, gs_graph_add(t->graph, y, more));
+}
+
+/* Outputs and all gradients of both graphs, on the same numbers. */
+static void expect_same_function(const geometry *g, gs_device *device) {
+    trial t;
+    readings at_once;
+    trial_build(&t, g, build_upsampled_at_once, TRIAL_GRADIENTS_ONLY);
+    trial_plan(&t, device, GS_PLAN_GUARDED, 3);
+    trial_run(&t);
+    trial_read(&t, &at_once);
+    trial_deinit(&t);
+    trial_build(&t, g, build_upsampled_then_convolved, TRIAL_GRADIENTS_ONLY);
+    trial_plan(&t, device, GS_PLAN_GUARDED, 3);
+    trial_run(&t);
+    double exactness = t.parameters->element_size == sizeof(double) ? 1e-10 : 2e-5;
+    readings apart;
+    trial_read(&t, &apart);
+    trial_deinit(&t);
+    assert_int_equal(apart.count, at_once.count);
+    for (int i = 0; i < apart.count; i++) {
+        const reading *a = &apart.items[i], *b = &at_once.items[i];
+        double largest = 0;
+        for (size_t k = 0; k < a->count; k++) largest = fmax(largest, fabs(a->values[k]));
+        for (size_t k = 0; k < a->count; k++)
+            if (!(fabs(a->values[k] - b->values[k]) <= exactness * (1 + largest)))
+                fail_msg("%s: %s[%zu] is %.12g, not %.12g", geometry_text(g), a->name, k,
+                         b->values[k], a->values[k]);
+    }
+    readings_deinit(&at_once), readings_deinit(&apart);
+}
+
+static void upsampling_and_convolution_at_once_is_the_same(void **state) {
+    (void)state;
+    const gs_shape shapes[] = {
+        {1, 3, 2, 2}, {2, 5, 4, 3}, {2, 16, 7, 5}, {1, 4, 2, 9}, {1, 2, 1, 4}};
+    for (size_t k = 0; k < COUNT(shapes); k++)
+        for (int kernel = 3; kernel <= 5; kernel++)
+            for (int crop = 0; crop < 2; crop++)
+                for (int b = 0; b < BACKENDS; b++)
+                    expect_same_function(&(geometry){.x = shapes[k],
+                                                     .outputs = 3 + (int)k,
+                                                     .prepare = {.kernel = kernel,
+                                                                 .stride = 1,
+                                                                 .norm = GS_NORM_LAYER,
+                                                                 .activate = true,
+                                                                 .crop_h = kernel % 2 ? crop : 0}},
+                                         devices[b]);
+}
+
 /* ---- Joining and pooling --------------------------------------------------------------------- */
 
 static void build_joins(trial *t) {
@@ -492,6 +571,7 @@ int main(void) {
         cmocka_unit_test(norms_are_pytorchs),
         cmocka_unit_test(instance_norm_of_one_pixel_is_zero),
         cmocka_unit_test(activation_at_zero_has_the_slopes_gradient),
+        cmocka_unit_test(upsampling_and_convolution_at_once_is_the_same),
         cmocka_unit_test(joins_place_samples_and_channels),
         cmocka_unit_test(pooling_does_not_count_the_padding),
         cmocka_unit_test(saturated_functions_stay_finite),

@@ -61,6 +61,7 @@ static gs_graph *new_step(gs_step *step) {
                                      .annotated = 1,
                                      .weights = gs_loss_weights_default()},
                   step);
+    gs_graph_keep(graph, step->diseased, "x_pp, x_ap");
     return graph;
 }
 
