@@ -33,6 +33,7 @@ typedef struct argument {
 
 typedef struct convolution {
     gs_cpu_state *state;
+    gs_direct_conv *direct; /* not NULL: our own kernels, and nothing below is used */
     dnnl_primitive_t primitive;
     argument args[MAX_ARGS];
     int arg_count;
@@ -78,6 +79,7 @@ static dnnl_memory_desc_t vector_layout(int size) {
 void gs__cpu_weight_changed(gs_cpu_state *state, const gs_tensor *weight) {
     for (gs_packed_weight *p = state->packed; p; p = p->next)
         if (p->weight == weight) p->stale = true;
+    gs__cpu_panels_changed(state, weight);
 }
 
 static void packed_release(gs_cpu_state *state, gs_packed_weight *packed) {
@@ -299,9 +301,10 @@ static gs_status add_arguments(convolution *conv, gs_op op, const layouts *l, co
                           &conv->weight, err);
 }
 
-gs_status gs__cpu_conv_prepare(void *opaque, const gs_node *node, void **handle_out,
-                               size_t *scratch_bytes_out, gs_error *err) {
-    gs_cpu_state *state = opaque;
+/* `conv` is released by the plan, also when this fails. */
+static gs_status prepare_primitive(convolution *conv, const gs_node *node,
+                                   size_t *scratch_bytes_out, gs_error *err) {
+    gs_cpu_state *state = conv->state;
     roles r = roles_of(node);
     layouts l = {.map_in = map_layout(r.map_in->shape),
                  .weight = weight_layout(r.weight->shape, dnnl_format_tag_any),
@@ -310,13 +313,6 @@ gs_status gs__cpu_conv_prepare(void *opaque, const gs_node *node, void **handle_
     if (r.bias) l.bias = vector_layout(r.bias->shape.c);
     dnnl_primitive_desc_t desc = NULL;
     TRY_DNNL(describe(state, node->op, &l, r.bias != NULL, &desc), "describing a convolution");
-    convolution *conv = gs_alloc(1, sizeof *conv);
-    if (!conv) {
-        dnnl_primitive_desc_destroy(desc);
-        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
-    }
-    conv->state = state;
-    *handle_out = conv; /* released by the plan, also when we fail below */
     gs_status status = add_arguments(conv, node->op, &l, &r, desc, scratch_bytes_out, err);
     if (node->op == GS_OP_CONV_GRADIENT_WEIGHT && node->out[1]) {
         conv->bias_offset = *scratch_bytes_out;
@@ -330,8 +326,19 @@ gs_status gs__cpu_conv_prepare(void *opaque, const gs_node *node, void **handle_
     return GS_OK;
 }
 
+gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_out,
+                               size_t *scratch_bytes_out, gs_error *err) {
+    convolution *conv = gs_alloc(1, sizeof *conv);
+    if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
+    conv->state = state;
+    *handle_out = conv;
+    GS_TRY(gs__cpu_direct_conv_new(state, node, &conv->direct, scratch_bytes_out, err));
+    return conv->direct ? GS_OK : prepare_primitive(conv, node, scratch_bytes_out, err);
+}
+
 void gs__cpu_conv_release(void *handle) {
     convolution *conv = handle;
+    gs__cpu_direct_conv_free(conv->direct);
     for (int i = 0; i < conv->arg_count; i++) dnnl_memory_destroy(conv->args[i].memory);
     packed_release(conv->state, conv->weight);
     dnnl_memory_destroy(conv->plain_gradient);
@@ -344,6 +351,10 @@ void gs__cpu_conv_release(void *handle) {
 
 gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
     convolution *conv = handle;
+    if (conv->direct) {
+        gs__cpu_direct_conv_run(run, node, conv->direct);
+        return GS_OK;
+    }
     dnnl_exec_arg_t args[MAX_ARGS + 1];
     int count = 0;
     for (; count < conv->arg_count; count++) {

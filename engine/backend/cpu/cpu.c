@@ -24,7 +24,7 @@ static gs_status cpu_open(int threads, void **state_out, gs_error *err) {
 
 static void cpu_close(void *opaque) {
     gs_cpu_state *state = opaque;
-    gs_assert(!state->packed); /* every plan is gone */
+    gs_assert(!state->packed && !state->panels); /* every plan is gone */
     dnnl_stream_destroy(state->stream);
     dnnl_engine_destroy(state->engine);
     gs_free(state);

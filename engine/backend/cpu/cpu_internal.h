@@ -18,16 +18,29 @@
 
 /* Weights in the layout a convolution primitive wants, shared by all that want the same. */
 typedef struct gs_packed_weight gs_packed_weight;
+/* The same for our own kernels. */
+typedef struct gs_weight_panels gs_weight_panels;
 
 typedef struct gs_cpu_state {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int threads;
     gs_packed_weight *packed; /* list */
+    gs_weight_panels *panels; /* list */
 } gs_cpu_state;
 
 /* `weight` got a new value: packed copies of it are stale (conv.c). */
 void gs__cpu_weight_changed(gs_cpu_state *state, const gs_tensor *weight);
+
+/* A convolution or its data gradient by our own kernels (direct_conv.c). *out is NULL where oneDNN
+ * is to do it. */
+typedef struct gs_direct_conv gs_direct_conv;
+GS_MUST_CHECK gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node,
+                                                gs_direct_conv **out, size_t *scratch_bytes_out,
+                                                gs_error *err);
+void gs__cpu_direct_conv_free(gs_direct_conv *conv); /* NULL is allowed */
+void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv);
+void gs__cpu_panels_changed(gs_cpu_state *state, const gs_tensor *weight);
 
 /* out[C]: the sums over N, H and W of a gradient [N,C,H,W]; scratch of so many bytes (bias.c). */
 size_t gs__cpu_bias_gradient_scratch(gs_shape gradient);

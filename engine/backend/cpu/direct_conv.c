@@ -1,0 +1,309 @@
+/* Convolutions by our own kernels, where oneDNN's are slower: forward and the gradient of the data.
+ *
+ * The forward convolution is one implicit product. The data gradient of a convolution with stride s
+ * is s² of them, one for each position (p,q) of an input pixel within a step: it sees only the taps
+ * p, p+s, …, each at one pixel of the output's gradient, which is padded with zeros first. */
+#include "engine/backend/cpu/cpu_internal.h"
+#include "engine/backend/cpu/implicit_gemm.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+enum { MAX_STRIDE = 2, PHASES = MAX_STRIDE * MAX_STRIDE, MAX_TAPS = 64 };
+
+/* The panels of a weight, shared by all nodes that want them. */
+struct gs_weight_panels {
+    const gs_tensor *weight;
+    gs_op op;
+    int stride;
+    float *values;
+    bool stale;
+    uint64_t version; /* gs_parameters.version they were made at, for weights no node makes */
+    int users;
+    gs_weight_panels *next;
+};
+
+/* One product: a phase's taps, and where its panels begin. */
+typedef struct phase {
+    int first_row, first_column, tap_rows, tap_columns;
+    size_t panels;
+} phase;
+
+struct gs_direct_conv {
+    gs_cpu_state *state;
+    gs_op op;
+    gs_shape x, w, y; /* input, weight, output of the forward convolution */
+    int stride, phase_count;
+    phase phases[PHASES];
+    int zeros, padded_h, padded_w; /* of the padded gradient: zeros above and to the left */
+    gs_weight_panels *panels;
+};
+
+/* ---- Shapes ---------------------------------------------------------------------------------- */
+
+static int product_outputs(const gs_direct_conv *conv) {
+    return conv->op == GS_OP_CONV ? conv->w.n : conv->w.c;
+}
+
+static size_t phase_depth(const gs_direct_conv *conv, const phase *p) {
+    int inner = conv->op == GS_OP_CONV ? conv->w.c : conv->w.n;
+    return (size_t)p->tap_rows * (size_t)p->tap_columns * (size_t)inner;
+}
+
+static int taps_of(int kernel, int first, int stride) {
+    return first < kernel ? (kernel - first + stride - 1) / stride : 0;
+}
+
+static size_t plan_phases(gs_direct_conv *conv) {
+    size_t total = 0;
+    int steps = conv->op == GS_OP_CONV ? 1 : conv->stride;
+    conv->phase_count = steps * steps;
+    for (int i = 0; i < conv->phase_count; i++) {
+        phase *p = &conv->phases[i];
+        *p = (phase){.first_row = i / steps, .first_column = i % steps, .panels = total};
+        p->tap_rows = taps_of(conv->w.h, p->first_row, steps);
+        p->tap_columns = taps_of(conv->w.w, p->first_column, steps);
+        total += gs__panel_floats(product_outputs(conv), phase_depth(conv, p));
+    }
+    return total;
+}
+
+static void plan_padding(gs_direct_conv *conv) {
+    int s = conv->stride, k = conv->w.h > conv->w.w ? conv->w.h : conv->w.w;
+    conv->zeros = taps_of(k, 0, s) - 1;
+    conv->padded_h = conv->zeros + (conv->x.h - 1) / s + 1;
+    conv->padded_w = conv->zeros + (conv->x.w - 1) / s + 1;
+}
+
+static size_t padded_floats(const gs_direct_conv *conv) {
+    if (conv->op == GS_OP_CONV) return 0;
+    size_t pixels = (size_t)conv->y.n * (size_t)conv->padded_h * (size_t)conv->padded_w;
+    return (pixels * (size_t)conv->y.c + 15) / 16 * 16;
+}
+
+/* ---- Panels ---------------------------------------------------------------------------------- */
+
+void gs__cpu_panels_changed(gs_cpu_state *state, const gs_tensor *weight) {
+    for (gs_weight_panels *p = state->panels; p; p = p->next)
+        if (p->weight == weight) p->stale = true;
+}
+
+static void panels_release(gs_cpu_state *state, gs_weight_panels *panels) {
+    if (!panels || --panels->users > 0) return;
+    for (gs_weight_panels **at = &state->panels; *at; at = &(*at)->next)
+        if (*at == panels) {
+            *at = panels->next;
+            break;
+        }
+    gs_free(panels->values);
+    gs_free(panels);
+}
+
+static gs_weight_panels *panels_acquire(const gs_direct_conv *conv, const gs_tensor *weight,
+                                        size_t floats) {
+    for (gs_weight_panels *p = conv->state->panels; p; p = p->next)
+        if (p->weight == weight && p->op == conv->op && p->stride == conv->stride) {
+            p->users++;
+            return p;
+        }
+    gs_weight_panels *p = gs_alloc(1, sizeof *p);
+    if (!p) return NULL;
+    *p = (gs_weight_panels){.weight = weight,
+                            .op = conv->op,
+                            .stride = conv->stride,
+                            .users = 1,
+                            .stale = true,
+                            .next = conv->state->panels};
+    conv->state->panels = p;
+    p->values = gs_alloc_aligned(floats * sizeof *p->values, 64);
+    if (p->values) return p;
+    panels_release(conv->state, p);
+    return NULL;
+}
+
+/* Where in a kernel the taps of a phase are: in the order in which the map has their pixels, which
+ * is the other way round for a gradient. */
+static void find_taps(const gs_direct_conv *conv, const phase *p, size_t offsets[MAX_TAPS]) {
+    bool is_forward = conv->op == GS_OP_CONV;
+    for (int i = 0; i < p->tap_rows; i++)
+        for (int j = 0; j < p->tap_columns; j++) {
+            int row = is_forward ? i : p->first_row + conv->stride * (p->tap_rows - 1 - i);
+            int column = is_forward ? j : p->first_column + conv->stride * (p->tap_columns - 1 - j);
+            *offsets++ = (size_t)(row * conv->w.w + column);
+        }
+}
+
+static void pack_phase(const gs_direct_conv *conv, const phase *p, const float *weight,
+                       float *panels) {
+    size_t offsets[MAX_TAPS], of_input = (size_t)(conv->w.h * conv->w.w);
+    size_t of_output = of_input * (size_t)conv->w.c;
+    find_taps(conv, p, offsets);
+    gs_weight_view view = {.taps = p->tap_rows * p->tap_columns, .tap_offsets = offsets};
+    if (conv->op == GS_OP_CONV) {
+        view.inner = conv->w.c, view.outputs = conv->w.n;
+        view.inner_stride = of_input, view.output_stride = of_output;
+    } else {
+        view.inner = conv->w.n, view.outputs = conv->w.c;
+        view.inner_stride = of_output, view.output_stride = of_input;
+    }
+    gs__pack_panels(&view, weight, panels);
+}
+
+static void panels_update(const gs_run *run, const gs_direct_conv *conv) {
+    gs_weight_panels *panels = conv->panels;
+    /* A weight that is a parameter itself changes outside the graph, or by AMSGrad in it. */
+    bool is_parameter = panels->weight->producer < 0;
+    if (is_parameter && !(run->constants && panels->version == run->parameters->version))
+        panels->stale = true;
+    if (!panels->stale) return;
+    const float *weight = gs_run_pointer(run, panels->weight);
+    for (int i = 0; i < conv->phase_count; i++)
+        pack_phase(conv, &conv->phases[i], weight, panels->values + conv->phases[i].panels);
+    panels->stale = false;
+    panels->version = run->parameters->version;
+}
+
+/* ---- Building -------------------------------------------------------------------------------- */
+
+/* How many products a data gradient computes for each that counts: the rest are with padding. */
+static double padding_factor(const gs_node *node) {
+    gs_shape x = node->out[0]->shape, y = node->in[1]->shape;
+    int steps = node->as.conv.stride * node->as.conv.stride;
+    return (double)(x.h * x.w) / (double)(steps * y.h * y.w);
+}
+
+/* Few outputs leave most of a panel empty, and small maps are mostly padding: oneDNN has kernels
+ * for them. */
+static bool is_ours(const gs_node *node) {
+    enum { FEWEST_OUTPUTS = 8 };
+    bool is_forward = node->op == GS_OP_CONV, is_gradient = node->op == GS_OP_CONV_GRADIENT_DATA;
+    if (!(is_forward || is_gradient) || !gs__has_implicit_gemm()) return false;
+    gs_shape w = node->in[is_forward ? 1 : 0]->shape;
+    if (node->as.conv.stride > MAX_STRIDE || w.h * w.w > MAX_TAPS) return false;
+    return is_forward ? w.n >= FEWEST_OUTPUTS
+                      : w.c >= FEWEST_OUTPUTS && padding_factor(node) <= 1.35;
+}
+
+gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node, gs_direct_conv **out,
+                                  size_t *scratch_bytes_out, gs_error *err) {
+    *out = NULL;
+    if (!is_ours(node)) return GS_OK;
+    gs_direct_conv *conv = gs_alloc(1, sizeof *conv);
+    if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
+    bool is_forward = node->op == GS_OP_CONV;
+    const gs_tensor *weight = node->in[is_forward ? 1 : 0];
+    *conv = (gs_direct_conv){.state = state,
+                             .op = node->op,
+                             .x = is_forward ? node->in[0]->shape : node->out[0]->shape,
+                             .w = weight->shape,
+                             .y = is_forward ? node->out[0]->shape : node->in[1]->shape,
+                             .stride = node->as.conv.stride};
+    size_t floats = plan_phases(conv);
+    plan_padding(conv);
+    conv->panels = panels_acquire(conv, weight, floats);
+    if (!conv->panels) {
+        gs_free(conv);
+        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a packed weight");
+    }
+    *scratch_bytes_out = padded_floats(conv) * sizeof(float) +
+                         gs__implicit_gemm_scratch(product_outputs(conv), state->threads);
+    *out = conv;
+    return GS_OK;
+}
+
+void gs__cpu_direct_conv_free(gs_direct_conv *conv) {
+    if (!conv) return;
+    panels_release(conv->state, conv->panels);
+    gs_free(conv);
+}
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+static gs_pixel_strides strides_of(int h, int w, int c, int step) {
+    size_t pixel = (size_t)c, row = (size_t)w * pixel;
+    return (gs_pixel_strides){(size_t)h * row, (size_t)step * row, (size_t)step * pixel};
+}
+
+static void run_forward(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
+    gs_implicit_gemm g = {.samples = conv->y.n,
+                          .rows = conv->y.h,
+                          .columns = conv->y.w,
+                          .outputs = conv->w.n,
+                          .runs = conv->w.h,
+                          .length = (size_t)conv->w.w * (size_t)conv->w.c,
+                          .run_stride = (size_t)conv->x.w * (size_t)conv->x.c,
+                          .a = strides_of(conv->x.h, conv->x.w, conv->x.c, conv->stride),
+                          .c = strides_of(conv->y.h, conv->y.w, conv->y.c, 1)};
+    gs__implicit_gemm(&g, gs_run_pointer(run, node->in[0]), conv->panels->values,
+                      gs_run_pointer(run, node->in[2]), gs_run_pointer(run, node->out[0]),
+                      run->scratch, run->threads);
+}
+
+static void pad_gradient(const gs_direct_conv *conv, const float *from, float *padded) {
+    size_t channels = (size_t)conv->y.c, row = (size_t)conv->y.w * channels;
+    size_t padded_row = (size_t)conv->padded_w * channels, left = (size_t)conv->zeros * channels;
+    /* A last step that no output pixel takes leaves more rows here than the gradient reaches. */
+    size_t used = left + row < padded_row ? row : padded_row - left;
+#pragma omp parallel for schedule(static)
+    for (int i = 0; i < conv->y.n * conv->padded_h; i++) {
+        int n = i / conv->padded_h, r = i % conv->padded_h - conv->zeros;
+        float *to = padded + (size_t)i * padded_row;
+        if (r < 0 || r >= conv->y.h) {
+            memset(to, 0, padded_row * sizeof *to);
+            continue;
+        }
+        memset(to, 0, left * sizeof *to);
+        memcpy(to + left, from + ((size_t)n * (size_t)conv->y.h + (size_t)r) * row,
+               used * sizeof *to);
+        memset(to + left + used, 0, (padded_row - left - used) * sizeof *to);
+    }
+}
+
+/* The pixels that no tap sees. */
+static void clear_phase(const gs_direct_conv *conv, const phase *p, float *dx) {
+    size_t channels = (size_t)conv->x.c;
+    for (int n = 0; n < conv->x.n; n++)
+        for (int h = p->first_row; h < conv->x.h; h += conv->stride)
+            for (int w = p->first_column; w < conv->x.w; w += conv->stride)
+                memset(dx +
+                           ((size_t)(n * conv->x.h + h) * (size_t)conv->x.w + (size_t)w) * channels,
+                       0, channels * sizeof *dx);
+}
+
+static void run_gradient(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
+    float *padded = run->scratch, *dx = gs_run_pointer(run, node->out[0]);
+    void *scratch = padded + padded_floats(conv);
+    int s = conv->stride;
+    size_t channels = (size_t)conv->y.c, padded_row = (size_t)conv->padded_w * channels;
+    pad_gradient(conv, gs_run_pointer(run, node->in[1]), padded);
+    for (int i = 0; i < conv->phase_count; i++) {
+        const phase *p = &conv->phases[i];
+        if (p->tap_rows == 0 || p->tap_columns == 0) {
+            clear_phase(conv, p, dx);
+            continue;
+        }
+        gs_implicit_gemm g = {.samples = conv->x.n,
+                              .rows = (conv->x.h - p->first_row + s - 1) / s,
+                              .columns = (conv->x.w - p->first_column + s - 1) / s,
+                              .outputs = conv->x.c,
+                              .runs = p->tap_rows,
+                              .length = (size_t)p->tap_columns * channels,
+                              .run_stride = padded_row,
+                              .a = strides_of(conv->padded_h, conv->padded_w, conv->y.c, 1),
+                              .c = strides_of(conv->x.h, conv->x.w, conv->x.c, s)};
+        if (g.rows <= 0 || g.columns <= 0) continue;
+        const float *a = padded + (size_t)(conv->zeros - p->tap_rows + 1) * padded_row +
+                         (size_t)(conv->zeros - p->tap_columns + 1) * channels;
+        float *c = dx + (size_t)(p->first_row * conv->x.w + p->first_column) * (size_t)conv->x.c;
+        gs__implicit_gemm(&g, a, conv->panels->values + p->panels, NULL, c, scratch, run->threads);
+    }
+}
+
+void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
+    panels_update(run, conv);
+    if (conv->op == GS_OP_CONV)
+        run_forward(run, node, conv);
+    else
+        run_gradient(run, node, conv);
+}
