@@ -11,7 +11,8 @@ enum {
     PANEL = 16,
     HALF = 8,
     BLOCK = 32 * TILE, /* pixels */
-    CHUNK = 256,       /* of the depth: 16 KiB of a panel */
+    FEW_PIXELS = 64,
+    CHUNK = 256, /* of the depth: 16 KiB of a panel */
 };
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -242,7 +243,10 @@ void gs__implicit_gemm(const gs_implicit_gemm *g, const float *a, const float *p
         int group = i % groups, from = panel_total * group / groups;
         int to = panel_total * (group + 1) / groups;
         locate_pixels(g, i / groups * BLOCK, b);
-        multiply_block(g, b, from, to, a, panels, start, c);
+        /* A small block's part of A stays in the cache anyway: panels are read from end to end. */
+        int together = b->count <= FEW_PIXELS ? 1 : to - from;
+        for (int p = from; p < to; p += together)
+            multiply_block(g, b, p, p + together, a, panels, start, c);
         if (has_rest && to == panel_total) store_sums(g, b, panel_total - 1, c);
     }
 }
