@@ -34,13 +34,14 @@ typedef struct argument {
 typedef struct convolution {
     gs_cpu_state *state;
     gs_direct_conv *direct; /* not NULL: our own kernels, and nothing below is used */
+    bool has_own_gradient;  /* the weight's gradient by our own kernel: only bias_offset is used */
     dnnl_primitive_t primitive;
     argument args[MAX_ARGS];
     int arg_count;
     gs_packed_weight *weight;                      /* forward and data gradient */
     dnnl_memory_t packed_gradient, plain_gradient; /* weight gradient: from scratch to the tensor */
     dnnl_primitive_t unpack;                       /* NULL where the layouts are equal */
-    size_t bias_offset; /* weight gradient: of the bias's in the scratch */
+    size_t bias_offset; /* weight gradient: where the bias's has its scratch */
 } convolution;
 
 #define TRY_DNNL(call, what)                                                                       \
@@ -314,15 +315,26 @@ static gs_status prepare_primitive(convolution *conv, const gs_node *node,
     dnnl_primitive_desc_t desc = NULL;
     TRY_DNNL(describe(state, node->op, &l, r.bias != NULL, &desc), "describing a convolution");
     gs_status status = add_arguments(conv, node->op, &l, &r, desc, scratch_bytes_out, err);
-    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT && node->out[1]) {
-        conv->bias_offset = *scratch_bytes_out;
-        *scratch_bytes_out += gs__cpu_bias_gradient_scratch(r.map_out->shape);
-    }
     dnnl_status_t created =
         status == GS_OK ? dnnl_primitive_create(&conv->primitive, desc) : dnnl_success;
     dnnl_primitive_desc_destroy(desc);
     GS_TRY(status);
     TRY_DNNL(created, "creating a convolution");
+    return GS_OK;
+}
+
+/* The weight's gradient, and the bias's behind it. */
+static gs_status prepare_weight_gradient(convolution *conv, const gs_node *node,
+                                         size_t *scratch_bytes_out, gs_error *err) {
+    gs_shape dy = node->in[1]->shape, weight = node->out[0]->shape;
+    conv->has_own_gradient = gs__cpu_weight_gradient_is_ours(weight);
+    if (conv->has_own_gradient)
+        *scratch_bytes_out = round_up(gs__cpu_weight_gradient_scratch(
+            node->in[0]->shape, dy, weight, node->as.conv.stride, conv->state->threads));
+    else
+        GS_TRY(prepare_primitive(conv, node, scratch_bytes_out, err));
+    conv->bias_offset = *scratch_bytes_out;
+    if (node->out[1]) *scratch_bytes_out += gs__cpu_bias_gradient_scratch(dy);
     return GS_OK;
 }
 
@@ -332,6 +344,8 @@ gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_o
     if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
     conv->state = state;
     *handle_out = conv;
+    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT)
+        return prepare_weight_gradient(conv, node, scratch_bytes_out, err);
     GS_TRY(gs__cpu_direct_conv_new(state, node, &conv->direct, scratch_bytes_out, err));
     return conv->direct ? GS_OK : prepare_primitive(conv, node, scratch_bytes_out, err);
 }
@@ -349,12 +363,8 @@ void gs__cpu_conv_release(void *handle) {
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
-gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
-    convolution *conv = handle;
-    if (conv->direct) {
-        gs__cpu_direct_conv_run(run, node, conv->direct);
-        return GS_OK;
-    }
+static gs_status run_primitive(const gs_run *run, const gs_node *node, convolution *conv,
+                               gs_error *err) {
     dnnl_exec_arg_t args[MAX_ARGS + 1];
     int count = 0;
     for (; count < conv->arg_count; count++) {
@@ -379,9 +389,29 @@ gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle,
                  "unpacking a gradient");
     }
     TRY_DNNL(dnnl_stream_wait(conv->state->stream), "waiting");
-    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT && node->out[1])
-        gs__cpu_bias_gradient(gs_run_pointer(run, node->in[1]), node->in[1]->shape,
+    return GS_OK;
+}
+
+static gs_status run_weight_gradient(const gs_run *run, const gs_node *node, convolution *conv,
+                                     gs_error *err) {
+    const float *dy = gs_run_pointer(run, node->in[1]);
+    if (conv->has_own_gradient)
+        gs__cpu_weight_gradient(gs_run_pointer(run, node->in[0]), node->in[0]->shape, dy,
+                                node->in[1]->shape, node->as.conv.stride, node->out[0]->shape,
+                                gs_run_pointer(run, node->out[0]), run->scratch, run->threads);
+    else
+        GS_TRY(run_primitive(run, node, conv, err));
+    if (node->out[1])
+        gs__cpu_bias_gradient(dy, node->in[1]->shape,
                               (double *)(void *)((char *)run->scratch + conv->bias_offset),
                               gs_run_pointer(run, node->out[1]));
+    return GS_OK;
+}
+
+gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
+    convolution *conv = handle;
+    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT) return run_weight_gradient(run, node, conv, err);
+    if (!conv->direct) return run_primitive(run, node, conv, err);
+    gs__cpu_direct_conv_run(run, node, conv->direct);
     return GS_OK;
 }

@@ -42,6 +42,14 @@ void gs__cpu_direct_conv_free(gs_direct_conv *conv); /* NULL is allowed */
 void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv);
 void gs__cpu_panels_changed(gs_cpu_state *state, const gs_tensor *weight);
 
+/* The gradient of a weight [O,C,K,K] by our own kernels (weight_gradient.c), for shapes of which
+ * is_ours says so: x [N,C,H,W], dy [N,O,h,w]. `threads` is what the OpenMP region gets. */
+bool gs__cpu_weight_gradient_is_ours(gs_shape weight);
+size_t gs__cpu_weight_gradient_scratch(gs_shape x, gs_shape dy, gs_shape weight, int stride,
+                                       int threads);
+void gs__cpu_weight_gradient(const float *x, gs_shape x_shape, const float *dy, gs_shape dy_shape,
+                             int stride, gs_shape weight, float *dw, void *scratch, int threads);
+
 /* out[C]: the sums over N, H and W of a gradient [N,C,H,W]; scratch of so many bytes (bias.c). */
 size_t gs__cpu_bias_gradient_scratch(gs_shape gradient);
 void gs__cpu_bias_gradient(const float *gradient, gs_shape shape, double *scratch, float *out);
