@@ -4,7 +4,9 @@
 #include "cli/serve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command {
     const char *name;
@@ -22,7 +24,17 @@ static const struct command {
     {"parity", gs_cli_parity, "compare the engine with a dump of the reference program"},
 };
 
+/* Compute threads that find nothing to do spin, and GCC's OpenMP spins for milliseconds: where
+ * processors are shared, that takes them from those who have something to do, ourselves included
+ * (docs/performance.md, Waiting threads). OpenMP reads its settings before main, so the program
+ * starts itself anew with a shorter wait, unless the user has chosen one. */
+static void shorten_waiting(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0) execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv) {
+    shorten_waiting(argv);
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {

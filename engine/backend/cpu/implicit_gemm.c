@@ -4,6 +4,7 @@
 #include "engine/backend/cpu/implicit_gemm.h"
 
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -19,8 +20,10 @@ enum {
 #include <immintrin.h>
 
 bool gs__has_implicit_gemm(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           !__builtin_cpu_supports("avx512f"); /* there oneDNN's kernels are faster */
+    const char *cap = getenv("GENSEG_MAX_CPU_ISA");
+    if (cap && strcmp(cap, "default") == 0) return false;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
+    return !__builtin_cpu_supports("avx512f") || (cap && strcmp(cap, "avx2") == 0);
 }
 
 /* What a tile's kernel computes: C += A·B over some runs of A, or C = bias + A·B. */

@@ -24,7 +24,9 @@ typedef struct gs_implicit_gemm {
     gs_pixel_strides a, c;
 } gs_implicit_gemm;
 
-/* Whether the processor has what it takes. */
+/* Whether the processor has what it takes and oneDNN would not have more: with AVX-512, oneDNN does
+ * the convolutions. GENSEG_MAX_CPU_ISA=avx2 in the environment hides AVX-512 from this choice, and
+ * =default AVX2 too. */
 bool gs__has_implicit_gemm(void);
 
 /* Floats of B in panels. */
