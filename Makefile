@@ -3,8 +3,9 @@
 # make test-asan  the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make test-tsan  the server's tests under ThreadSanitizer
 # make parity     compare with the PyTorch program: REFERENCE=path/to/genseg_torch.py
-# make bench      the same for speed
-# make demo-model train the demo's model anew (two hours)
+# make bench      the goals of speed and memory, beside PyTorch and ONNX Runtime: REFERENCE=…,
+#                 ROWS="segment translate train scaling serve" (all), BENCH_MINUTES of load by 32 clients (1)
+# make demo-model train the demo's model anew (an hour)
 
 JOBS ?= $(shell nproc)
 LISTEN ?= 127.0.0.1:8080
@@ -12,13 +13,17 @@ DATA ?= data
 DEMO_DATA = build/demo-data
 DEMO_OPTIONS = --scale 2 --cases 400 --annotated 0.1 --seed 1
 REFERENCE ?= ../shared/reference/genseg_torch.py
+ROWS ?=
+BENCH_MINUTES ?= 1
 
-.PHONY: run test test-asan test-tsan parity bench demo-model build packages test-packages clean
+.PHONY: run test test-asan test-tsan parity bench demo-model build packages test-packages bench-packages clean
 
 packages:
 	docker/packages.sh
 test-packages:
 	docker/packages.sh test
+bench-packages:
+	docker/packages.sh bench
 
 build: packages
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
@@ -52,8 +57,13 @@ test-tsan: test-packages
 parity: build
 	tests/train/parity.sh $(REFERENCE) build/genseg
 
-bench: build
-	tests/train/bench.sh $(REFERENCE) build/genseg
+# The package's own script would fetch libraries for GPUs; the one for processors is in the package.
+tests/bench/node_modules: tests/bench/package-lock.json | bench-packages
+	npm ci --prefix tests/bench --ignore-scripts --no-audit --no-fund
+	touch $@
+
+bench: build bench-packages tests/bench/node_modules
+	tests/bench/bench.py build/genseg --reference "$(REFERENCE)" --rows "$(ROWS)" --minutes $(BENCH_MINUTES)
 
 demo-model: build
 	demo/train.sh build/genseg

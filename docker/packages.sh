@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian 12 packages that genseg needs and that are missing: what building and the demo
-# take, and with "test" as argument what the tests take as well. Needs root or sudo only if something
-# is missing.
+# take, and with "test" or "bench" as argument what the tests or the benchmark take as well. Needs root or
+# sudo only if something is missing.
 set -eu
 
 packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
@@ -9,6 +9,11 @@ packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansso
 if [ "${1:-}" = test ]; then
   packages="$packages curl jq nodejs chromium chromium-driver python3-pytest python3-requests
     python3-selenium python3-jsonschema"
+fi
+if [ "${1:-}" = bench ]; then
+  packages="$packages python3-torch nodejs wrk"
+  # Other packages of Node bring npm themselves and conflict with Debian's.
+  command -v npm >/dev/null || packages="$packages npm"
 fi
 
 missing=""
