@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import processors
 import programs
 import serving
 from programs import Workload
@@ -24,6 +25,7 @@ from table import Goal, Table, at_least, at_most, duration
 # A machine's instruction sets that these programs choose their kernels by.
 INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd",
                     "bf16", "sve")
+MOST_OTHER_WORK = 0.03  # of the processors' time; more is told
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,10 @@ SCALING = Workload("train", "brain", 1, 4, 1)
 
 
 def available_precisions(setup, table, comparison):
-    available = []
+    available = [FP32]  # always: a genseg that refuses it fails the row
     for precision, goal in comparison.goals.items():
+        if precision == FP32:
+            continue
         try:
             programs.check_precision(setup.genseg, comparison.workload.op, precision)
             available.append(precision)
@@ -164,7 +168,11 @@ def main():
     try:
         print(f"Machine: {machine()}. {versions()}. Medians of {setup.rounds} rounds.\n", flush=True)
         for group in options.rows:
+            watch = processors.Watch()
             GROUPS[group](setup, table)
+            if watch.share_of_others() > MOST_OTHER_WORK:
+                table.note(f"Other work took {watch.share_of_others():.0%} of the processors during `{group}`: "
+                           f"measure again on a quiet machine.")
     finally:
         shutil.rmtree(work)
     table.print_summary()

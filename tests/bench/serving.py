@@ -95,7 +95,8 @@ def store_model(setup, data):
     dataset.write(noise)
     programs.run([setup.genseg, "train", "--dataset", noise, "--out", run, "--preset", "brain", "--width", 1,
                   "--batch-size", 1, "--max-steps", 1, "--threads", setup.threads])
-    with serving(setup, data, ["--import", str(noise), "--import-model", str(run / "model.safetensors")]) as server:
+    imports = ["--import", str(noise), "--import-model", str(run / "model.safetensors")]
+    with serving(setup, data, imports) as server:
         return server.call("GET", "/v1/slices?dataset=noise&limit=1")["items"][0]["id"]
 
 
