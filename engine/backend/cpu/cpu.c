@@ -1,4 +1,5 @@
-/* The cpu backend: oneDNN for convolutions, our own fused kernels around them, fp32.
+/* The cpu backend: oneDNN or our own kernels for convolutions, our own fused ones around them,
+ * fp32.
  *
  * Layout: channels-last from the first layer to the last, so no layer converts anything and odd
  * channel counts (a concatenated skip makes 17, 33, … 257) need no padding. docs/architecture.md
