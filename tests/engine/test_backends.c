@@ -161,8 +161,8 @@ static void preparation(void **state) {
     check_operations(ANY_PREPARE, PREPARE_SHAPES);
 }
 
-/* oneDNN 2.6 gets these wrong if asked in the obvious way: with two threads, one sample and maps of
- * these sizes its "jit_1x1" gave gradients of strided 1x1 weights that were off by their own size.
+/* oneDNN 2.6's "jit_1x1", which no longer computes them, got these wrong: with two threads, one
+ * sample and maps of these sizes its gradients of strided 1x1 weights were off by their own size.
  */
 static void gradient_of_strided_pointwise_weights(void **state) {
     (void)state;

@@ -1,4 +1,4 @@
-/* Convolution, forward and both backwards, by oneDNN primitives on channels-last maps.
+/* Convolution, forward and backward by data, by oneDNN primitives on channels-last maps.
  *
  * oneDNN chooses its own layout for weights. They are packed into it once per value: packed copies
  * are listed in the backend's state, shared by the primitives that want the same layout of the same
@@ -6,8 +6,6 @@
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include "base/memory.h"
-
-#include <string.h>
 
 struct gs_packed_weight {
     const gs_tensor *weight;
@@ -34,14 +32,10 @@ typedef struct argument {
 typedef struct convolution {
     gs_cpu_state *state;
     gs_direct_conv *direct; /* not NULL: our own kernels, and nothing below is used */
-    bool has_own_gradient;  /* the weight's gradient by our own kernel: only bias_offset is used */
     dnnl_primitive_t primitive;
     argument args[MAX_ARGS];
     int arg_count;
-    gs_packed_weight *weight;                      /* forward and data gradient */
-    dnnl_memory_t packed_gradient, plain_gradient; /* weight gradient: from scratch to the tensor */
-    dnnl_primitive_t unpack;                       /* NULL where the layouts are equal */
-    size_t bias_offset; /* weight gradient: where the bias's has its scratch */
+    gs_packed_weight *weight;
 } convolution;
 
 #define TRY_DNNL(call, what)                                                                       \
@@ -187,45 +181,14 @@ typedef struct roles {
 } roles;
 
 static roles roles_of(const gs_node *node) {
-    switch (node->op) {
-    case GS_OP_CONV:
-        return (roles){node->in[0], node->in[1], node->in[2], node->out[0]};
-    case GS_OP_CONV_GRADIENT_DATA:
-        return (roles){node->out[0], node->in[0], NULL, node->in[1]};
-    default:
-        return (roles){node->in[0], node->out[0], NULL, node->in[1]}; /* bias.c does the bias */
-    }
+    if (node->op == GS_OP_CONV) return (roles){node->in[0], node->in[1], node->in[2], node->out[0]};
+    return (roles){node->out[0], node->in[0], NULL, node->in[1]}; /* GS_OP_CONV_GRADIENT_DATA */
 }
 
 typedef struct layouts {
     dnnl_memory_desc_t map_in, weight, bias, map_out;
     dnnl_dims_t strides;
 } layouts;
-
-/* The best implementation; without "jit_1x1" where that is asked for: in oneDNN 2.6 its gradient of
- * a strided 1×1 weight is wrong for some channels-last maps: seen with 2 threads and 4 channels of
- * 240×120 pixels, and with one sample of 16×16 and of 48×48; never with one thread. */
-static dnnl_status_t choose_implementation(const dnnl_convolution_desc_t *desc,
-                                           const_dnnl_primitive_attr_t attr, dnnl_engine_t engine,
-                                           const_dnnl_primitive_desc_t forward, bool avoid_1x1,
-                                           dnnl_primitive_desc_t *out) {
-    dnnl_primitive_desc_iterator_t iterator = NULL;
-    dnnl_status_t status =
-        dnnl_primitive_desc_iterator_create(&iterator, desc, attr, engine, forward);
-    while (status == dnnl_success) {
-        const char *name = NULL;
-        dnnl_primitive_desc_t found = dnnl_primitive_desc_iterator_fetch(iterator);
-        dnnl_primitive_desc_query(found, dnnl_query_impl_info_str, 0, &name);
-        if (!avoid_1x1 || !name || strncmp(name, "jit_1x1", 7) != 0) {
-            *out = found;
-            break;
-        }
-        dnnl_primitive_desc_destroy(found);
-        status = dnnl_primitive_desc_iterator_next(iterator);
-    }
-    dnnl_primitive_desc_iterator_destroy(iterator);
-    return status;
-}
 
 static dnnl_status_t describe(gs_cpu_state *state, gs_op op, const layouts *l, bool has_bias,
                               dnnl_primitive_desc_t *out) {
@@ -247,36 +210,14 @@ static dnnl_status_t describe(gs_cpu_state *state, gs_op op, const layouts *l, b
         dnnl_primitive_attr_destroy(attr);
         return status;
     }
-    if (op == GS_OP_CONV_GRADIENT_DATA)
-        status = dnnl_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct,
-                                                          &l->map_in, &l->weight, &l->map_out,
-                                                          l->strides, none, none);
-    else
-        status = dnnl_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct,
-                                                             &l->map_in, &l->weight, bias,
-                                                             &l->map_out, l->strides, none, none);
-    bool is_strided_1x1 = l->strides[0] > 1 && l->weight.dims[2] == 1 && l->weight.dims[3] == 1;
+    status =
+        dnnl_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &l->map_in,
+                                                 &l->weight, &l->map_out, l->strides, none, none);
     if (status == dnnl_success)
-        status = choose_implementation(&desc, attr, state->engine, forward,
-                                       op == GS_OP_CONV_GRADIENT_WEIGHT && is_strided_1x1, out);
+        status = dnnl_primitive_desc_create(out, &desc, attr, state->engine, forward);
     dnnl_primitive_desc_destroy(forward);
     dnnl_primitive_attr_destroy(attr);
     return status;
-}
-
-static gs_status add_weight_gradient(convolution *conv, const dnnl_memory_desc_t *packed,
-                                     const gs_tensor *weight, size_t *scratch, gs_error *err) {
-    dnnl_memory_desc_t plain = weight_layout(weight->shape, dnnl_oihw);
-    if (dnnl_memory_desc_equal(packed, &plain))
-        return add_argument(conv, DNNL_ARG_DIFF_WEIGHTS, &plain, weight, err);
-    GS_TRY(add_argument(conv, DNNL_ARG_DIFF_WEIGHTS, packed, NULL, err));
-    conv->args[conv->arg_count - 1].scratch_offset = *scratch;
-    conv->packed_gradient = conv->args[conv->arg_count - 1].memory;
-    *scratch += round_up(dnnl_memory_desc_get_size(packed));
-    TRY_DNNL(
-        dnnl_memory_create(&conv->plain_gradient, &plain, conv->state->engine, DNNL_MEMORY_NONE),
-        "memory");
-    return reorder_make(conv->state, packed, &plain, &conv->unpack, err);
 }
 
 static gs_status add_arguments(convolution *conv, gs_op op, const layouts *l, const roles *r,
@@ -293,10 +234,6 @@ static gs_status add_arguments(convolution *conv, gs_op op, const layouts *l, co
     GS_TRY(add_argument(conv, op == GS_OP_CONV ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, &l->map_out,
                         r->map_out, err));
     if (r->bias) GS_TRY(add_argument(conv, DNNL_ARG_BIAS, &l->bias, r->bias, err));
-    if (op == GS_OP_CONV_GRADIENT_WEIGHT)
-        return add_weight_gradient(
-            conv, dnnl_primitive_desc_query_md(desc, dnnl_query_diff_weights_md, 0), r->weight,
-            scratch, err);
     return packed_acquire(conv->state, r->weight,
                           dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0),
                           &conv->weight, err);
@@ -323,29 +260,12 @@ static gs_status prepare_primitive(convolution *conv, const gs_node *node,
     return GS_OK;
 }
 
-/* The weight's gradient, and the bias's behind it. */
-static gs_status prepare_weight_gradient(convolution *conv, const gs_node *node,
-                                         size_t *scratch_bytes_out, gs_error *err) {
-    gs_shape dy = node->in[1]->shape, weight = node->out[0]->shape;
-    conv->has_own_gradient = gs__cpu_weight_gradient_is_ours(weight);
-    if (conv->has_own_gradient)
-        *scratch_bytes_out = round_up(gs__cpu_weight_gradient_scratch(
-            node->in[0]->shape, dy, weight, node->as.conv.stride, conv->state->threads));
-    else
-        GS_TRY(prepare_primitive(conv, node, scratch_bytes_out, err));
-    conv->bias_offset = *scratch_bytes_out;
-    if (node->out[1]) *scratch_bytes_out += gs__cpu_bias_gradient_scratch(dy);
-    return GS_OK;
-}
-
 gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_out,
                                size_t *scratch_bytes_out, gs_error *err) {
     convolution *conv = gs_alloc(1, sizeof *conv);
     if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
     conv->state = state;
     *handle_out = conv;
-    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT)
-        return prepare_weight_gradient(conv, node, scratch_bytes_out, err);
     GS_TRY(gs__cpu_direct_conv_new(state, node, &conv->direct, scratch_bytes_out, err));
     return conv->direct ? GS_OK : prepare_primitive(conv, node, scratch_bytes_out, err);
 }
@@ -355,16 +275,13 @@ void gs__cpu_conv_release(void *handle) {
     gs__cpu_direct_conv_free(conv->direct);
     for (int i = 0; i < conv->arg_count; i++) dnnl_memory_destroy(conv->args[i].memory);
     packed_release(conv->state, conv->weight);
-    dnnl_memory_destroy(conv->plain_gradient);
-    dnnl_primitive_destroy(conv->unpack);
     dnnl_primitive_destroy(conv->primitive);
     gs_free(conv);
 }
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
-static gs_status run_primitive(const gs_run *run, const gs_node *node, convolution *conv,
-                               gs_error *err) {
+static gs_status run_primitive(const gs_run *run, const convolution *conv, gs_error *err) {
     dnnl_exec_arg_t args[MAX_ARGS + 1];
     int count = 0;
     for (; count < conv->arg_count; count++) {
@@ -374,44 +291,17 @@ static gs_status run_primitive(const gs_run *run, const gs_node *node, convoluti
         point_at(arg->memory, data);
         args[count] = (dnnl_exec_arg_t){arg->kind, arg->memory};
     }
-    if (conv->weight) {
-        args[count].arg = DNNL_ARG_WEIGHTS;
-        GS_TRY(packed_update(run, conv->weight, &args[count].memory, err));
-        count++;
-    }
+    args[count].arg = DNNL_ARG_WEIGHTS;
+    GS_TRY(packed_update(run, conv->weight, &args[count++].memory, err));
     TRY_DNNL(dnnl_primitive_execute(conv->primitive, conv->state->stream, count, args),
              "a convolution");
-    if (conv->unpack) {
-        point_at(conv->plain_gradient, gs_run_pointer(run, node->out[0]));
-        dnnl_exec_arg_t unpack[] = {{DNNL_ARG_FROM, conv->packed_gradient},
-                                    {DNNL_ARG_TO, conv->plain_gradient}};
-        TRY_DNNL(dnnl_primitive_execute(conv->unpack, conv->state->stream, 2, unpack),
-                 "unpacking a gradient");
-    }
     TRY_DNNL(dnnl_stream_wait(conv->state->stream), "waiting");
-    return GS_OK;
-}
-
-static gs_status run_weight_gradient(const gs_run *run, const gs_node *node, convolution *conv,
-                                     gs_error *err) {
-    const float *dy = gs_run_pointer(run, node->in[1]);
-    if (conv->has_own_gradient)
-        gs__cpu_weight_gradient(gs_run_pointer(run, node->in[0]), node->in[0]->shape, dy,
-                                node->in[1]->shape, node->as.conv.stride, node->out[0]->shape,
-                                gs_run_pointer(run, node->out[0]), run->scratch, run->threads);
-    else
-        GS_TRY(run_primitive(run, node, conv, err));
-    if (node->out[1])
-        gs__cpu_bias_gradient(dy, node->in[1]->shape,
-                              (double *)(void *)((char *)run->scratch + conv->bias_offset),
-                              gs_run_pointer(run, node->out[1]));
     return GS_OK;
 }
 
 gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
     convolution *conv = handle;
-    if (node->op == GS_OP_CONV_GRADIENT_WEIGHT) return run_weight_gradient(run, node, conv, err);
-    if (!conv->direct) return run_primitive(run, node, conv, err);
+    if (!conv->direct) return run_primitive(run, conv, err);
     gs__cpu_direct_conv_run(run, node, conv->direct);
     return GS_OK;
 }

@@ -1,5 +1,5 @@
-/* The cpu backend: oneDNN or our own kernels for convolutions, our own fused ones around them,
- * fp32.
+/* The cpu backend: oneDNN or our own kernels for convolutions, our own for the gradients of weights
+ * and all around them, fp32.
  *
  * Layout: channels-last from the first layer to the last, so no layer converts anything and odd
  * channel counts (a concatenated skip makes 17, 33, … 257) need no padding. docs/architecture.md
@@ -8,10 +8,43 @@
 
 #include "base/memory.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+static gs_isa processor_isa(void) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) return GS_ISA_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return GS_ISA_AVX2;
+#endif
+    return GS_ISA_DEFAULT;
+}
+
+/* What the processor has, at most what GENSEG_MAX_CPU_ISA names. */
+static gs_status choose_isa(gs_isa *out, gs_error *err) {
+    static const char *const names[] = {
+        [GS_ISA_DEFAULT] = "default", [GS_ISA_AVX2] = "avx2", [GS_ISA_AVX512] = "avx512"};
+    const char *wanted = getenv("GENSEG_MAX_CPU_ISA");
+    gs_isa have = processor_isa();
+    if (!wanted || !*wanted) {
+        *out = have;
+        return GS_OK;
+    }
+    for (int i = GS_ISA_DEFAULT; i <= GS_ISA_AVX512; i++)
+        if (strcmp(wanted, names[i]) == 0) {
+            *out = (gs_isa)i < have ? (gs_isa)i : have;
+            return GS_OK;
+        }
+    return gs_fail(err, GS_INVALID_ARGUMENT,
+                   "GENSEG_MAX_CPU_ISA is \"%s\"; it may be avx512, avx2 or default", wanted);
+}
+
 static gs_status cpu_open(int threads, void **state_out, gs_error *err) {
+    gs_isa isa = GS_ISA_DEFAULT;
+    GS_TRY(choose_isa(&isa, err));
     gs_cpu_state *state = gs_alloc(1, sizeof *state);
     if (!state) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the cpu backend");
     state->threads = threads;
+    state->isa = isa;
     if (dnnl_engine_create(&state->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&state->stream, state->engine, dnnl_stream_default_flags) !=
             dnnl_success) {
@@ -52,7 +85,7 @@ const gs_backend gs_backend_cpu = {
             [GS_OP_POWER_ITERATION] = WITH_SCRATCH(power_iteration),
             [GS_OP_CONV] = CONVOLUTION,
             [GS_OP_CONV_GRADIENT_DATA] = CONVOLUTION,
-            [GS_OP_CONV_GRADIENT_WEIGHT] = CONVOLUTION,
+            [GS_OP_CONV_GRADIENT_WEIGHT] = WITH_SCRATCH(conv_gradient_weight),
             [GS_OP_NORM_STATISTICS] = WITH_SCRATCH(norm_statistics),
             [GS_OP_PREPARE] = WITH_SCRATCH(prepare),
             [GS_OP_PREPARE_GRADIENT] = WITH_SCRATCH(prepare_gradient),

@@ -21,10 +21,14 @@ typedef struct gs_packed_weight gs_packed_weight;
 /* The same for our own kernels. */
 typedef struct gs_weight_panels gs_weight_panels;
 
+/* What kernels that choose for themselves may use, each including those before it. */
+typedef enum gs_isa { GS_ISA_DEFAULT, GS_ISA_AVX2 /* and FMA */, GS_ISA_AVX512 /* F */ } gs_isa;
+
 typedef struct gs_cpu_state {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int threads;
+    gs_isa isa;
     gs_packed_weight *packed; /* list */
     gs_weight_panels *panels; /* list */
 } gs_cpu_state;
@@ -42,17 +46,21 @@ void gs__cpu_direct_conv_free(gs_direct_conv *conv); /* NULL is allowed */
 void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv);
 void gs__cpu_panels_changed(gs_cpu_state *state, const gs_tensor *weight);
 
-/* The gradient of a weight [O,C,K,K] by our own kernels (weight_gradient.c), for shapes of which
- * is_ours says so: x [N,C,H,W], dy [N,O,h,w]. `threads` is what the OpenMP region gets. */
-bool gs__cpu_weight_gradient_is_ours(gs_shape weight);
-size_t gs__cpu_weight_gradient_scratch(gs_shape x, gs_shape dy, gs_shape weight, int stride,
-                                       int threads);
-void gs__cpu_weight_gradient(const float *x, gs_shape x_shape, const float *dy, gs_shape dy_shape,
-                             int stride, gs_shape weight, float *dw, void *scratch, int threads);
-
 /* out[C]: the sums over N, H and W of a gradient [N,C,H,W]; scratch of so many bytes (bias.c). */
 size_t gs__cpu_bias_gradient_scratch(gs_shape gradient);
 void gs__cpu_bias_gradient(const float *gradient, gs_shape shape, double *scratch, float *out);
+
+/* The gradient of a convolution's weight (weight_gradient.c). Uses at most so many threads. */
+typedef struct gs_weight_gradient {
+    gs_shape x, dy, weight; /* [N,C,H,W] [N,O,OH,OW] [O,C,K,K] */
+    int stride, threads;
+    gs_isa isa;
+} gs_weight_gradient;
+
+size_t gs__cpu_weight_gradient_scratch(const gs_weight_gradient *g);
+/* `scratch` has the bytes that the function above names, aligned to 64. */
+void gs__cpu_weight_gradient(const gs_weight_gradient *g, const float *x, const float *dy,
+                             void *scratch, float *dw);
 
 /* One row of the backend's table each; kernels without prepare and release have only run. */
 gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_out,
@@ -66,6 +74,8 @@ void gs__cpu_conv_release(void *handle);
     gs_status gs__cpu_##name##_scratch(void *state, const gs_node *node, void **handle_out,        \
                                        size_t *scratch_bytes_out, gs_error *err)
 
+GS_DECLARE_KERNEL(conv_gradient_weight);
+GS_DECLARE_SCRATCH(conv_gradient_weight);
 GS_DECLARE_KERNEL(effective_weight);
 GS_DECLARE_KERNEL(effective_weight_gradient);
 GS_DECLARE_KERNEL(power_iteration);

@@ -174,11 +174,11 @@ static double padding_factor(const gs_node *node) {
 }
 
 /* Few outputs leave most of a panel empty, and small maps are mostly padding: oneDNN has kernels
- * for them. */
-static bool is_ours(const gs_node *node) {
+ * for them. With AVX-512 it has wider ones for all. */
+static bool is_ours(gs_isa isa, const gs_node *node) {
     enum { FEWEST_OUTPUTS = 8 };
     bool is_forward = node->op == GS_OP_CONV, is_gradient = node->op == GS_OP_CONV_GRADIENT_DATA;
-    if (!(is_forward || is_gradient) || !gs__has_implicit_gemm()) return false;
+    if (!(is_forward || is_gradient) || isa != GS_ISA_AVX2) return false;
     gs_shape w = node->in[is_forward ? 1 : 0]->shape;
     if (node->as.conv.stride > MAX_STRIDE || w.h * w.w > MAX_TAPS) return false;
     return is_forward ? w.n >= FEWEST_OUTPUTS
@@ -188,7 +188,7 @@ static bool is_ours(const gs_node *node) {
 gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node, gs_direct_conv **out,
                                   size_t *scratch_bytes_out, gs_error *err) {
     *out = NULL;
-    if (!is_ours(node)) return GS_OK;
+    if (!is_ours(state->isa, node)) return GS_OK;
     gs_direct_conv *conv = gs_alloc(1, sizeof *conv);
     if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
     bool is_forward = node->op == GS_OP_CONV;

@@ -4,7 +4,7 @@
 #include "engine/backend/cpu/implicit_gemm.h"
 
 #include <omp.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -18,13 +18,6 @@ enum {
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
-
-bool gs__has_implicit_gemm(void) {
-    const char *cap = getenv("GENSEG_MAX_CPU_ISA");
-    if (cap && strcmp(cap, "default") == 0) return false;
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
-    return !__builtin_cpu_supports("avx512f") || (cap && strcmp(cap, "avx2") == 0);
-}
 
 /* What a tile's kernel computes: C += A·B over some runs of A, or C = bias + A·B. */
 typedef struct tile {
@@ -255,10 +248,6 @@ void gs__implicit_gemm(const gs_implicit_gemm *g, const float *a, const float *p
 }
 
 #else
-
-bool gs__has_implicit_gemm(void) {
-    return false;
-}
 
 size_t gs__panel_floats(int outputs, size_t depth) {
     (void)outputs, (void)depth;

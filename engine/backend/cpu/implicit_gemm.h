@@ -8,7 +8,6 @@
 #ifndef GS_ENGINE_BACKEND_CPU_IMPLICIT_GEMM_H
 #define GS_ENGINE_BACKEND_CPU_IMPLICIT_GEMM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Distances in floats from one sample, row and pixel to the next. */
@@ -23,11 +22,6 @@ typedef struct gs_implicit_gemm {
     size_t length, run_stride;
     gs_pixel_strides a, c;
 } gs_implicit_gemm;
-
-/* Whether the processor has what it takes and oneDNN would not have more: with AVX-512, oneDNN does
- * the convolutions. GENSEG_MAX_CPU_ISA=avx2 in the environment hides AVX-512 from this choice, and
- * =default AVX2 too. */
-bool gs__has_implicit_gemm(void);
 
 /* Floats of B in panels. */
 size_t gs__panel_floats(int outputs, size_t depth);

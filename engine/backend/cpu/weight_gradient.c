@@ -1,252 +1,381 @@
-/* The gradient of a convolution's weight on channels-last maps, by our own kernels (AVX2).
+/* The gradient of a convolution's weight: for x [N,C,H,W] and dy [N,O,OH,OW], channels-last,
+ *   dw(o,c,i,j) = Σ_n,r,q dy(n,o,r,q) · x(n, c, r·stride + i, q·stride + j).
  *
- * dW[ky][j][o] = Σ over output pixels of x[pixel's row + ky][pixel's start + j] · dy[pixel][o],
- * where j = (kx, c) counts the K·C consecutive floats under a kernel row. A tile is 6 values of j
- * by 16 outputs, kept in registers over a chunk of pixels; of dy a panel of 16 outputs is copied
- * together for the chunk. The last tile of a kernel row ends where the row ends and overlaps the
- * one before.
+ * In channels-last memory the values of x that one kernel row i meets at an output pixel follow
+ * each other: (j,c) is one index m = j·C + c of KW·C values. So dw is KH products of matrices
+ * [O, pixels] x [pixels, m], read where they lie, and few channels fill vectors too. A unit is one
+ * kernel row and as many m as a tile of sums is wide; tile_sum adds one unit and a few outputs over
+ * a block of pixels, few enough that what they read of x stays in the first cache.
  *
- * Small weights: each thread sums a part of the pixels, and the sums are added in order. Large
- * ones: each thread has panels of its own. Same number of threads, same bits. */
-#include "engine/backend/cpu/cpu_internal.h"
-#include "engine/backend/cpu/implicit_gemm.h"
+ * Where weights are large, what a unit reads lies in few sets of that cache (strides are powers of
+ * two). It is copied into a panel then, which pays because every value is used for many outputs.
+ * Where a kernel row has fewer values than a vector, whole windows of all rows are copied, as if
+ * the kernel had one row.
+ *
+ * Threads: jobs = parts of the pixels x groups of units. Each part has sums of its own, added in
+ * order when they are transposed into dw. So the number of threads decides the result's bits. */
+#include "engine/backend/cpu/weight_gradient.h"
 
 #include <string.h>
 
 enum {
-    TILE = 6,
-    PANEL = 16,
-    HALF = 8,
-    CHUNK = 256,          /* pixels, at least a row */
-    LARGE_SUMS = 1 << 18, /* floats */
+    BLOCK = 128,          /* pixels */
+    PANEL = 4096,         /* floats of x in a panel */
+    BLOCK_OUTPUTS = 264,  /* whose dy is copied at a time; it stays in the second cache */
+    UNITS_PER_GROUP = 16, /* at least, before pixels are divided: each group copies dy */
+    CHANNELS = 16,        /* transposed together */
 };
 
-/* x [N,C,H,W], dy [N,O,h,w], dW [O,C,K,K]. */
-typedef struct product {
-    gs_shape x, dy, w;
-    int stride, tiles; /* tiles of a kernel row */
-    int rows, chunk_rows;
-    int panels;
-    size_t row_floats, x_row; /* K·C; W·C */
-    size_t sums, packed;      /* floats of all tiles' sums, and of a packed chunk */
-    bool shares_pixels;       /* else panels */
-} product;
+typedef enum reading { IN_PLACE, PANELS, WINDOWS } reading;
 
-static int panel_width(const product *p, int panel) {
-    return p->w.n - panel * PANEL <= HALF ? HALF : PANEL;
+typedef struct work {
+    gs_weight_gradient g;
+    const tile_kernel *kernel;
+    reading reading;
+    size_t pixels;                  /* of dy */
+    int rows, row_values, row_taps; /* kernel rows, values of x in each, kernel columns in each */
+    int padded_values;              /* WINDOWS: to whole vectors, the last with zeros */
+    int vectors, width;             /* of a unit: at most, in vectors and in floats */
+    int row_units, units;
+    int output_tiles, block_tiles; /* tiles of outputs, and how many of them have one copy of dy */
+    int block, parts, groups;
+} work;
+
+/* Memory of one job. */
+typedef struct job {
+    pixel_run *runs; /* [block] */
+    int run_count, pixels;
+    float *x, *dy; /* copies: PANELS [block][width], WINDOWS [block][padded_values]; [block][O] */
+    float *sums;   /* of its part */
+    int first_unit, end_unit;
+    int first_tile, end_tile; /* of outputs, that are summed now */
+    bool is_first_block;
+} job;
+
+static int divide_up(int a, int b) {
+    return (a + b - 1) / b;
 }
 
-/* Where the sums of a panel begin. */
-static size_t panel_start(const product *p, int panel) {
-    return (size_t)panel * (size_t)(p->w.h * p->tiles) * TILE * PANEL;
+static int smaller(int a, int b) {
+    return a < b ? a : b;
 }
 
-static product product_of(gs_shape x, gs_shape dy, gs_shape w, int stride, int threads) {
-    product p = {.x = x, .dy = dy, .w = w, .stride = stride, .rows = dy.n * dy.h};
-    p.row_floats = (size_t)w.w * (size_t)w.c;
-    p.x_row = (size_t)x.w * (size_t)x.c;
-    p.tiles = (int)((p.row_floats + TILE - 1) / TILE);
-    p.panels = (w.n + PANEL - 1) / PANEL;
-    p.chunk_rows = dy.w < CHUNK ? CHUNK / dy.w : 1;
-    if (p.chunk_rows > p.rows) p.chunk_rows = p.rows;
-    p.sums = panel_start(&p, p.panels);
-    p.packed = (size_t)(p.chunk_rows * dy.w) * PANEL;
-    p.shares_pixels = p.sums <= LARGE_SUMS || p.panels < threads;
-    return p;
+/* ---- Division of the work -------------------------------------------------------------------- */
+
+/* A value of x is used for O sums and one of dy for C·KH·KW: few of either do not pay for copies.
+ */
+static reading reading_of(const work *w) {
+    gs_shape k = w->g.weight;
+    if (k.w * k.c < w->kernel->lanes) return WINDOWS;
+    return k.n >= 128 && k.c * k.h * k.w >= 1024 ? PANELS : IN_PLACE;
 }
 
-/* ---- Tiles ----------------------------------------------------------------------------------- */
+static void choose_tiles(work *w) {
+    int outputs = w->g.weight.n, most_outputs = w->kernel->outputs;
+    int most_vectors = outputs <= most_outputs / 2 ? 4 : 2;
+    w->vectors = smaller(most_vectors, w->padded_values / w->kernel->lanes);
+    if (w->vectors == 1) most_outputs = TILE_MOST_OUTPUTS;
+    w->width = w->vectors * w->kernel->lanes;
+    w->row_units = divide_up(w->row_values, w->width);
+    w->units = w->rows * w->row_units;
+    w->output_tiles = divide_up(outputs, most_outputs);
+    w->block_tiles = w->reading == PANELS ? BLOCK_OUTPUTS / w->kernel->outputs : w->output_tiles;
+}
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
+/* Fewest parts that leave every group enough units, and divide the threads. */
+static void divide_among_threads(work *w) {
+    int threads = w->g.threads, parts = 1;
+    while (parts < threads &&
+           (threads % parts != 0 || w->units * parts < UNITS_PER_GROUP * threads))
+        parts++;
+    size_t blocks = (w->pixels + (size_t)w->block - 1) / (size_t)w->block;
+    w->parts = blocks < (size_t)parts ? (int)blocks : parts;
+    w->groups = smaller(threads / w->parts, w->units);
+}
 
-/* sums [6][width] += Σ over rows and pixels of a[0..6) · b[0..width). */
-typedef struct tile {
-    const float *x;       /* the tile's j of a map's first pixel */
-    const size_t *starts; /* [rows] where each row's first pixel is */
-    const float *b;       /* [rows · pixels][width] */
-    float *sums;
-    size_t step; /* floats of x from pixel to pixel */
-    int rows, pixels;
-} tile;
+static work work_of(const gs_weight_gradient *g) {
+    work w = {.g = *g,
+              .kernel = gs__tile_kernel(g->isa),
+              .pixels = (size_t)g->dy.n * (size_t)g->dy.h * (size_t)g->dy.w};
+    w.reading = reading_of(&w);
+    w.rows = w.reading == WINDOWS ? 1 : g->weight.h;
+    w.row_taps = w.reading == WINDOWS ? g->weight.h * g->weight.w : g->weight.w;
+    w.row_values = w.padded_values = w.row_taps * g->weight.c;
+    if (w.reading == WINDOWS)
+        w.padded_values = divide_up(w.row_values, w.kernel->lanes) * w.kernel->lanes;
+    choose_tiles(&w);
+    w.block = w.reading == PANELS ? PANEL / w.width : BLOCK;
+    divide_among_threads(&w);
+    return w;
+}
 
-#define EACH_VALUE(X) X(0) X(1) X(2) X(3) X(4) X(5)
+/* Tiles differ by at most one output. */
+static int tile_start(const work *w, int tile) {
+    return (int)((int64_t)w->g.weight.n * tile / w->output_tiles);
+}
 
-__attribute__((target("avx2,fma"))) static void add_full(const tile *t) {
-    const float *b = t->b;
-    float *sums = t->sums;
-#define LOAD(i)                                                                                    \
-    __m256 low##i = _mm256_loadu_ps(sums + i * PANEL);                                             \
-    __m256 high##i = _mm256_loadu_ps(sums + i * PANEL + HALF);
-    EACH_VALUE(LOAD)
-#undef LOAD
-    for (int row = 0; row < t->rows; row++) {
-        const float *a = t->x + t->starts[row];
-        for (int k = 0; k < t->pixels; k++, a += t->step, b += PANEL) {
-            __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + HALF), x;
-#define MULTIPLY(i)                                                                                \
-    x = _mm256_broadcast_ss(a + i);                                                                \
-    low##i = _mm256_fmadd_ps(x, b0, low##i);                                                       \
-    high##i = _mm256_fmadd_ps(x, b1, high##i);
-            EACH_VALUE(MULTIPLY)
-#undef MULTIPLY
+/* Vectors of a unit: the last one of a row may need fewer. */
+static int unit_vectors(const work *w, int unit) {
+    int left = w->padded_values - unit % w->row_units * w->width;
+    return smaller(divide_up(left, w->kernel->lanes), w->vectors);
+}
+
+/* The first value of a unit within its row. The last unit ends where the row does, so that nothing
+ * is read beyond a map; it repeats sums of the one before, which nobody reads. */
+static int unit_start(const work *w, int unit) {
+    int last = w->padded_values - unit_vectors(w, unit) * w->kernel->lanes;
+    return smaller(unit % w->row_units * w->width, last);
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+static size_t whole_lines(size_t floats) {
+    return (floats + 15) / 16 * 16;
+}
+
+/* Sums of a part: [output tile][unit][output of the tile][width]. */
+static size_t sums_size(const work *w) {
+    return whole_lines((size_t)w->g.weight.n * (size_t)w->units * (size_t)w->width);
+}
+
+static float *sums_of(const work *w, float *sums, int tile, int unit) {
+    size_t start = (size_t)tile_start(w, tile), outputs = (size_t)tile_start(w, tile + 1) - start;
+    return sums + (start * (size_t)w->units + (size_t)unit * outputs) * (size_t)w->width;
+}
+
+static size_t x_copy_size(const work *w) {
+    size_t block = (size_t)w->block;
+    if (w->reading == IN_PLACE) return 0;
+    return block * (size_t)(w->reading == PANELS ? w->width : w->padded_values);
+}
+
+static size_t dy_copy_size(const work *w) {
+    int outputs = smaller(w->g.weight.n, BLOCK_OUTPUTS);
+    return w->reading == PANELS ? whole_lines((size_t)w->block * (size_t)outputs) : 0;
+}
+
+static size_t runs_size(const work *w) {
+    return whole_lines((size_t)w->block * sizeof(pixel_run) / sizeof(float));
+}
+
+static size_t job_size(const work *w) {
+    return x_copy_size(w) + dy_copy_size(w) + runs_size(w);
+}
+
+size_t gs__cpu_weight_gradient_scratch(const gs_weight_gradient *g) {
+    work w = work_of(g);
+    size_t parts = (size_t)w.parts, jobs = parts * (size_t)w.groups;
+    return (parts * sums_size(&w) + jobs * job_size(&w)) * sizeof(float);
+}
+
+static job job_of(const work *w, float *scratch, int index) {
+    int part = index % w->parts, group = index / w->parts;
+    float *own = scratch + (size_t)w->parts * sums_size(w) + (size_t)index * job_size(w);
+    return (job){.x = own,
+                 .dy = own + x_copy_size(w),
+                 .runs = (void *)(own + x_copy_size(w) + dy_copy_size(w)),
+                 .sums = scratch + (size_t)part * sums_size(w),
+                 .first_unit = (int)((int64_t)w->units * group / w->groups),
+                 .end_unit = (int)((int64_t)w->units * (group + 1) / w->groups)};
+}
+
+/* ---- Copies ---------------------------------------------------------------------------------- */
+
+static size_t pixel_step(const work *w) {
+    return (size_t)w->g.stride * (size_t)w->g.x.c;
+}
+
+static void list_runs(const work *w, size_t pixel, job *j) {
+    gs_shape x = w->g.x, dy = w->g.dy;
+    size_t stride = (size_t)w->g.stride;
+    j->run_count = 0;
+    for (int left = j->pixels; left > 0;) {
+        size_t column = pixel % (size_t)dy.w, row = pixel / (size_t)dy.w;
+        size_t sample = row / (size_t)dy.h, y = row % (size_t)dy.h * stride;
+        int count = smaller(left, dy.w - (int)column);
+        size_t at = ((sample * (size_t)x.h + y) * (size_t)x.w + column * stride) * (size_t)x.c;
+        j->runs[j->run_count++] = (pixel_run){at, count};
+        pixel += (size_t)count, left -= count;
+    }
+}
+
+static void copy_windows(const work *w, const float *x, job *j) {
+    size_t rows = (size_t)w->g.weight.h, row = (size_t)(w->g.weight.w * w->g.weight.c);
+    size_t values = rows * row, x_row = (size_t)w->g.x.w * (size_t)w->g.x.c;
+    float *to = j->x;
+    for (int r = 0; r < j->run_count; r++)
+        for (int i = 0; i < j->runs[r].count; i++, to += w->padded_values) {
+            const float *from = x + j->runs[r].x + (size_t)i * pixel_step(w);
+            for (size_t k = 0; k < rows; k++)
+                for (size_t m = 0; m < row; m++) to[k * row + m] = from[k * x_row + m];
+            for (size_t m = values; m < (size_t)w->padded_values; m++) to[m] = 0;
         }
-    }
-#define STORE(i)                                                                                   \
-    _mm256_storeu_ps(sums + i * PANEL, low##i);                                                    \
-    _mm256_storeu_ps(sums + i * PANEL + HALF, high##i);
-    EACH_VALUE(STORE)
-#undef STORE
 }
 
-__attribute__((target("avx2,fma"))) static void add_half(const tile *t) {
-    const float *b = t->b;
-    float *sums = t->sums;
-#define LOAD(i) __m256 sum##i = _mm256_loadu_ps(sums + i * PANEL);
-    EACH_VALUE(LOAD)
-#undef LOAD
-    for (int row = 0; row < t->rows; row++) {
-        const float *a = t->x + t->starts[row];
-        for (int k = 0; k < t->pixels; k++, a += t->step, b += PANEL) {
-            __m256 b0 = _mm256_loadu_ps(b);
-#define MULTIPLY(i) sum##i = _mm256_fmadd_ps(_mm256_broadcast_ss(a + i), b0, sum##i);
-            EACH_VALUE(MULTIPLY)
-#undef MULTIPLY
+static void copy_panel(const work *w, const float *x, int vectors, job *j) {
+    size_t bytes = (size_t)(vectors * w->kernel->lanes) * sizeof *x;
+    float *to = j->x;
+    for (int r = 0; r < j->run_count; r++) {
+        const float *from = x + j->runs[r].x;
+        for (int i = 0; i < j->runs[r].count; i++, from += pixel_step(w), to += w->width)
+            memcpy(to, from, bytes);
+    }
+}
+
+/* dy of the job's tiles: each tile's outputs of all pixels together. */
+static void copy_dy(const work *w, const float *dy, job *j) {
+    float *to = j->dy;
+    for (int tile = j->first_tile; tile < j->end_tile; tile++) {
+        int start = tile_start(w, tile), outputs = tile_start(w, tile + 1) - start;
+        const float *from = dy + start;
+        for (int i = 0; i < j->pixels; i++, from += w->g.weight.n)
+            for (int o = 0; o < outputs; o++) *to++ = from[o];
+    }
+}
+
+/* ---- Sums ------------------------------------------------------------------------------------ */
+
+/* Where a unit's values of x are, and the unit's part of `t` that all its tiles share. */
+static tile_sum describe_unit(const work *w, const float *x, int unit, job *j,
+                              const pixel_run *whole) {
+    const float *first =
+        x + (size_t)(unit / w->row_units) * (size_t)(w->g.x.w * w->g.x.c) + unit_start(w, unit);
+    tile_sum t = {.x = first,
+                  .x_step = pixel_step(w),
+                  .runs = j->runs,
+                  .run_count = j->run_count,
+                  .vectors = unit_vectors(w, unit),
+                  .replaces = j->is_first_block,
+                  .sums_step = (size_t)w->width};
+    if (w->reading == IN_PLACE) return t;
+    if (w->reading == PANELS) copy_panel(w, first, t.vectors, j);
+    t.x = w->reading == PANELS ? j->x : j->x + unit_start(w, unit);
+    t.x_step = (size_t)(w->reading == PANELS ? w->width : w->padded_values);
+    t.runs = whole;
+    t.run_count = 1;
+    return t;
+}
+
+/* The job's tiles of one unit. */
+static void sum_unit(const work *w, const float *dy, int unit, const job *j, tile_sum t) {
+    int copied = tile_start(w, j->first_tile);
+    for (int tile = j->first_tile; tile < j->end_tile; tile++) {
+        int start = tile_start(w, tile);
+        t.outputs = tile_start(w, tile + 1) - start;
+        t.dy = w->reading == PANELS ? j->dy + (size_t)(start - copied) * (size_t)j->pixels
+                                    : dy + start;
+        t.dy_step = (size_t)(w->reading == PANELS ? t.outputs : w->g.weight.n);
+        t.sums = sums_of(w, j->sums, tile, unit);
+        w->kernel->run(&t);
+    }
+}
+
+static void sum_block(const work *w, const float *x, const float *dy, size_t pixel, job *j) {
+    pixel_run whole = {0, j->pixels};
+    dy += pixel * (size_t)w->g.weight.n;
+    list_runs(w, pixel, j);
+    if (w->reading == WINDOWS) copy_windows(w, x, j);
+    for (int tile = 0; tile < w->output_tiles; tile += w->block_tiles) {
+        j->first_tile = tile;
+        j->end_tile = smaller(tile + w->block_tiles, w->output_tiles);
+        if (w->reading == PANELS) copy_dy(w, dy, j);
+        for (int unit = j->first_unit; unit < j->end_unit; unit++)
+            sum_unit(w, dy, unit, j, describe_unit(w, x, unit, j, &whole));
+    }
+}
+
+static void run_job(const work *w, const float *x, const float *dy, float *scratch, int index) {
+    job j = job_of(w, scratch, index);
+    size_t block = (size_t)w->block, blocks = (w->pixels + block - 1) / block;
+    size_t part = (size_t)(index % w->parts), parts = (size_t)w->parts;
+    size_t first = blocks * part / parts * block, end = blocks * (part + 1) / parts * block;
+    if (end > w->pixels) end = w->pixels;
+    for (size_t pixel = first; pixel < end; pixel += block) {
+        j.pixels = (int)(end - pixel < block ? end - pixel : block);
+        j.is_first_block = pixel == first;
+        sum_block(w, x, dy, pixel, &j);
+    }
+}
+
+/* ---- Into PyTorch's layout ------------------------------------------------------------------- */
+
+/* The first part's sums of one output and one kernel row. */
+typedef struct row_sums {
+    const float *first;
+    size_t step; /* from a unit to the next */
+} row_sums;
+
+/* dw of `count` channels at one tap, from the row's value on: the parts' sums in order. */
+static void collect(const work *w, row_sums row, int value, int count, float *dw) {
+    size_t taps = (size_t)(w->g.weight.h * w->g.weight.w);
+    while (count > 0) {
+        int unit = value / w->width, lane = value - unit_start(w, unit);
+        int here = smaller(count, (unit + 1) * w->width - value);
+        const float *from = row.first + (size_t)unit * row.step + lane;
+        for (int i = 0; i < here; i++) dw[(size_t)i * taps] = from[i];
+        for (int p = 1; p < w->parts; p++)
+            for (int i = 0; i < here; i++)
+                dw[(size_t)i * taps] += from[(size_t)p * sums_size(w) + (size_t)i];
+        dw += (size_t)here * taps, value += here, count -= here;
+    }
+}
+
+/* Few channels at a time, all their taps: what is written stays in the first cache. */
+static void collect_output(const work *w, float *sums, int tile, int o, float *dw) {
+    int start = tile_start(w, tile), outputs = tile_start(w, tile + 1) - start;
+    int channels = w->g.weight.c, taps = w->row_taps * w->rows;
+    row_sums row = {.step = (size_t)outputs * (size_t)w->width};
+    dw += (size_t)o * (size_t)channels * (size_t)taps;
+    for (int c = 0; c < channels; c += CHANNELS, dw += CHANNELS * taps)
+        for (int tap = 0; tap < taps; tap++) {
+            row.first = sums_of(w, sums, tile, tap / w->row_taps * w->row_units) +
+                        (size_t)(o - start) * (size_t)w->width;
+            collect(w, row, tap % w->row_taps * channels + c, smaller(CHANNELS, channels - c),
+                    dw + tap);
         }
-    }
-#define STORE(i) _mm256_storeu_ps(sums + i * PANEL, sum##i);
-    EACH_VALUE(STORE)
-#undef STORE
-}
-#else
-/* gs__cpu_weight_gradient_is_ours says no: never called. */
-typedef struct tile {
-    const float *x, *b;
-    const size_t *starts;
-    float *sums;
-    size_t step;
-    int rows, pixels;
-} tile;
-static void add_full(const tile *t) {
-    (void)t;
-}
-static void add_half(const tile *t) {
-    (void)t;
-}
-#endif
-
-/* ---- Chunks ---------------------------------------------------------------------------------- */
-
-/* The chunk's part of a panel of dy, zero beyond the outputs. */
-static void pack_panel(const product *p, const float *dy, int first_row, int rows, int panel,
-                       float *packed) {
-    size_t outputs = (size_t)p->w.n, pixels = (size_t)(rows * p->dy.w);
-    const float *from = dy + (size_t)(first_row * p->dy.w) * outputs + (size_t)(panel * PANEL);
-    int left = p->w.n - panel * PANEL, used = left < PANEL ? left : PANEL;
-    if (used < PANEL) memset(packed, 0, pixels * PANEL * sizeof *packed);
-    for (size_t i = 0; i < pixels; i++)
-        memcpy(packed + i * PANEL, from + i * outputs, (size_t)used * sizeof *packed);
 }
 
-/* Where the first pixel of each row of the chunk is, under kernel row 0. */
-static void find_starts(const product *p, int first_row, int rows, size_t *starts) {
-    for (int i = 0; i < rows; i++) {
-        int n = (first_row + i) / p->dy.h, y = (first_row + i) % p->dy.h;
-        starts[i] = (size_t)(n * p->x.h + y * p->stride) * p->x_row;
-    }
+void gs__cpu_weight_gradient(const gs_weight_gradient *g, const float *x, const float *dy,
+                             void *scratch, float *dw) {
+    const work w = work_of(g);
+    float *sums = scratch;
+#pragma omp parallel for schedule(static) if (w.parts * w.groups > 1)
+    for (int index = 0; index < w.parts * w.groups; index++) run_job(&w, x, dy, sums, index);
+#pragma omp parallel for schedule(static)
+    for (int tile = 0; tile < w.output_tiles; tile++)
+        for (int o = tile_start(&w, tile); o < tile_start(&w, tile + 1); o++)
+            collect_output(&w, sums, tile, o, dw);
 }
 
-static void add_chunk(const product *p, const float *x, const float *dy, int first_row, int rows,
-                      int from, int to, float *packed, float *sums) {
-    size_t starts[CHUNK];
-    tile t = {.starts = starts,
-              .b = packed,
-              .step = (size_t)(p->stride * p->x.c),
-              .rows = rows,
-              .pixels = p->dy.w};
-    find_starts(p, first_row, rows, starts);
-    for (int panel = from; panel < to; panel++) {
-        pack_panel(p, dy, first_row, rows, panel, packed);
-        t.sums = sums + panel_start(p, panel);
-        for (int ky = 0; ky < p->w.h; ky++)
-            for (int k = 0; k < p->tiles; k++, t.sums += TILE * PANEL) {
-                size_t j = (size_t)k * TILE;
-                if (j + TILE > p->row_floats) j = p->row_floats - TILE;
-                t.x = x + (size_t)ky * p->x_row + j;
-                if (panel_width(p, panel) == PANEL)
-                    add_full(&t);
-                else
-                    add_half(&t);
-            }
-    }
+/* ---- The backend's kernel -------------------------------------------------------------------- */
+
+static gs_weight_gradient gradient_of(const gs_cpu_state *state, const gs_node *node) {
+    return (gs_weight_gradient){.x = node->in[0]->shape,
+                                .dy = node->in[1]->shape,
+                                .weight = node->out[0]->shape,
+                                .stride = node->as.conv.stride,
+                                .threads = state->threads,
+                                .isa = state->isa};
 }
 
-static void add_rows(const product *p, const float *x, const float *dy, int first, int end,
-                     int from, int to, float *packed, float *sums) {
-    size_t start = panel_start(p, from);
-    memset(sums + start, 0, (panel_start(p, to) - start) * sizeof *sums);
-    for (int row = first; row < end; row += p->chunk_rows) {
-        int rows = end - row < p->chunk_rows ? end - row : p->chunk_rows;
-        add_chunk(p, x, dy, row, rows, from, to, packed, sums);
-    }
+/* The bias has its turn in the same scratch when the weight is done. */
+gs_status gs__cpu_conv_gradient_weight_scratch(void *state, const gs_node *node, void **handle_out,
+                                               size_t *scratch_bytes_out, gs_error *err) {
+    (void)handle_out, (void)err;
+    gs_weight_gradient g = gradient_of(state, node);
+    size_t bias = gs__cpu_bias_gradient_scratch(g.dy), weight = gs__cpu_weight_gradient_scratch(&g);
+    *scratch_bytes_out = weight > bias ? weight : bias;
+    return GS_OK;
 }
 
-/* ---- The result ------------------------------------------------------------------------------ */
-
-/* Where (ky, j) of a panel is among its sums. */
-static size_t sum_at(const product *p, int ky, size_t j) {
-    size_t tile_index = j / TILE, within = j % TILE, last = (size_t)p->tiles - 1;
-    if (tile_index == last) within = j - (p->row_floats - TILE);
-    return (((size_t)ky * (size_t)p->tiles + tile_index) * TILE + within) * PANEL;
-}
-
-/* Adds up the copies of the sums of channel c of a panel and puts them where they belong. */
-static void store_channel(const product *p, const float *sums, int copies, int panel, int c,
-                          float *dw) {
-    int first = panel * PANEL, left = p->w.n - first, used = left < PANEL ? left : PANEL;
-    size_t kernel = (size_t)(p->w.h * p->w.w), output = kernel * (size_t)p->w.c;
-    float *to = dw + (size_t)first * output + (size_t)c * kernel;
-    for (int tap = 0; tap < p->w.h * p->w.w; tap++, to++) {
-        size_t j = (size_t)(tap % p->w.w) * (size_t)p->w.c + (size_t)c;
-        const float *from = sums + panel_start(p, panel) + sum_at(p, tap / p->w.w, j);
-        for (int o = 0; o < used; o++) {
-            float total = from[o];
-            for (int k = 1; k < copies; k++) total += from[(size_t)k * p->sums + (size_t)o];
-            to[(size_t)o * output] = total;
-        }
-    }
-}
-
-bool gs__cpu_weight_gradient_is_ours(gs_shape weight) {
-    return gs__has_implicit_gemm() && weight.w * weight.c >= TILE && weight.n >= HALF;
-}
-
-/* Scratch: per thread a packed chunk, then the sums: one copy, or one per thread. */
-size_t gs__cpu_weight_gradient_scratch(gs_shape x, gs_shape dy, gs_shape w, int stride,
-                                       int threads) {
-    product p = product_of(x, dy, w, stride, threads);
-    size_t copies = p.shares_pixels ? (size_t)threads : 1;
-    return ((size_t)threads * p.packed + copies * p.sums) * sizeof(float);
-}
-
-void gs__cpu_weight_gradient(const float *x, gs_shape x_shape, const float *dy, gs_shape dy_shape,
-                             int stride, gs_shape weight, float *dw, void *scratch, int threads) {
-    product p = product_of(x_shape, dy_shape, weight, stride, threads);
-    float *packed = scratch, *sums = packed + (size_t)threads * p.packed;
-#pragma omp parallel
-    {
-#pragma omp for schedule(static)
-        for (int part = 0; part < threads; part++) {
-            float *own = packed + (size_t)part * p.packed;
-            if (p.shares_pixels)
-                add_rows(&p, x, dy, p.rows * part / threads, p.rows * (part + 1) / threads, 0,
-                         p.panels, own, sums + (size_t)part * p.sums);
-            else
-                add_rows(&p, x, dy, 0, p.rows, p.panels * part / threads,
-                         p.panels * (part + 1) / threads, own, sums);
-        }
-#pragma omp for schedule(static)
-        for (int i = 0; i < p.panels * weight.c; i++)
-            store_channel(&p, sums, p.shares_pixels ? threads : 1, i / weight.c, i % weight.c, dw);
-    }
+gs_status gs__cpu_conv_gradient_weight(const gs_run *run, const gs_node *node, void *handle,
+                                       gs_error *err) {
+    (void)handle, (void)err;
+    gs_weight_gradient g = gradient_of(run->state, node);
+    const float *dy = gs_run_pointer(run, node->in[1]);
+    gs__cpu_weight_gradient(&g, gs_run_pointer(run, node->in[0]), dy, run->scratch,
+                            gs_run_pointer(run, node->out[0]));
+    if (node->out[1])
+        gs__cpu_bias_gradient(dy, g.dy, run->scratch, gs_run_pointer(run, node->out[1]));
+    return GS_OK;
 }
