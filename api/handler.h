@@ -296,6 +296,8 @@ typedef struct gs_api_services {
     /* GS_OK when requests can be answered; else BUSY with the reason. */
     gs_status (*ready)(void *server, gs_error *err);
     const char *(*backend_name)(void *server);
+    /* "fp32" or "bf16": what inference computes in. */
+    const char *(*precision_name)(void *server);
     /* A file of the viewer by its path ("/", "/main.js"). False: no such file. All borrowed. */
     bool (*web_file)(void *server, const char *path, const char **content_type, const char **etag,
                      const char **bytes, size_t *size);

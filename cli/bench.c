@@ -16,7 +16,8 @@
 enum { MAX_ITERATIONS = 1000 };
 
 typedef struct bench {
-    const char *op, *preset, *precision, *backend;
+    const char *op, *preset, *backend;
+    gs_precision precision;
     double width;
     int batch, threads, iterations;
     bool json, profile;
@@ -66,7 +67,7 @@ static gs_status build(bench *b, gs_error *err) {
     GS_TRY(gs_model_config_make(b->preset, b->width, 0, 0, 0, &config, err));
     GS_TRY(gs_network_init(&b->network, &config,
                            trains ? GS_PART_DISCRIMINATORS : GS_PARTS_GENERATOR, err));
-    GS_TRY(gs_device_open(b->backend, b->threads, &b->device, err));
+    GS_TRY(gs_device_open(b->backend, b->threads, b->precision, &b->device, err));
     GS_TRY(gs_parameters_new(&b->network.set, gs_device_backend(b->device)->element_size,
                              trains ? GS_FOR_TRAINING : GS_FOR_INFERENCE, &b->parameters, err));
     GS_TRY(gs_network_initialize(&b->network, b->parameters, 1, err));
@@ -147,8 +148,9 @@ static gs_status check(bench *b, gs_error *err) {
     bool is_known = false;
     for (int i = 0; i < 3; i++) is_known = is_known || strcmp(b->op, ops[i]) == 0;
     if (!is_known) return gs_fail(err, GS_INVALID_ARGUMENT, "--op is segment, translate or train");
-    if (strcmp(b->precision, "fp32") != 0)
-        return gs_fail(err, GS_INVALID_ARGUMENT, "--precision: only fp32 is there");
+    if (b->precision == GS_PRECISION_BF16 &&
+        gs_precision_resolve(b->backend, b->precision) != GS_PRECISION_BF16)
+        return gs_fail(err, GS_UNSUPPORTED, "--precision bf16: this processor has no AVX512-BF16");
     if (b->batch < 1 || b->batch > 1024)
         return gs_fail(err, GS_INVALID_ARGUMENT, "--batch must be 1 to 1024");
     if (b->iterations < 1 || b->iterations > MAX_ITERATIONS)
@@ -159,7 +161,6 @@ static gs_status check(bench *b, gs_error *err) {
 int gs_cli_bench(int argc, char **argv) {
     bench b = {.op = "segment",
                .preset = "brain",
-               .precision = "fp32",
                .backend = "cpu",
                .width = 1,
                .batch = 1,
@@ -170,11 +171,12 @@ int gs_cli_bench(int argc, char **argv) {
         {"--width", GS_OPTION_NUMBER, &b.width, "width (1)"},
         {"--batch", GS_OPTION_INT, &b.batch,
          "images; train: presence and absence images, each (1)"},
-        {"--precision", GS_OPTION_TEXT, &b.precision, "fp32"},
+        {"--precision", GS_OPTION_PRECISION, &b.precision, "auto, fp32 or bf16 (fp32)"},
         {"--threads", GS_OPTION_INT, &b.threads, "threads (all processors)"},
         {"--iterations", GS_OPTION_INT, &b.iterations, "timed runs after a first untimed one (5)"},
         {"--backend", GS_OPTION_TEXT, &b.backend, "cpu or reference (cpu)"},
-        {"--profile", GS_OPTION_FLAG, &b.profile, "also print time, GFLOP/s and GB/s of every node"},
+        {"--profile", GS_OPTION_FLAG, &b.profile,
+         "also print time, GFLOP/s and GB/s of every node"},
         {"--json", GS_OPTION_FLAG, &b.json, "print the result as one JSON object"},
     };
     gs_error err;
@@ -192,8 +194,8 @@ int gs_cli_bench(int argc, char **argv) {
                         "\"precision\": \"%s\", \"threads\": %d, \"seconds_median\": %.6g, "
                         "\"peak_rss_mib\": %ld}\n"
                       : "%s %s width %g batch %d %s threads %d: median %.6g s, peak %ld MiB\n",
-               b.op, b.preset, b.width, b.batch, b.precision, gs_device_threads(b.device), median,
-               usage.ru_maxrss / 1024);
+               b.op, b.preset, b.width, b.batch, gs_precision_name(gs_device_precision(b.device)),
+               gs_device_threads(b.device), median, usage.ru_maxrss / 1024);
     }
     gs_plan_free(b.plan);
     gs_parameters_free(b.parameters);

@@ -13,6 +13,7 @@
 typedef struct evaluation {
     const char *model_path, *folder, *split, *backend;
     int threads;
+    gs_precision precision;
     gs_model *model;
     gs_session *session;
     gs_dataset *dataset;
@@ -79,8 +80,11 @@ static gs_status evaluate_residual(evaluation *e, const gs_annotated_rows *rows,
 }
 
 static gs_status evaluate(evaluation *e, gs_error *err) {
-    gs_session_options options = {
-        .backend = e->backend, .threads = e->threads, .max_batch = GS_EVALUATION_BATCH};
+    gs_session_options options = {.backend = e->backend,
+                                  .threads = e->threads,
+                                  .precision = e->precision,
+                                  .max_batch = GS_EVALUATION_BATCH};
+    gs_cli_tell_precision(e->backend, e->precision);
     GS_TRY(gs_model_load(e->model_path, &e->model, err));
     GS_TRY(gs_dataset_open(e->folder, &e->dataset, err));
     GS_TRY(check_sizes(e, err));
@@ -100,11 +104,12 @@ static void print(const evaluation *e) {
 }
 
 int gs_cli_eval(int argc, char **argv) {
-    evaluation e = {.split = "test", .backend = "cpu"};
+    evaluation e = {.split = "test", .backend = "cpu", .precision = GS_PRECISION_AUTO};
     const gs_option options[] = {
         {"--model", GS_OPTION_TEXT, &e.model_path, "model.safetensors"},
         {"--dataset", GS_OPTION_TEXT, &e.folder, "dataset directory"},
         {"--split", GS_OPTION_TEXT, &e.split, "train, validation or test (test)"},
+        {"--precision", GS_OPTION_PRECISION, &e.precision, "auto, fp32 or bf16 (auto)"},
         {"--backend", GS_OPTION_TEXT, &e.backend, "cpu or reference (cpu)"},
         {"--threads", GS_OPTION_INT, &e.threads, "threads (all processors)"},
     };

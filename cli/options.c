@@ -21,6 +21,7 @@ static bool read_integer(const char *text, long long low, long long high, long l
 static bool read_value(const gs_option *option, const char *text) {
     long long integer;
     char *end;
+    gs_error ignored;
     switch (option->kind) {
     case GS_OPTION_TEXT:
         *(const char **)option->value = text;
@@ -36,6 +37,8 @@ static bool read_value(const gs_option *option, const char *text) {
     case GS_OPTION_NUMBER:
         *(double *)option->value = strtod(text, &end);
         return *text && !*end && isfinite(*(double *)option->value);
+    case GS_OPTION_PRECISION:
+        return gs_precision_parse(text, option->value, &ignored) == GS_OK;
     case GS_OPTION_FLAG:
         *(bool *)option->value = true;
         return true;
@@ -68,4 +71,9 @@ int gs_cli_fail(const char *command, const gs_error *err) {
     if (err->status == GS_CANCELLED) return 0;
     fprintf(stderr, "genseg %s: %s\n", command, err->text);
     return err->status == GS_INVALID_ARGUMENT ? 2 : 1;
+}
+
+void gs_cli_tell_precision(const char *backend, gs_precision wanted) {
+    if (wanted == GS_PRECISION_BF16 && gs_precision_resolve(backend, wanted) != GS_PRECISION_BF16)
+        fprintf(stderr, "genseg: this processor has no AVX512-BF16: computing in fp32\n");
 }

@@ -3,16 +3,18 @@
 #define GS_CLI_OPTIONS_H
 
 #include "base/status.h"
+#include "engine/backend/precision.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef enum gs_option_kind {
-    GS_OPTION_TEXT,   /* const char * */
-    GS_OPTION_INT,    /* int */
-    GS_OPTION_UINT64, /* uint64_t */
-    GS_OPTION_NUMBER, /* double */
-    GS_OPTION_FLAG,   /* bool, takes no value */
+    GS_OPTION_TEXT,      /* const char * */
+    GS_OPTION_INT,       /* int */
+    GS_OPTION_UINT64,    /* uint64_t */
+    GS_OPTION_NUMBER,    /* double */
+    GS_OPTION_FLAG,      /* bool, takes no value */
+    GS_OPTION_PRECISION, /* gs_precision */
 } gs_option_kind;
 
 typedef struct gs_option {
@@ -30,5 +32,8 @@ GS_MUST_CHECK gs_status gs_options_parse(int argc, char **argv, const char *usag
 /* Prints the error to standard error as "genseg COMMAND: text"; returns the process's exit status:
  * 0 for CANCELLED by --help, 2 for INVALID_ARGUMENT, else 1. */
 int gs_cli_fail(const char *command, const gs_error *err);
+
+/* Says so on standard error where a wish for bf16 cannot be met. */
+void gs_cli_tell_precision(const char *backend, gs_precision wanted);
 
 #endif

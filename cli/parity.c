@@ -9,6 +9,7 @@ int gs_cli_parity(int argc, char **argv) {
         {"--case", GS_OPTION_TEXT, &o.dump, "case.safetensors of the dump"},
         {"--preset", GS_OPTION_TEXT, &o.preset, "the dump's task (brain)"},
         {"--width", GS_OPTION_NUMBER, &o.width, "the dump's width (1)"},
+        {"--precision", GS_OPTION_PRECISION, &o.precision, "auto, fp32 or bf16 (fp32)"},
         {"--backend", GS_OPTION_TEXT, &o.backend, "cpu or reference (cpu)"},
         {"--threads", GS_OPTION_INT, &o.threads, "threads (all processors)"},
     };

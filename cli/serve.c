@@ -22,6 +22,7 @@ static const char usage[] =
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
     "  --web DIR              the viewer's files (default: those of the source tree)\n"
     "  --backend NAME         cpu or reference (default cpu)\n"
+    "  --precision NAME       auto, fp32 or bf16 (default auto: bf16 where the processor has it)\n"
     "  --threads N            threads that compute (default: all processors)\n"
     "  --max-batch N          images computed together (default 8)\n"
     "  --queue N              images that may wait for inference (default 64)\n"
@@ -36,6 +37,7 @@ typedef enum option_id {
     OPTION_IMPORT_MODEL,
     OPTION_WEB,
     OPTION_BACKEND,
+    OPTION_PRECISION,
     OPTION_THREADS,
     OPTION_MAX_BATCH,
     OPTION_QUEUE,
@@ -52,6 +54,7 @@ static const struct option option_table[] = {
     {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
     {"web", required_argument, NULL, OPTION_WEB},
     {"backend", required_argument, NULL, OPTION_BACKEND},
+    {"precision", required_argument, NULL, OPTION_PRECISION},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"max-batch", required_argument, NULL, OPTION_MAX_BATCH},
     {"queue", required_argument, NULL, OPTION_QUEUE},
@@ -79,6 +82,13 @@ static bool read_backend(const char *text, const char **out) {
     *out = text;
     if (strcmp(text, "cpu") == 0 || strcmp(text, "reference") == 0) return true;
     fprintf(stderr, "genseg serve: --backend must be cpu or reference, not '%s'\n", text);
+    return false;
+}
+
+static bool read_precision(const char *text, gs_precision *out) {
+    gs_error err;
+    if (gs_precision_parse(text, out, &err) == GS_OK) return true;
+    fprintf(stderr, "genseg serve: --precision: %s\n", err.text);
     return false;
 }
 
@@ -110,6 +120,8 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
         return true;
     case OPTION_BACKEND:
         return read_backend(value, &options->backend);
+    case OPTION_PRECISION:
+        return read_precision(value, &options->precision);
     case OPTION_THREADS:
         return read_number(name, value, 1024, &options->threads);
     case OPTION_MAX_BATCH:
@@ -169,7 +181,7 @@ static int serve(const gs_server_options *options, const sigset_t *stops) {
 }
 
 int gs_cli_serve(int argc, char **argv) {
-    gs_server_options options = {0};
+    gs_server_options options = {.precision = GS_PRECISION_AUTO};
     int status = read_options(argc, argv, &options);
     if (status >= 0) return status;
     sigset_t stops;

@@ -128,6 +128,7 @@ static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *e
          "the model is the last weights, not those of the best Dice"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},
         {"--threads", GS_OPTION_INT, &o->threads, "threads (all processors)"},
+        {"--precision", GS_OPTION_PRECISION, &o->precision, "auto, fp32 or bf16 (auto)"},
         {"--backend", GS_OPTION_TEXT, &o->backend, "cpu or reference (cpu)"},
         {"--validate-every", GS_OPTION_UINT64, &o->validate_every, "steps (about an epoch)"},
         {"--checkpoint-every", GS_OPTION_UINT64, &o->checkpoint_every, "steps (about an epoch)"},
@@ -156,14 +157,19 @@ static FILE *open_history(const gs_trainer_options *o) {
 }
 
 int gs_cli_train(int argc, char **argv) {
-    gs_trainer_options o = {
-        .preset = "brain", .width = 0.25, .batch_size = 20, .learning_rate = 1e-3, .seed = 1};
+    gs_trainer_options o = {.preset = "brain",
+                            .width = 0.25,
+                            .batch_size = 20,
+                            .learning_rate = 1e-3,
+                            .seed = 1,
+                            .precision = GS_PRECISION_AUTO};
     gs_error err;
     gs_status status = parse(argc, argv, &o, &err);
     if (status != GS_OK) {
         err.status = status == GS_CANCELLED ? GS_CANCELLED : GS_INVALID_ARGUMENT;
         return gs_cli_fail("train", &err);
     }
+    gs_cli_tell_precision(o.backend, o.precision);
     struct sigaction action = {.sa_handler = request_stop};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

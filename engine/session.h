@@ -8,6 +8,7 @@
 #define GS_ENGINE_SESSION_H
 
 #include "base/status.h"
+#include "engine/backend/precision.h"
 #include "engine/model/config.h"
 
 #include <stdbool.h>
@@ -31,7 +32,8 @@ bool gs_model_translates(const gs_model *model);
 typedef struct gs_session_options {
     const char *backend; /* "cpu" or "reference"; NULL = "cpu" */
     int threads;         /* 0 = all processors */
-    int max_batch;       /* images per plan; larger calls are cut into pieces; 0 = 8 */
+    gs_precision precision;
+    int max_batch; /* images per plan; larger calls are cut into pieces; 0 = 8 */
 } gs_session_options;
 
 /* Retains the model. Plans are compiled at the first call of each operation and batch size and

@@ -19,7 +19,7 @@
 #include "server/clock.h"
 #include "server/log.h"
 
-enum { EXIT_AT_CHECKPOINT = 75, POLL_MS = 1000, FIXED_ARGUMENTS = 16 };
+enum { EXIT_AT_CHECKPOINT = 75, POLL_MS = 1000, FIXED_ARGUMENTS = 18 };
 
 /* A run that goes on. */
 typedef struct progress {
@@ -108,8 +108,11 @@ static gs_status start_trainer(progress *p, gs_error *err) {
     const char **all = gs_alloc(FIXED_ARGUMENTS + count + 1, sizeof *all);
     if (status == GS_OK && !all) status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     if (status == GS_OK) {
-        const char *fixed[] = {options->trainer, "train",   "--dataset", p->dataset,
-                               "--out",          p->output, "--backend", options->backend};
+        const char *fixed[] = {options->trainer, "train",
+                               "--dataset",      p->dataset,
+                               "--out",          p->output,
+                               "--backend",      options->backend,
+                               "--precision",    gs_precision_name(options->precision)};
         memcpy(all, fixed, sizeof fixed);
         at = sizeof fixed / sizeof fixed[0];
         memcpy(all + at, wished, count * sizeof *wished);

@@ -107,12 +107,19 @@ static void drop_old_uploads(const gs_server *server) {
 
 static gs_status open_compute(gs_server *server, gs_error *err) {
     const gs_server_options *options = &server->options;
-    gs_session_options session = {
-        .backend = options->backend, .threads = options->threads, .max_batch = options->max_batch};
+    gs_session_options session = {.backend = options->backend,
+                                  .precision = options->precision,
+                                  .threads = options->threads,
+                                  .max_batch = options->max_batch};
     gs_executor_options executor = {.max_batch = (size_t)options->max_batch,
                                     .queue_images = (size_t)options->queue,
                                     .wait_us = BATCH_WAIT_US,
                                     .timeout_ms = INFERENCE_MS};
+    gs_precision precision = gs_precision_resolve(options->backend, options->precision);
+    gs_log(GS_LOG_INFO, "engine",
+           json_pack("{s:s, s:s, s:s}", "backend", options->backend, "precision",
+                     gs_precision_name(precision), "wanted",
+                     gs_precision_name(options->precision)));
     GS_TRY(gs_metrics_new(&server->metrics, err));
     GS_TRY(gs_model_cache_open(&session, &server->cache, err));
     return gs_executor_open(&executor, server->metrics, &server->executor, err);
@@ -127,6 +134,7 @@ static void on_model_made(void *context, const char *model_id) {
 static gs_status open_supervisor(gs_server *server, gs_error *err) {
     gs_supervisor_options options = {.trainer = server->trainer,
                                      .backend = server->options.backend,
+                                     .precision = server->options.precision,
                                      .threads = server->options.threads,
                                      .stop_seconds = TRAINER_STOP_SECONDS};
     return gs_supervisor_open(&options, server->store, on_model_made, server, &server->supervisor,

@@ -242,6 +242,12 @@ static const char *backend_name(void *context) {
     return server->options.backend;
 }
 
+static const char *precision_name(void *context) {
+    const gs_server *server = context;
+    const gs_server_options *options = &server->options;
+    return gs_precision_name(gs_precision_resolve(options->backend, options->precision));
+}
+
 static bool web_file(void *context, const char *path, const char **content_type, const char **etag,
                      const char **bytes, size_t *size) {
     const gs_server *server = context;
@@ -264,5 +270,6 @@ const gs_api_services gs__services = {
     .metrics_text = metrics_text,
     .ready = ready,
     .backend_name = backend_name,
+    .precision_name = precision_name,
     .web_file = web_file,
 };

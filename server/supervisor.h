@@ -13,12 +13,14 @@
 #define GS_SERVER_SUPERVISOR_H
 
 #include "api/handler.h"
+#include "engine/backend/precision.h"
 
 typedef struct gs_supervisor gs_supervisor;
 
 typedef struct gs_supervisor_options {
     const char *trainer; /* the program that has the subcommand `train` */
     const char *backend;
+    gs_precision precision;
     int threads;      /* for the trainer; 0 = its own default */
     int stop_seconds; /* how long a trainer may take to write its last checkpoint */
 } gs_supervisor_options;

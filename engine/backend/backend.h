@@ -2,16 +2,21 @@
  *
  * Memory: activations channels-last, dense: element (n,c,h,w) of [N,C,H,W] at ((n·H + h)·W + w)·C +
  * c. Weights and their gradients as PyTorch stores them, [O,C,K,K]. Vectors [1,C,1,1] are the same
- * in both. Element type: double for `reference`, float for `cpu`.
+ * in both. Element type: double for `reference`, float for `cpu`, which may choose bfloat16 for
+ * maps that only convolutions read (gs_tensor.is_bfloat16).
  *
  * Threads: a backend's state and everything made from it belong to one thread at a time; kernels
  * use as many OpenMP threads as the state was opened with. Same thread count, same bits. */
 #ifndef GS_ENGINE_BACKEND_BACKEND_H
 #define GS_ENGINE_BACKEND_BACKEND_H
 
+#include "engine/backend/precision.h"
 #include "engine/graph/graph_internal.h"
 
 typedef struct gs_backend gs_backend;
+
+/* Bytes that a tensor's values take, a view's as much as any other's. */
+size_t gs__tensor_bytes(const gs_backend *backend, const gs_tensor *tensor);
 
 /* What a kernel may touch while a plan runs. */
 typedef struct gs_run {
@@ -38,7 +43,12 @@ typedef struct gs_kernel {
 struct gs_backend {
     const char *name;
     size_t element_size; /* bytes: 4 or 8 */
-    gs_status (*open)(int threads, void **state_out, gs_error *err);
+    /* FP32 or BF16 for what is wanted. Optional: always FP32. */
+    gs_precision (*resolve_precision)(gs_precision wanted);
+    /* `precision` is resolved. */
+    gs_status (*open)(int threads, gs_precision precision, void **state_out, gs_error *err);
+    /* Optional: sets is_bfloat16 of the graph's tensors, before they are placed. */
+    void (*choose_types)(const void *state, gs_graph *graph);
     void (*close)(void *state);
     gs_kernel kernels[GS_OP_COUNT];
 };

@@ -68,13 +68,14 @@ struct gs_tensor {
     int id;
     gs_shape shape;
     gs_storage storage;
-    size_t offset;   /* elements into the parameter arrays; set by the planner for the arena */
-    int parameter;   /* index for GS_IN_VALUES and GS_IN_GRADIENTS, else -1 */
-    gs_tensor *base; /* of a batch view: the tensor that owns the memory (never itself a view) */
-    int view_from;   /* first sample of the view within base */
-    int producer;    /* node that writes it; -1 for leaves */
-    bool kept;       /* memory must survive until the end of the run */
-    bool constant;   /* depends on parameters only */
+    size_t offset;    /* elements into the parameter arrays; set by the planner for the arena */
+    int parameter;    /* index for GS_IN_VALUES and GS_IN_GRADIENTS, else -1 */
+    gs_tensor *base;  /* of a batch view: the tensor that owns the memory (never itself a view) */
+    int view_from;    /* first sample of the view within base */
+    int producer;     /* node that writes it; -1 for leaves */
+    bool kept;        /* memory must survive until the end of the run */
+    bool constant;    /* depends on parameters only */
+    bool is_bfloat16; /* set by the backend when a plan is made */
     char name[GS_PARAMETER_NAME_MAX];
 };
 

@@ -19,6 +19,7 @@ struct gs_device {
     const gs_backend *backend;
     void *state;
     int threads;
+    gs_precision precision;
     char *arena;
     size_t arena_bytes;
     void *scratch;
@@ -48,15 +49,17 @@ static int default_threads(void) {
     return wanted > 0 && wanted <= processors ? wanted : processors;
 }
 
-gs_status gs_device_open(const char *backend, int threads, gs_device **out, gs_error *err) {
+gs_status gs_device_open(const char *backend, int threads, gs_precision precision, gs_device **out,
+                         gs_error *err) {
     const gs_backend *found;
     GS_TRY(gs_backend_find(backend, &found, err));
     gs_device *device = gs_alloc(1, sizeof *device);
     if (!device) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a device");
     device->backend = found;
+    device->precision = gs_precision_resolve(backend, precision);
     device->threads = threads > 0 ? threads : default_threads();
     if (found->open) {
-        gs_status status = found->open(device->threads, &device->state, err);
+        gs_status status = found->open(device->threads, device->precision, &device->state, err);
         if (status != GS_OK) {
             gs_free(device);
             return status;
@@ -79,6 +82,10 @@ const gs_backend *gs_device_backend(const gs_device *device) {
 
 int gs_device_threads(const gs_device *device) {
     return device->threads;
+}
+
+gs_precision gs_device_precision(const gs_device *device) {
+    return device->precision;
 }
 
 /* Contents are not kept: plans never rely on what a previous run left. On failure the device has
@@ -119,7 +126,7 @@ static void find_lifetimes(const gs_plan *plan, placement *of_id) {
         gs_tensor *t = graph->tensors[i];
         of_id[i].tensor = t;
         of_id[i].first = of_id[i].last = t->producer > 0 ? t->producer : 0;
-        size_t bytes = gs__shape_size(t->shape) * plan->device->backend->element_size;
+        size_t bytes = gs__tensor_bytes(plan->device->backend, t);
         of_id[i].size = (bytes + TENSOR_ALIGNMENT - 1) / TENSOR_ALIGNMENT * TENSOR_ALIGNMENT;
     }
     for (int n = 0; n < graph->node_count; n++) {
@@ -240,7 +247,9 @@ static gs_status compile_nodes(gs_plan *plan, gs_error *err) {
 }
 
 static gs_status plan_build(gs_plan *plan, gs_error *err) {
+    const gs_backend *backend = plan->device->backend;
     GS_TRY(gs_graph_finish(plan->graph, err));
+    if (backend->choose_types) backend->choose_types(plan->device->state, plan->graph);
     omp_set_num_threads(plan->device->threads);
     plan->handles = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->handles);
     plan->seconds = gs_alloc((size_t)plan->graph->node_count, sizeof *plan->seconds);
@@ -395,13 +404,12 @@ static double now_seconds(void) {
 
 static size_t guard_offset(const gs_plan *plan, const gs_tensor *tensor) {
     size_t size = plan->device->backend->element_size;
-    size_t bytes = gs__shape_size(tensor->shape) * size;
-    return tensor->offset * size + bytes;
+    return tensor->offset * size + gs__tensor_bytes(plan->device->backend, tensor);
 }
 
 /* The bytes between a tensor's end and the next tensor: alignment padding and the guard. */
 static size_t guard_size(const gs_plan *plan, const gs_tensor *tensor) {
-    size_t bytes = gs__shape_size(tensor->shape) * plan->device->backend->element_size;
+    size_t bytes = gs__tensor_bytes(plan->device->backend, tensor);
     return (TENSOR_ALIGNMENT - bytes % TENSOR_ALIGNMENT) % TENSOR_ALIGNMENT + GUARD_BYTES;
 }
 
@@ -418,7 +426,8 @@ static void set_guards(gs_plan *plan) {
         memset(plan->device->arena + guard_offset(plan, t), GUARD_VALUE, guard_size(plan, t));
         bool is_input = t->producer < 0;
         if (!is_input) /* all ones is a NaN in every width */
-            memset(plan->device->arena + t->offset * size, 0xFF, gs__shape_size(t->shape) * size);
+            memset(plan->device->arena + t->offset * size, 0xFF,
+                   gs__tensor_bytes(plan->device->backend, t));
     }
 }
 
@@ -496,8 +505,8 @@ size_t gs_plan_arena_bytes(const gs_plan *plan) {
 static double bytes_of(const gs_plan *plan, gs_tensor *const *tensors, int count) {
     double total = 0;
     for (int i = 0; i < count; i++)
-        if (tensors[i]) total += (double)gs__shape_size(tensors[i]->shape);
-    return total * (double)plan->device->backend->element_size;
+        if (tensors[i]) total += (double)gs__tensor_bytes(plan->device->backend, tensors[i]);
+    return total;
 }
 
 /* Two per weight and pixel of the smaller map, which is the output of the forward convolution. */

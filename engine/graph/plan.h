@@ -11,13 +11,15 @@
  * there, the next run of another overwrites. */
 typedef struct gs_device gs_device;
 
-/* threads: 0 = OMP_NUM_THREADS if that is set, else all processors. Caller closes, after the plans.
- */
-GS_MUST_CHECK gs_status gs_device_open(const char *backend, int threads, gs_device **out,
-                                       gs_error *err);
+/* threads: 0 = OMP_NUM_THREADS if that is set, else all processors. precision: what is wanted;
+ * gs_device_precision tells what it became. Caller closes, after the plans. */
+GS_MUST_CHECK gs_status gs_device_open(const char *backend, int threads, gs_precision precision,
+                                       gs_device **out, gs_error *err);
 void gs_device_close(gs_device *device); /* NULL is allowed */
 const gs_backend *gs_device_backend(const gs_device *device);
 int gs_device_threads(const gs_device *device);
+/* FP32 or BF16. */
+gs_precision gs_device_precision(const gs_device *device);
 
 typedef enum gs_plan_mode {
     GS_PLAN_TRAINING,  /* every node runs every time */

@@ -5,6 +5,7 @@
 #ifndef GS_ENGINE_TRAIN_TRAINER_H
 #define GS_ENGINE_TRAIN_TRAINER_H
 
+#include "engine/backend/precision.h"
 #include "engine/model/objective.h"
 
 #include <stdatomic.h>
@@ -30,6 +31,7 @@ typedef struct gs_trainer_options {
     uint64_t seed;
     const char *backend;
     int threads;
+    gs_precision precision;
     uint64_t validate_every, checkpoint_every; /* steps; 0 = about once an epoch */
 } gs_trainer_options;
 

@@ -159,7 +159,8 @@ static gs_status open_model(gs_trainer *t, const gs_safetensors *file, bool resu
     gs_model_config config;
     GS_TRY(make_config(t, file, &config, err));
     GS_TRY(gs_network_init(&t->network, &config, gs_method_get(t->options->method)->parts, err));
-    GS_TRY(gs_device_open(t->options->backend, t->options->threads, &t->device, err));
+    GS_TRY(gs_device_open(t->options->backend, t->options->threads, t->options->precision,
+                          &t->device, err));
     GS_TRY(gs_parameters_new(&t->network.set, gs_device_backend(t->device)->element_size,
                              GS_FOR_TRAINING, &t->parameters, err));
     t->parameters->learning_rate = t->options->learning_rate;

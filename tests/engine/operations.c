@@ -102,6 +102,18 @@ static void build_prepare_twice(trial *t) {
                                   gs_graph_prepare(t->graph, x, other)));
 }
 
+/* A prepared map that only convolutions read, as in the networks: it may be bfloat16. Not
+ * normalised, which with a convolution behind it enlarges roundings beyond any tolerance. */
+static void build_prepared_conv(trial *t) {
+    gs_prepare_params p = t->g.prepare;
+    int stride = p.stride;
+    p.norm = GS_NORM_NONE;
+    gs_tensor *x = gs_graph_prepare(t->graph, new_values(t), p);
+    gs_tensor *weight = trial_parameter(t, t->weight);
+    trial_project(t, gs_graph_conv2d(t->graph, x, weight, trial_parameter(t, t->bias), stride));
+    trial_project(t, gs_graph_conv2d(t->graph, x, weight, NULL, stride));
+}
+
 /* ---- Upsampling and convolution at once -------------------------------------------------------
  */
 
@@ -277,6 +289,7 @@ const operation_trial operation_trials[] = {
     TRIAL(loss_negative_mean, ANY_MAP),
     TRIAL(loss_dice, ANY_MAP),
     TRIAL(loss_squared, ANY_MAP),
+    TRIAL(prepared_conv, ANY_PREPARE),
 };
 
 const int operation_trial_count = (int)(sizeof operation_trials / sizeof *operation_trials);

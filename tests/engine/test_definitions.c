@@ -114,7 +114,7 @@ static void bias_gradients_that_cancel_are_zero(void **state) {
         {6, 3, 7, 5}, {2, 1, 31, 9}, {6, 256, 2, 2}, {2, 256, 15, 8}, {2, 128, 8, 8}};
     for (int threads = 1; threads <= 2; threads++) {
         gs_device *device;
-        assert_int_equal(gs_device_open("cpu", threads, &device, NULL), GS_OK);
+        assert_int_equal(gs_device_open("cpu", threads, GS_PRECISION_FP32, &device, NULL), GS_OK);
         for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
             trial t;
             trial_build(&t, &(geometry){.x = shapes[k], .outputs = 1, .prepare = {.kernel = 1}},
@@ -552,7 +552,8 @@ static void amsgrad_is_pytorchs(void **state) {
 static int open_devices(void **state) {
     (void)state;
     for (int b = 0; b < BACKENDS; b++)
-        if (gs_device_open(backends[b], 2, &devices[b], NULL) != GS_OK) return -1;
+        if (gs_device_open(backends[b], 2, GS_PRECISION_FP32, &devices[b], NULL) != GS_OK)
+            return -1;
     return 0;
 }
 

@@ -162,7 +162,7 @@ static void preparation(void **state) {
 
 static int open_device(void **state) {
     (void)state;
-    return gs_device_open("reference", 1, &device, NULL) == GS_OK ? 0 : -1;
+    return gs_device_open("reference", 1, GS_PRECISION_FP32, &device, NULL) == GS_OK ? 0 : -1;
 }
 
 static int close_device(void **state) {

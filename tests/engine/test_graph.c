@@ -141,7 +141,7 @@ static void expect_refusal(const refusal *r, gs_device *device) {
 static void the_first_error_sticks_and_names_shapes(void **state) {
     (void)state;
     gs_device *device;
-    assert_int_equal(gs_device_open("reference", 1, &device, NULL), GS_OK);
+    assert_int_equal(gs_device_open("reference", 1, GS_PRECISION_FP32, &device, NULL), GS_OK);
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         expect_refusal(&refusals[i], device);
     gs_device_close(device);

@@ -16,7 +16,7 @@ static gs_network network;
 
 static gs_device *open_device(const char *backend) {
     gs_device *device = NULL;
-    assert_int_equal(gs_device_open(backend, 2, &device, NULL), GS_OK);
+    assert_int_equal(gs_device_open(backend, 2, GS_PRECISION_FP32, &device, NULL), GS_OK);
     return device;
 }
 
@@ -487,11 +487,11 @@ static void devices_are_found_by_name(void **state) {
     (void)state;
     gs_device *device = NULL;
     gs_error err;
-    assert_int_equal(gs_device_open("gpu9", 1, &device, &err), GS_NOT_FOUND);
+    assert_int_equal(gs_device_open("gpu9", 1, GS_PRECISION_FP32, &device, &err), GS_NOT_FOUND);
     assert_non_null(strstr(err.text, "gpu9"));
     assert_non_null(strstr(err.text, "cpu"));
     assert_null(device);
-    assert_int_equal(gs_device_open(NULL, 0, &device, &err), GS_OK);
+    assert_int_equal(gs_device_open(NULL, 0, GS_PRECISION_FP32, &device, &err), GS_OK);
     assert_string_equal(gs_device_backend(device)->name, "cpu");
     assert_true(gs_device_threads(device) >= 1);
     gs_device_close(device);

@@ -1,6 +1,8 @@
 /* The cpu backend's weight gradient against plain loops in double precision: odd sizes, every
- * instruction set that the processor has, more threads than there is work. Called directly and on
- * memory of exactly the right size, so that AddressSanitizer sees a step beyond a map. */
+ * instruction set that the processor has, in bfloat16 too, more threads than there is work. Called
+ * directly and on memory of exactly the right size, so that AddressSanitizer sees a step beyond a
+ * map. */
+#include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include "base/memory.h"
@@ -30,7 +32,7 @@ typedef struct geometry {
 static gs_status open_capped(const char *isa, gs_isa *out, gs_error *err) {
     void *state = NULL;
     setenv("GENSEG_MAX_CPU_ISA", isa, 1);
-    gs_status status = gs_backend_cpu.open(1, &state, err);
+    gs_status status = gs_backend_cpu.open(1, GS_PRECISION_FP32, &state, err);
     unsetenv("GENSEG_MAX_CPU_ISA");
     if (status != GS_OK) return status;
     *out = ((gs_cpu_state *)state)->isa;
@@ -42,6 +44,10 @@ static gs_isa best_isa(void) {
     gs_isa isa = GS_ISA_DEFAULT;
     assert_int_equal(open_capped("avx512", &isa, NULL), GS_OK);
     return isa;
+}
+
+static bool has_native_bfloat16(void) {
+    return gs_precision_resolve("cpu", GS_PRECISION_AUTO) == GS_PRECISION_BF16;
 }
 
 static gs_weight_gradient gradient_of(geometry g) {
@@ -57,6 +63,17 @@ static float *random_map(gs_shape s, uint64_t stream) {
     float *map = test_malloc(gs__shape_size(s) * sizeof *map);
     for (size_t i = 0; i < gs__shape_size(s); i++) map[i] = (float)(gs_rng_uniform(&rng) - 0.5);
     return map;
+}
+
+/* What the kernel makes of dy: rounded, so that the sums can be exact. */
+static void round_map(gs_shape s, float *map) {
+    for (size_t i = 0; i < gs__shape_size(s); i++) map[i] = gs__from_bfloat16(gs__bfloat16(map[i]));
+}
+
+static uint16_t *halves_of(gs_shape s, const float *map) {
+    uint16_t *halves = test_malloc(gs__shape_size(s) * sizeof *halves);
+    gs__cpu_to_bfloat16(map, gs__shape_size(s), halves);
+    return halves;
 }
 
 /* The first channel of a pixel. */
@@ -85,7 +102,7 @@ static double *exact(const gs_weight_gradient *g, const float *x, const float *d
 }
 
 /* Scratch starts as NaN: nothing may be read that was not written before. */
-static float *run(const gs_weight_gradient *g, const float *x, const float *dy) {
+static float *run(const gs_weight_gradient *g, const void *x, const float *dy) {
     size_t bytes = gs__cpu_weight_gradient_scratch(g);
     void *scratch = gs_alloc_aligned(bytes, 64);
     float *dw = test_malloc(gs__shape_size(g->weight) * sizeof *dw);
@@ -107,21 +124,42 @@ static void compare(const gs_weight_gradient *g, const double *expected, const f
                      (int)g->isa, g->threads, i, (double)actual[i], expected[i]);
 }
 
-static void check(geometry shape) {
+/* x: of the precision that g names. */
+static void check_threads(gs_weight_gradient g, const void *x, const float *dy,
+                          const double *expected) {
     static const int threads[] = {1, 2, 7};
+    for (int t = 0; t < 3; t++) {
+        g.threads = threads[t];
+        float *once = run(&g, x, dy), *again = run(&g, x, dy);
+        compare(&g, expected, once);
+        assert_memory_equal(once, again, gs__shape_size(g.weight) * sizeof *once);
+        test_free(once), test_free(again);
+    }
+}
+
+static void check(geometry shape) {
     gs_weight_gradient g = gradient_of(shape);
     float *x = random_map(g.x, 1), *dy = random_map(g.dy, 2);
     double *expected = exact(&g, x, dy);
     gs_isa best = best_isa();
-    for (int isa = GS_ISA_DEFAULT; isa <= (int)best; isa++)
-        for (int t = 0; t < 3; t++) {
-            g.isa = (gs_isa)isa, g.threads = threads[t];
-            float *once = run(&g, x, dy), *again = run(&g, x, dy);
-            compare(&g, expected, once);
-            assert_memory_equal(once, again, gs__shape_size(g.weight) * sizeof *once);
-            test_free(once), test_free(again);
-        }
-    test_free(expected), test_free(x), test_free(dy);
+    for (int isa = GS_ISA_DEFAULT; isa <= (int)best; isa++) {
+        g.isa = (gs_isa)isa;
+        check_threads(g, x, dy, expected);
+    }
+    test_free(expected);
+    round_map(g.x, x), round_map(g.dy, dy);
+    uint16_t *halves = halves_of(g.x, x);
+    expected = exact(&g, x, dy);
+    g.bf16 = GS_BF16_EMULATED;
+    for (int isa = GS_ISA_DEFAULT; isa <= (int)best; isa++) {
+        g.isa = (gs_isa)isa;
+        check_threads(g, halves, dy, expected);
+    }
+    if (has_native_bfloat16()) {
+        g.bf16 = GS_BF16_NATIVE;
+        check_threads(g, halves, dy, expected);
+    }
+    test_free(expected), test_free(halves), test_free(x), test_free(dy);
 }
 
 /* ---- Tests ----------------------------------------------------------------------------------- */

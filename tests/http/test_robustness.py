@@ -385,6 +385,7 @@ def test_two_servers_cannot_share_a_folder(start_server):
 
 @pytest.mark.parametrize("options, word", [
     (["--threads", "0"], "--threads"), (["--queue", "x"], "--queue"), (["--backend", "gpu"], "--backend"),
+    (["--precision", "fp8"], "--precision"),
     (["--bogus"], "bogus"), (["stray"], "stray"), (["--import", "/nowhere"], "/nowhere"),
     (["--import-model", "/nowhere.safetensors"], "/nowhere"), (["--trainer", "/nowhere"], "/nowhere"),
 ])

@@ -19,7 +19,7 @@ from pathlib import Path
 def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("command", choices=["train"])
-    for name in ("--dataset", "--out", "--init", "--method", "--preset", "--weights", "--backend"):
+    for name in ("--dataset", "--out", "--init", "--method", "--preset", "--weights", "--backend", "--precision"):
         parser.add_argument(name)
     for name in ("--batch-size", "--epochs", "--max-steps", "--max-seconds", "--seed", "--threads"):
         parser.add_argument(name, type=int)

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Whether PyTorch's own single precision stays within the tolerance that `genseg parity` allows for a dump.
 
-usage: parity_peer.py genseg_torch.py TASK WIDTH FOLDER
+usage: parity_peer.py genseg_torch.py TASK WIDTH FOLDER [bf16]
 
 A dump is computed in double precision. Where an L1 term or a ReLU sits on its kink, or where AMSGrad makes
 a whole step of a gradient that is almost zero, single precision cannot follow it, whoever computes; this
 tells such cases from mistakes. Prints one line, `passed` or `beyond the tolerance`; the exit status is 0
-for both.
+for both. With `bf16` it tells instead how far the outputs move when every convolution rounds its factors to
+bfloat16 and sums in double precision: what nobody who computes in bfloat16 can stay below by much.
 """
 import importlib.util
 import sys
@@ -67,10 +68,34 @@ def worst_step(reference, model, case):
     return worst
 
 
+class Round(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.to(torch.bfloat16).to(x.dtype)
+
+
+def worst_output_in_bf16(reference, model, case):
+    exact = torch.nn.functional.conv2d
+    torch.nn.functional.conv2d = lambda x, weight, *rest, **named: exact(Round.apply(x), Round.apply(weight),
+                                                                         *rest, **named)
+    x_a, x_p, _, _, u = batch_of(case, "in.")
+    with torch.no_grad():
+        outputs = model.generate(x_a, x_p, u)
+    torch.nn.functional.conv2d = exact
+    both = [(outputs[name], case["out." + name]) for name in outputs if "out." + name in case]
+    worst = max(float((a - b).abs().max() / b.abs().max()) for a, b in both)
+    mean = max(float((a - b).square().mean().sqrt() / b.abs().max()) for a, b in both)
+    return worst, mean
+
+
 def main():
     reference, task, width, folder = load(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4]
     weights = reference.load_safetensors(folder + "/weights.safetensors")
     case = reference.load_safetensors(folder + "/case.safetensors")
+    if sys.argv[5:] == ["bf16"]:
+        worst, mean = worst_output_in_bf16(reference, model_of(reference, task, width, weights), case)
+        print(f"worst difference {worst:.3g} of the largest magnitude, its root mean square {mean:.3g}")
+        return
     gradient = worst_gradient(reference, model_of(reference, task, width, weights), case)
     step = worst_step(reference, model_of(reference, task, width, weights), case)
     verdict = "passed" if max(gradient, step) <= 1 else "beyond the tolerance"

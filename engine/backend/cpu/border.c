@@ -2,6 +2,7 @@
  *
  * A side is a strip of differences of two low-resolution pixels, [2·length + 4, C], convolved along
  * itself: for each of the 5 taps a matrix product with the rows of that tap's window. */
+#include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include <omp.h>
@@ -57,12 +58,27 @@ static void strip_pair(const frame *f, int side, int k, size_t *plus, size_t *mi
     *minus = row + (size_t)(side == 2 ? 1 : f->w) * channels;
 }
 
-static void make_strip(const frame *f, const float *image, int side, float *strip) {
+/* A padded map, of floats or bfloat16. */
+typedef struct padded_map {
+    const float *floats;
+    const uint16_t *halves;
+} padded_map;
+
+static padded_map padded_map_of(const gs_run *run, const gs_tensor *x) {
+    const void *values = gs_run_pointer(run, x);
+    return x->is_bfloat16 ? (padded_map){.halves = values} : (padded_map){.floats = values};
+}
+
+static void make_strip(const frame *f, padded_map x, int n, int side, float *strip) {
     for (int k = 0; k < side_length(f, side) + 2 * PAD; k++, strip += f->channels) {
-        size_t plus, minus;
+        size_t plus, minus, image = (size_t)n * f->image;
         strip_pair(f, side, k, &plus, &minus);
-        for (int c = 0; c < f->channels; c++)
-            strip[c] = image[plus + (size_t)c] - image[minus + (size_t)c];
+        plus += image, minus += image;
+        for (int c = 0; x.floats && c < f->channels; c++)
+            strip[c] = x.floats[plus + (size_t)c] - x.floats[minus + (size_t)c];
+        for (int c = 0; x.halves && c < f->channels; c++)
+            strip[c] = gs__from_bfloat16(x.halves[plus + (size_t)c]) -
+                       gs__from_bfloat16(x.halves[minus + (size_t)c]);
     }
 }
 
@@ -141,14 +157,15 @@ gs_status gs__cpu_border_scratch(void *opaque, const gs_node *node, void **handl
 gs_status gs__cpu_border(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
     (void)handle, (void)err;
     frame f = frame_of(node->in[0]->shape, node->out[0]->shape);
-    const float *x = gs_run_pointer(run, node->in[0]), *weight = gs_run_pointer(run, node->in[1]);
+    padded_map x = padded_map_of(run, node->in[0]);
+    const float *weight = gs_run_pointer(run, node->in[1]);
     float *out = gs_run_pointer(run, node->out[0]), *strips = run->scratch;
     size_t tap_size = (size_t)f.channels * (size_t)f.outputs;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < f.samples * SIDES; i++) {
         int n = i / SIDES, side = i % SIDES;
         float *strip = strips + (size_t)omp_get_thread_num() * f.strip;
-        make_strip(&f, x + (size_t)n * f.image, side, strip);
+        make_strip(&f, x, n, side, strip);
         for (int t = 0; t < TAPS; t++)
             multiply('N', 'N', side_length(&f, side), f.outputs, f.channels,
                      strip + (size_t)(t * f.channels),
@@ -187,10 +204,10 @@ static void image_gradient(const frame *f, const float *terms, const float *weig
 }
 
 /* A side's part of the weights' gradient, from all samples. */
-static void weight_gradient(const frame *f, const float *terms, const float *x, int side,
+static void weight_gradient(const frame *f, const float *terms, padded_map x, int side,
                             float *strip, float *out) {
     for (int n = 0; n < f->samples; n++) {
-        make_strip(f, x + (size_t)n * f->image, side, strip);
+        make_strip(f, x, n, side, strip);
         for (int t = 0; t < TAPS; t++)
             multiply('T', 'N', f->channels, f->outputs, side_length(f, side),
                      strip + (size_t)(t * f->channels),
@@ -203,7 +220,8 @@ gs_status gs__cpu_border_gradient(const gs_run *run, const gs_node *node, void *
                                   gs_error *err) {
     (void)handle, (void)err;
     frame f = frame_of(node->in[1]->shape, node->in[0]->shape);
-    const float *terms = gs_run_pointer(run, node->in[0]), *x = gs_run_pointer(run, node->in[1]);
+    const float *terms = gs_run_pointer(run, node->in[0]);
+    padded_map x = padded_map_of(run, node->in[1]);
     const float *weight = gs_run_pointer(run, node->in[2]);
     float *dx = gs_run_pointer(run, node->out[0]), *dw = gs_run_pointer(run, node->out[1]);
     float *strips = run->scratch;

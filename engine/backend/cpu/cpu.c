@@ -38,13 +38,40 @@ static gs_status choose_isa(gs_isa *out, gs_error *err) {
                    "GENSEG_MAX_CPU_ISA is \"%s\"; it may be avx512, avx2 or default", wanted);
 }
 
-static gs_status cpu_open(int threads, void **state_out, gs_error *err) {
+static bool has_native_bf16(gs_isa isa) {
+#if defined(__x86_64__)
+    return isa == GS_ISA_AVX512 && __builtin_cpu_supports("avx512bf16");
+#else
+    (void)isa;
+    return false;
+#endif
+}
+
+/* GENSEG_EMULATE_BF16=1 computes in it without the processor's help, slowly: for tests. */
+static gs_precision cpu_resolve_precision(gs_precision wanted) {
+    const char *emulate = getenv("GENSEG_EMULATE_BF16");
+    gs_isa isa = GS_ISA_DEFAULT;
+    gs_error ignored; /* opening says what is wrong */
+    if (wanted == GS_PRECISION_FP32 || choose_isa(&isa, &ignored) != GS_OK)
+        return GS_PRECISION_FP32;
+    if (has_native_bf16(isa)) return GS_PRECISION_BF16;
+    bool emulates = wanted == GS_PRECISION_BF16 && emulate && strcmp(emulate, "1") == 0;
+    return emulates ? GS_PRECISION_BF16 : GS_PRECISION_FP32;
+}
+
+static gs_bf16 choose_bf16(gs_precision precision, gs_isa isa) {
+    if (precision != GS_PRECISION_BF16) return GS_BF16_NONE;
+    return has_native_bf16(isa) ? GS_BF16_NATIVE : GS_BF16_EMULATED;
+}
+
+static gs_status cpu_open(int threads, gs_precision precision, void **state_out, gs_error *err) {
     gs_isa isa = GS_ISA_DEFAULT;
     GS_TRY(choose_isa(&isa, err));
     gs_cpu_state *state = gs_alloc(1, sizeof *state);
     if (!state) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the cpu backend");
     state->threads = threads;
     state->isa = isa;
+    state->bf16 = choose_bf16(precision, isa);
     if (dnnl_engine_create(&state->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&state->stream, state->engine, dnnl_stream_default_flags) !=
             dnnl_success) {
@@ -78,6 +105,8 @@ const gs_backend gs_backend_cpu = {
     .element_size = sizeof(float),
     .open = cpu_open,
     .close = cpu_close,
+    .resolve_precision = cpu_resolve_precision,
+    .choose_types = gs__cpu_choose_types,
     .kernels =
         {
             [GS_OP_EFFECTIVE_WEIGHT] = PLAIN(effective_weight),

@@ -16,6 +16,10 @@
 #define GS_VECTORIZED
 #endif
 
+/* Whether maps that only convolutions read are bfloat16, and their products computed by the
+ * processor's instructions for it or, for tests, without. */
+typedef enum gs_bf16 { GS_BF16_NONE, GS_BF16_EMULATED, GS_BF16_NATIVE /* AVX512-BF16 */ } gs_bf16;
+
 /* Weights in the layout a convolution primitive wants, shared by all that want the same. */
 typedef struct gs_packed_weight gs_packed_weight;
 /* The same for our own kernels. */
@@ -29,9 +33,13 @@ typedef struct gs_cpu_state {
     dnnl_stream_t stream;
     int threads;
     gs_isa isa;
+    gs_bf16 bf16;
     gs_packed_weight *packed; /* list */
     gs_weight_panels *panels; /* list */
 } gs_cpu_state;
+
+/* Which maps are bfloat16 (types.c). */
+void gs__cpu_choose_types(const void *state, gs_graph *graph);
 
 /* `weight` got a new value: packed copies of it are stale (conv.c). */
 void gs__cpu_weight_changed(gs_cpu_state *state, const gs_tensor *weight);
@@ -42,6 +50,8 @@ typedef struct gs_direct_conv gs_direct_conv;
 GS_MUST_CHECK gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node,
                                                 gs_direct_conv **out, size_t *scratch_bytes_out,
                                                 gs_error *err);
+/* Whether they can do one of this weight and stride at all. */
+bool gs__cpu_direct_conv_is_possible(gs_shape weight, int stride);
 void gs__cpu_direct_conv_free(gs_direct_conv *conv); /* NULL is allowed */
 void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv);
 void gs__cpu_panels_changed(gs_cpu_state *state, const gs_tensor *weight);
@@ -55,11 +65,12 @@ typedef struct gs_weight_gradient {
     gs_shape x, dy, weight; /* [N,C,H,W] [N,O,OH,OW] [O,C,K,K] */
     int stride, threads;
     gs_isa isa;
+    gs_bf16 bf16; /* not NONE: x is bfloat16, and dy becomes it */
 } gs_weight_gradient;
 
 size_t gs__cpu_weight_gradient_scratch(const gs_weight_gradient *g);
 /* `scratch` has the bytes that the function above names, aligned to 64. */
-void gs__cpu_weight_gradient(const gs_weight_gradient *g, const float *x, const float *dy,
+void gs__cpu_weight_gradient(const gs_weight_gradient *g, const void *x, const float *dy,
                              void *scratch, float *dw);
 
 /* One row of the backend's table each; kernels without prepare and release have only run. */

@@ -1,23 +1,25 @@
-/* Convolutions by our own kernels, where oneDNN's are slower: forward and the gradient of the data.
+/* Convolutions by our own kernels, where oneDNN's are slower or maps are bfloat16: forward and the
+ * gradient of the data.
  *
  * The forward convolution is one implicit product. The data gradient of a convolution with stride s
  * is s² of them, one for each position (p,q) of an input pixel within a step: it sees only the taps
  * p, p+s, …, each at one pixel of the output's gradient, which is padded with zeros first. */
-#include "engine/backend/cpu/cpu_internal.h"
+#include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/implicit_gemm.h"
 
 #include "base/memory.h"
 
 #include <string.h>
 
-enum { MAX_STRIDE = 2, PHASES = MAX_STRIDE * MAX_STRIDE, MAX_TAPS = 64 };
+enum { MAX_STRIDE = 2, PHASES = MAX_STRIDE * MAX_STRIDE, MAX_TAPS = 64, TAIL = 2 };
 
 /* The panels of a weight, shared by all nodes that want them. */
 struct gs_weight_panels {
     const gs_tensor *weight;
     gs_op op;
     int stride;
-    float *values;
+    const gs_gemm_kernel *kernel;
+    uint32_t *words;
     bool stale;
     uint64_t version; /* gs_parameters.version they were made at, for weights no node makes */
     int users;
@@ -32,6 +34,7 @@ typedef struct phase {
 
 struct gs_direct_conv {
     gs_cpu_state *state;
+    const gs_gemm_kernel *kernel;
     gs_op op;
     gs_shape x, w, y; /* input, weight, output of the forward convolution */
     int stride, phase_count;
@@ -46,9 +49,10 @@ static int product_outputs(const gs_direct_conv *conv) {
     return conv->op == GS_OP_CONV ? conv->w.n : conv->w.c;
 }
 
-static size_t phase_depth(const gs_direct_conv *conv, const phase *p) {
+/* Values of a run of a phase's products. */
+static size_t phase_run(const gs_direct_conv *conv, const phase *p) {
     int inner = conv->op == GS_OP_CONV ? conv->w.c : conv->w.n;
-    return (size_t)p->tap_rows * (size_t)p->tap_columns * (size_t)inner;
+    return (size_t)p->tap_columns * (size_t)inner;
 }
 
 static int taps_of(int kernel, int first, int stride) {
@@ -64,7 +68,8 @@ static size_t plan_phases(gs_direct_conv *conv) {
         *p = (phase){.first_row = i / steps, .first_column = i % steps, .panels = total};
         p->tap_rows = taps_of(conv->w.h, p->first_row, steps);
         p->tap_columns = taps_of(conv->w.w, p->first_column, steps);
-        total += gs__panel_floats(product_outputs(conv), phase_depth(conv, p));
+        total +=
+            gs__panel_words(conv->kernel, product_outputs(conv), p->tap_rows, phase_run(conv, p));
     }
     return total;
 }
@@ -76,10 +81,19 @@ static void plan_padding(gs_direct_conv *conv) {
     conv->padded_w = conv->zeros + (conv->x.w - 1) / s + 1;
 }
 
-static size_t padded_floats(const gs_direct_conv *conv) {
-    if (conv->op == GS_OP_CONV) return 0;
+static size_t padded_values(const gs_direct_conv *conv) {
     size_t pixels = (size_t)conv->y.n * (size_t)conv->padded_h * (size_t)conv->padded_w;
-    return (pixels * (size_t)conv->y.c + 15) / 16 * 16;
+    return conv->op == GS_OP_CONV ? 0 : pixels * (size_t)conv->y.c;
+}
+
+static size_t value_bytes(const gs_direct_conv *conv) {
+    return sizeof(float) / (size_t)conv->kernel->word_values;
+}
+
+/* With a tail for the last word of a row of bfloat16. */
+static size_t padded_bytes(const gs_direct_conv *conv) {
+    if (conv->op == GS_OP_CONV) return 0;
+    return ((padded_values(conv) + TAIL) * value_bytes(conv) + 63) / 64 * 64;
 }
 
 /* ---- Panels ---------------------------------------------------------------------------------- */
@@ -96,14 +110,15 @@ static void panels_release(gs_cpu_state *state, gs_weight_panels *panels) {
             *at = panels->next;
             break;
         }
-    gs_free(panels->values);
+    gs_free(panels->words);
     gs_free(panels);
 }
 
 static gs_weight_panels *panels_acquire(const gs_direct_conv *conv, const gs_tensor *weight,
-                                        size_t floats) {
+                                        size_t words) {
     for (gs_weight_panels *p = conv->state->panels; p; p = p->next)
-        if (p->weight == weight && p->op == conv->op && p->stride == conv->stride) {
+        if (p->weight == weight && p->op == conv->op && p->stride == conv->stride &&
+            p->kernel == conv->kernel) {
             p->users++;
             return p;
         }
@@ -112,12 +127,13 @@ static gs_weight_panels *panels_acquire(const gs_direct_conv *conv, const gs_ten
     *p = (gs_weight_panels){.weight = weight,
                             .op = conv->op,
                             .stride = conv->stride,
+                            .kernel = conv->kernel,
                             .users = 1,
                             .stale = true,
                             .next = conv->state->panels};
     conv->state->panels = p;
-    p->values = gs_alloc_aligned(floats * sizeof *p->values, 64);
-    if (p->values) return p;
+    p->words = gs_alloc_aligned(words * sizeof *p->words, 64);
+    if (p->words) return p;
     panels_release(conv->state, p);
     return NULL;
 }
@@ -135,11 +151,11 @@ static void find_taps(const gs_direct_conv *conv, const phase *p, size_t offsets
 }
 
 static void pack_phase(const gs_direct_conv *conv, const phase *p, const float *weight,
-                       float *panels) {
+                       uint32_t *panels) {
     size_t offsets[MAX_TAPS], of_input = (size_t)(conv->w.h * conv->w.w);
     size_t of_output = of_input * (size_t)conv->w.c;
     find_taps(conv, p, offsets);
-    gs_weight_view view = {.taps = p->tap_rows * p->tap_columns, .tap_offsets = offsets};
+    gs_weight_view view = {.runs = p->tap_rows, .run_taps = p->tap_columns, .tap_offsets = offsets};
     if (conv->op == GS_OP_CONV) {
         view.inner = conv->w.c, view.outputs = conv->w.n;
         view.inner_stride = of_input, view.output_stride = of_output;
@@ -147,7 +163,7 @@ static void pack_phase(const gs_direct_conv *conv, const phase *p, const float *
         view.inner = conv->w.n, view.outputs = conv->w.c;
         view.inner_stride = of_output, view.output_stride = of_input;
     }
-    gs__pack_panels(&view, weight, panels);
+    gs__pack_panels(conv->kernel, &view, weight, panels);
 }
 
 static void panels_update(const gs_run *run, const gs_direct_conv *conv) {
@@ -159,7 +175,7 @@ static void panels_update(const gs_run *run, const gs_direct_conv *conv) {
     if (!panels->stale) return;
     const float *weight = gs_run_pointer(run, panels->weight);
     for (int i = 0; i < conv->phase_count; i++)
-        pack_phase(conv, &conv->phases[i], weight, panels->values + conv->phases[i].panels);
+        pack_phase(conv, &conv->phases[i], weight, panels->words + conv->phases[i].panels);
     panels->stale = false;
     panels->version = run->parameters->version;
 }
@@ -175,39 +191,51 @@ static double padding_factor(const gs_node *node) {
 
 /* Few outputs leave most of a panel empty, and small maps are mostly padding: oneDNN has kernels
  * for them. With AVX-512 it has wider ones for all. */
-static bool is_ours(gs_isa isa, const gs_node *node) {
+static bool is_ours_in_floats(const gs_node *node) {
     enum { FEWEST_OUTPUTS = 8 };
-    bool is_forward = node->op == GS_OP_CONV, is_gradient = node->op == GS_OP_CONV_GRADIENT_DATA;
-    if (!(is_forward || is_gradient) || isa != GS_ISA_AVX2) return false;
-    gs_shape w = node->in[is_forward ? 1 : 0]->shape;
-    if (node->as.conv.stride > MAX_STRIDE || w.h * w.w > MAX_TAPS) return false;
-    return is_forward ? w.n >= FEWEST_OUTPUTS
-                      : w.c >= FEWEST_OUTPUTS && padding_factor(node) <= 1.35;
+    if (node->op == GS_OP_CONV) return node->in[1]->shape.n >= FEWEST_OUTPUTS;
+    return node->in[0]->shape.c >= FEWEST_OUTPUTS && padding_factor(node) <= 1.35;
+}
+
+bool gs__cpu_direct_conv_is_possible(gs_shape weight, int stride) {
+    return stride <= MAX_STRIDE && weight.h * weight.w <= MAX_TAPS;
+}
+
+/* NULL: oneDNN is to do it. */
+static const gs_gemm_kernel *choose_kernel(const gs_cpu_state *state, const gs_node *node) {
+    bool is_forward = node->op == GS_OP_CONV;
+    gs_bf16 bf16 = !is_forward || node->in[0]->is_bfloat16 ? state->bf16 : GS_BF16_NONE;
+    gs_shape weight = node->in[is_forward ? 1 : 0]->shape;
+    if (!gs__cpu_direct_conv_is_possible(weight, node->as.conv.stride)) return NULL;
+    if (bf16 == GS_BF16_NONE && !is_ours_in_floats(node)) return NULL;
+    return gs__gemm_kernel(state->isa, bf16);
 }
 
 gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node, gs_direct_conv **out,
                                   size_t *scratch_bytes_out, gs_error *err) {
     *out = NULL;
-    if (!is_ours(state->isa, node)) return GS_OK;
+    const gs_gemm_kernel *kernel = choose_kernel(state, node);
+    if (!kernel) return GS_OK;
     gs_direct_conv *conv = gs_alloc(1, sizeof *conv);
     if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
     bool is_forward = node->op == GS_OP_CONV;
     const gs_tensor *weight = node->in[is_forward ? 1 : 0];
     *conv = (gs_direct_conv){.state = state,
+                             .kernel = kernel,
                              .op = node->op,
                              .x = is_forward ? node->in[0]->shape : node->out[0]->shape,
                              .w = weight->shape,
                              .y = is_forward ? node->out[0]->shape : node->in[1]->shape,
                              .stride = node->as.conv.stride};
-    size_t floats = plan_phases(conv);
+    size_t words = plan_phases(conv);
     plan_padding(conv);
-    conv->panels = panels_acquire(conv, weight, floats);
+    conv->panels = panels_acquire(conv, weight, words);
     if (!conv->panels) {
         gs_free(conv);
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a packed weight");
     }
-    *scratch_bytes_out = padded_floats(conv) * sizeof(float) +
-                         gs__implicit_gemm_scratch(product_outputs(conv), state->threads);
+    *scratch_bytes_out = padded_bytes(conv) +
+                         gs__implicit_gemm_scratch(kernel, product_outputs(conv), state->threads);
     *out = conv;
     return GS_OK;
 }
@@ -226,7 +254,8 @@ static gs_pixel_strides strides_of(int h, int w, int c, int step) {
 }
 
 static void run_forward(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
-    gs_implicit_gemm g = {.samples = conv->y.n,
+    gs_implicit_gemm g = {.kernel = conv->kernel,
+                          .samples = conv->y.n,
                           .rows = conv->y.h,
                           .columns = conv->y.w,
                           .outputs = conv->w.n,
@@ -235,12 +264,20 @@ static void run_forward(const gs_run *run, const gs_node *node, const gs_direct_
                           .run_stride = (size_t)conv->x.w * (size_t)conv->x.c,
                           .a = strides_of(conv->x.h, conv->x.w, conv->x.c, conv->stride),
                           .c = strides_of(conv->y.h, conv->y.w, conv->y.c, 1)};
-    gs__implicit_gemm(&g, gs_run_pointer(run, node->in[0]), conv->panels->values,
+    gs__implicit_gemm(&g, gs_run_pointer(run, node->in[0]), conv->panels->words,
                       gs_run_pointer(run, node->in[2]), gs_run_pointer(run, node->out[0]),
                       run->scratch, run->threads);
 }
 
-static void pad_gradient(const gs_direct_conv *conv, const float *from, float *padded) {
+static void copy_values(const gs_direct_conv *conv, const float *from, size_t count, void *to) {
+    if (conv->kernel->word_values == 1)
+        memcpy(to, from, count * sizeof *from);
+    else
+        gs__cpu_to_bfloat16(from, count, to);
+}
+
+static void pad_gradient(const gs_direct_conv *conv, const float *from, char *padded) {
+    size_t value = value_bytes(conv);
     size_t channels = (size_t)conv->y.c, row = (size_t)conv->y.w * channels;
     size_t padded_row = (size_t)conv->padded_w * channels, left = (size_t)conv->zeros * channels;
     /* A last step that no output pixel takes leaves more rows here than the gradient reaches. */
@@ -248,16 +285,17 @@ static void pad_gradient(const gs_direct_conv *conv, const float *from, float *p
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < conv->y.n * conv->padded_h; i++) {
         int n = i / conv->padded_h, r = i % conv->padded_h - conv->zeros;
-        float *to = padded + (size_t)i * padded_row;
+        char *to = padded + (size_t)i * padded_row * value;
         if (r < 0 || r >= conv->y.h) {
-            memset(to, 0, padded_row * sizeof *to);
+            memset(to, 0, padded_row * value);
             continue;
         }
-        memset(to, 0, left * sizeof *to);
-        memcpy(to + left, from + ((size_t)n * (size_t)conv->y.h + (size_t)r) * row,
-               used * sizeof *to);
-        memset(to + left + used, 0, (padded_row - left - used) * sizeof *to);
+        memset(to, 0, left * value);
+        copy_values(conv, from + ((size_t)n * (size_t)conv->y.h + (size_t)r) * row, used,
+                    to + left * value);
+        memset(to + (left + used) * value, 0, (padded_row - left - used) * value);
     }
+    memset(padded + padded_values(conv) * value, 0, TAIL * value);
 }
 
 /* The pixels that no tap sees. */
@@ -272,8 +310,8 @@ static void clear_phase(const gs_direct_conv *conv, const phase *p, float *dx) {
 }
 
 static void run_gradient(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
-    float *padded = run->scratch, *dx = gs_run_pointer(run, node->out[0]);
-    void *scratch = padded + padded_floats(conv);
+    char *padded = run->scratch, *scratch = padded + padded_bytes(conv);
+    float *dx = gs_run_pointer(run, node->out[0]);
     int s = conv->stride;
     size_t channels = (size_t)conv->y.c, padded_row = (size_t)conv->padded_w * channels;
     pad_gradient(conv, gs_run_pointer(run, node->in[1]), padded);
@@ -283,7 +321,8 @@ static void run_gradient(const gs_run *run, const gs_node *node, const gs_direct
             clear_phase(conv, p, dx);
             continue;
         }
-        gs_implicit_gemm g = {.samples = conv->x.n,
+        gs_implicit_gemm g = {.kernel = conv->kernel,
+                              .samples = conv->x.n,
                               .rows = (conv->x.h - p->first_row + s - 1) / s,
                               .columns = (conv->x.w - p->first_column + s - 1) / s,
                               .outputs = conv->x.c,
@@ -293,10 +332,11 @@ static void run_gradient(const gs_run *run, const gs_node *node, const gs_direct
                               .a = strides_of(conv->padded_h, conv->padded_w, conv->y.c, 1),
                               .c = strides_of(conv->x.h, conv->x.w, conv->x.c, s)};
         if (g.rows <= 0 || g.columns <= 0) continue;
-        const float *a = padded + (size_t)(conv->zeros - p->tap_rows + 1) * padded_row +
-                         (size_t)(conv->zeros - p->tap_columns + 1) * channels;
+        size_t start = (size_t)(conv->zeros - p->tap_rows + 1) * padded_row +
+                       (size_t)(conv->zeros - p->tap_columns + 1) * channels;
         float *c = dx + (size_t)(p->first_row * conv->x.w + p->first_column) * (size_t)conv->x.c;
-        gs__implicit_gemm(&g, a, conv->panels->values + p->panels, NULL, c, scratch, run->threads);
+        gs__implicit_gemm(&g, padded + start * value_bytes(conv), conv->panels->words + p->panels,
+                          NULL, c, scratch, run->threads);
     }
 }
 

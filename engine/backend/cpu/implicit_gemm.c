@@ -1,154 +1,142 @@
 /* Blocked for the caches: a block of pixels goes through the depth in chunks; a chunk of a panel
  * stays in the first-level cache while all tiles of the block use it, and the block's part of A in
- * the second. A tile is 6 pixels by 16 outputs: 12 of the 16 vector registers. */
+ * the second. */
 #include "engine/backend/cpu/implicit_gemm.h"
+
+#include "engine/backend/cpu/bfloat16.h"
 
 #include <omp.h>
 #include <stdbool.h>
 #include <string.h>
 
 enum {
-    TILE = 6,
-    PANEL = 16,
-    HALF = 8,
-    BLOCK = 32 * TILE, /* pixels */
+    BLOCK = 192, /* pixels: a multiple of every kernel's */
     FEW_PIXELS = 64,
-    CHUNK = 256, /* of the depth: 16 KiB of a panel */
+    CHUNK_WORDS = 4096, /* of a panel: 16 KiB */
+    MOST_WIDTH = 32,    /* of a panel */
 };
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-
-/* What a tile's kernel computes: C += A·B over some runs of A, or C = bias + A·B. */
-typedef struct tile {
-    const float *a[TILE];
-    float *c[TILE];
-    const float *b, *start; /* start: NULL = what C holds */
-    size_t length, run_stride;
-    int runs;
-} tile;
-
-#define EACH_PIXEL(X) X(0) X(1) X(2) X(3) X(4) X(5)
-
-__attribute__((target("avx2,fma"))) static void multiply_full(const tile *t) {
-    const float *b = t->b;
-    size_t length = t->length, run_stride = t->run_stride;
-#define LOAD(i)                                                                                    \
-    const float *a##i = t->a[i];                                                                   \
-    __m256 low##i = _mm256_loadu_ps(t->start ? t->start : t->c[i]);                                \
-    __m256 high##i = _mm256_loadu_ps((t->start ? t->start : t->c[i]) + HALF);
-    EACH_PIXEL(LOAD)
-#undef LOAD
-    for (int run = 0; run < t->runs; run++) {
-        for (size_t k = 0; k < length; k++, b += PANEL) {
-            __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + HALF), x;
-#define MULTIPLY(i)                                                                                \
-    x = _mm256_broadcast_ss(a##i + k);                                                             \
-    low##i = _mm256_fmadd_ps(x, b0, low##i);                                                       \
-    high##i = _mm256_fmadd_ps(x, b1, high##i);
-            EACH_PIXEL(MULTIPLY)
-#undef MULTIPLY
-        }
-#define NEXT(i) a##i += run_stride;
-        EACH_PIXEL(NEXT)
-#undef NEXT
-    }
-#define STORE(i)                                                                                   \
-    _mm256_storeu_ps(t->c[i], low##i);                                                             \
-    _mm256_storeu_ps(t->c[i] + HALF, high##i);
-    EACH_PIXEL(STORE)
-#undef STORE
-}
-
-__attribute__((target("avx2,fma"))) static void multiply_half(const tile *t) {
-    const float *b = t->b;
-    size_t length = t->length, run_stride = t->run_stride;
-#define LOAD(i)                                                                                    \
-    const float *a##i = t->a[i];                                                                   \
-    __m256 sum##i = _mm256_loadu_ps(t->start ? t->start : t->c[i]);
-    EACH_PIXEL(LOAD)
-#undef LOAD
-    for (int run = 0; run < t->runs; run++) {
-        for (size_t k = 0; k < length; k++, b += HALF) {
-            __m256 b0 = _mm256_loadu_ps(b);
-#define MULTIPLY(i) sum##i = _mm256_fmadd_ps(_mm256_broadcast_ss(a##i + k), b0, sum##i);
-            EACH_PIXEL(MULTIPLY)
-#undef MULTIPLY
-        }
-#define NEXT(i) a##i += run_stride;
-        EACH_PIXEL(NEXT)
-#undef NEXT
-    }
-#define STORE(i) _mm256_storeu_ps(t->c[i], sum##i);
-    EACH_PIXEL(STORE)
-#undef STORE
-}
 
 /* ---- Panels ---------------------------------------------------------------------------------- */
 
-static int panel_count(int outputs) {
-    return (outputs + PANEL - 1) / PANEL;
+static int full_width(const gs_gemm_kernel *kernel) {
+    return 2 * kernel->lanes;
 }
 
-static int panel_width(int outputs, int panel) {
-    return outputs - panel * PANEL <= HALF ? HALF : PANEL;
+static int panel_count(const gs_gemm_kernel *kernel, int outputs) {
+    return (outputs + full_width(kernel) - 1) / full_width(kernel);
 }
 
-size_t gs__panel_floats(int outputs, size_t depth) {
-    int last = panel_count(outputs) - 1;
-    return depth * ((size_t)last * PANEL + (size_t)panel_width(outputs, last));
+static int panel_width(const gs_gemm_kernel *kernel, int outputs, int panel) {
+    int left = outputs - panel * full_width(kernel);
+    return left <= kernel->lanes ? kernel->lanes : full_width(kernel);
+}
+
+static size_t run_words(const gs_gemm_kernel *kernel, size_t length) {
+    size_t values = (size_t)kernel->word_values;
+    return (length + values - 1) / values;
+}
+
+size_t gs__panel_words(const gs_gemm_kernel *kernel, int outputs, int runs, size_t length) {
+    int last = panel_count(kernel, outputs) - 1;
+    size_t width = (size_t)(last * full_width(kernel) + panel_width(kernel, outputs, last));
+    return (size_t)runs * run_words(kernel, length) * width;
+}
+
+/* The outputs of one panel: `used` of `width` count. */
+typedef struct columns {
+    const float *from;
+    int used, width;
+    uint32_t *to;
+} columns;
+
+static void pack_value(const gs_weight_view *v, const columns *p, size_t k, size_t word) {
+    size_t tap = k / (size_t)v->inner, i = k % (size_t)v->inner;
+    const float *source = p->from + v->tap_offsets[tap] + i * v->inner_stride;
+    float *row = (float *)(void *)(p->to + word * (size_t)p->width);
+    for (int o = 0; o < p->used; o++) row[o] = source[(size_t)o * v->output_stride];
+    for (int o = p->used; o < p->width; o++) row[o] = 0;
+}
+
+static void pack_pair(const gs_weight_view *v, const columns *p, size_t k, bool is_whole,
+                      size_t word) {
+    uint32_t *row = p->to + word * (size_t)p->width;
+    for (size_t half = 0; half < 2; half++) {
+        size_t at = k + (is_whole ? half : 0), tap = at / (size_t)v->inner;
+        const float *source =
+            p->from + v->tap_offsets[tap] + at % (size_t)v->inner * v->inner_stride;
+        for (int o = 0; o < p->width; o++) {
+            bool counts = o < p->used && (half == 0 || is_whole);
+            uint32_t value = counts ? gs__bfloat16(source[(size_t)o * v->output_stride]) : 0;
+            row[o] = half == 0 ? value : row[o] | value << 16;
+        }
+    }
 }
 
 /* One panel. Some inner indices at a time, for all taps, so that every line of the weight is read
  * from memory once. */
-static void pack_panel(const gs_weight_view *v, const float *from, int used, int width, float *to) {
+static void pack_floats(const gs_weight_view *v, const columns *p) {
     enum { TOGETHER = 16 };
     for (int first = 0; first < v->inner; first += TOGETHER) {
         int end = first + TOGETHER < v->inner ? first + TOGETHER : v->inner;
-        for (int tap = 0; tap < v->taps; tap++)
+        for (int tap = 0; tap < v->runs * v->run_taps; tap++)
             for (int i = first; i < end; i++) {
-                const float *source = from + v->tap_offsets[tap] + (size_t)i * v->inner_stride;
-                float *row = to + (size_t)(tap * v->inner + i) * (size_t)width;
-                for (int o = 0; o < used; o++) row[o] = source[(size_t)o * v->output_stride];
-                for (int o = used; o < width; o++) row[o] = 0;
+                size_t k = (size_t)tap * (size_t)v->inner + (size_t)i;
+                pack_value(v, p, k, k);
             }
     }
 }
 
-void gs__pack_panels(const gs_weight_view *view, const float *weight, float *panels) {
-    size_t depth = (size_t)view->taps * (size_t)view->inner;
+static void pack_pairs(const gs_weight_view *v, const columns *p) {
+    size_t length = (size_t)v->run_taps * (size_t)v->inner, word = 0;
+    for (int run = 0; run < v->runs; run++)
+        for (size_t k = 0; k < length; k += 2)
+            pack_pair(v, p, (size_t)run * length + k, k + 1 < length, word++);
+}
+
+void gs__pack_panels(const gs_gemm_kernel *kernel, const gs_weight_view *view, const float *weight,
+                     uint32_t *panels) {
+    size_t length = (size_t)view->run_taps * (size_t)view->inner;
+    size_t depth = (size_t)view->runs * run_words(kernel, length);
 #pragma omp parallel for schedule(static)
-    for (int p = 0; p < panel_count(view->outputs); p++) {
-        int width = panel_width(view->outputs, p), first = p * PANEL;
-        int used = view->outputs - first < width ? view->outputs - first : width;
-        pack_panel(view, weight + (size_t)first * view->output_stride, used, width,
-                   panels + (size_t)first * depth);
+    for (int i = 0; i < panel_count(kernel, view->outputs); i++) {
+        int first = i * full_width(kernel), left = view->outputs - first;
+        columns p = {.from = weight + (size_t)first * view->output_stride,
+                     .width = panel_width(kernel, view->outputs, i),
+                     .to = panels + (size_t)first * depth};
+        p.used = left < p.width ? left : p.width;
+        if (kernel->word_values == 1)
+            pack_floats(view, &p);
+        else
+            pack_pairs(view, &p);
     }
 }
 
 /* ---- Blocks ---------------------------------------------------------------------------------- */
 
-/* A piece of the depth: `runs` whole runs, or `length` floats of one from `from` on. */
+/* A piece of the depth: `runs` whole runs, or `length` words of one from `from` on. */
 typedef struct chunk {
     int run, runs;
     size_t from, length;
 } chunk;
 
-/* The chunk after `done` floats of run `run`. */
+/* The chunk after `done` words of run `run`. */
 static chunk chunk_at(const gs_implicit_gemm *g, int run, size_t done) {
-    if (g->length > CHUNK) {
-        size_t left = g->length - done, pieces = (left + CHUNK - 1) / CHUNK;
+    size_t length = run_words(g->kernel, g->length);
+    size_t most = (size_t)(CHUNK_WORDS / full_width(g->kernel));
+    if (length > most) {
+        size_t left = length - done, pieces = (left + most - 1) / most;
         return (chunk){run, 1, done, (left + pieces - 1) / pieces};
     }
-    int runs = (int)(CHUNK / g->length);
-    return (chunk){run, runs < g->runs - run ? runs : g->runs - run, 0, g->length};
+    int runs = (int)(most / length);
+    return (chunk){run, runs < g->runs - run ? runs : g->runs - run, 0, length};
 }
 
 /* One thread's work on a block of pixels. */
 typedef struct block {
     int count; /* pixels */
-    size_t a[BLOCK + TILE], c[BLOCK + TILE];
-    float sums[BLOCK + TILE][PANEL]; /* of panels that are not all outputs, between chunks */
+    size_t a[BLOCK + GEMM_MOST_PIXELS], c[BLOCK + GEMM_MOST_PIXELS];
+    /* Of panels that are not all outputs, between chunks. */
+    float sums[BLOCK + GEMM_MOST_PIXELS][MOST_WIDTH];
 } block;
 
 static void locate_pixels(const gs_implicit_gemm *g, int first, block *b) {
@@ -162,77 +150,85 @@ static void locate_pixels(const gs_implicit_gemm *g, int first, block *b) {
         b->c[i] = n * g->c.sample + y * g->c.row + x * g->c.pixel;
     }
     /* A last tile that is not full computes its last pixel again. */
-    for (int i = b->count; i < b->count + TILE; i++) b->a[i] = b->a[b->count - 1];
+    for (int i = b->count; i < b->count + GEMM_MOST_PIXELS; i++) b->a[i] = b->a[b->count - 1];
+}
+
+static size_t value_bytes(const gs_implicit_gemm *g) {
+    return sizeof(uint32_t) / (size_t)g->kernel->word_values;
 }
 
 /* All tiles of a block times one panel's chunk. */
-static void multiply_chunk(const gs_implicit_gemm *g, block *b, const chunk *k, const float *a,
-                           const float *panel, int width, const float *start, float *c) {
-    tile t = {.b = panel,
-              .start = start,
-              .length = k->length,
-              .run_stride = g->run_stride,
-              .runs = k->runs};
-    size_t offset = (size_t)k->run * g->run_stride + k->from;
-    for (int i = 0; i < b->count; i += TILE) {
-        for (int j = 0; j < TILE; j++) {
-            t.a[j] = a + b->a[i + j] + offset;
+static void multiply_chunk(const gs_implicit_gemm *g, block *b, const chunk *k, const char *a,
+                           const uint32_t *panel, int width, const float *start, float *c) {
+    size_t value = value_bytes(g);
+    gs_gemm_tile t = {.b = panel,
+                      .start = start,
+                      .length = k->length,
+                      .run_stride = g->run_stride * value,
+                      .runs = k->runs};
+    size_t offset = (size_t)k->run * t.run_stride + k->from * sizeof(uint32_t);
+    int pixels = g->kernel->pixels;
+    for (int i = 0; i < b->count; i += pixels) {
+        for (int j = 0; j < pixels; j++) {
+            t.a[j] = a + b->a[i + j] * value + offset;
             t.c[j] = c && i + j < b->count ? c + b->c[i + j] : b->sums[i + j];
         }
-        if (width == PANEL)
-            multiply_full(&t);
+        if (width > g->kernel->lanes)
+            g->kernel->full(&t);
         else
-            multiply_half(&t);
+            g->kernel->half(&t);
     }
 }
 
 /* Panels from..to of a block: chunk by chunk, so that A's part of a chunk is read from the cache.
  */
-static void multiply_block(const gs_implicit_gemm *g, block *b, int from, int to, const float *a,
-                           const float *panels, const float *bias, float *c) {
-    size_t depth = (size_t)g->runs * g->length, done = 0;
+static void multiply_block(const gs_implicit_gemm *g, block *b, int from, int to, const char *a,
+                           const uint32_t *panels, const float *bias, float *c) {
+    size_t words = run_words(g->kernel, g->length), depth = (size_t)g->runs * words, done = 0;
     for (int run = 0; run < g->runs;) {
         chunk k = chunk_at(g, run, done);
         bool is_first = run == 0 && done == 0;
-        size_t at = (size_t)run * g->length + done;
+        size_t at = (size_t)run * words + done;
         for (int p = from; p < to; p++) {
-            int width = panel_width(g->outputs, p);
-            bool is_whole = g->outputs - p * PANEL >= width;
-            const float *panel = panels + (size_t)(p * PANEL) * depth + at * (size_t)width;
-            multiply_chunk(g, b, &k, a, panel, width, is_first ? bias + p * PANEL : NULL,
-                           is_whole ? c + p * PANEL : NULL);
+            int first = p * full_width(g->kernel), width = panel_width(g->kernel, g->outputs, p);
+            bool is_whole = g->outputs - first >= width;
+            const uint32_t *panel = panels + (size_t)first * depth + at * (size_t)width;
+            multiply_chunk(g, b, &k, a, panel, width, is_first ? bias + first : NULL,
+                           is_whole ? c + first : NULL);
         }
         done += k.length;
-        if (done < g->length) continue;
+        if (done < words) continue;
         run += k.runs, done = 0;
     }
 }
 
 /* What was kept in the sums goes to its pixels. */
 static void store_sums(const gs_implicit_gemm *g, const block *b, int panel, float *c) {
-    size_t bytes = (size_t)(g->outputs - panel * PANEL) * sizeof *c;
-    for (int i = 0; i < b->count; i++) memcpy(c + b->c[i] + panel * PANEL, b->sums[i], bytes);
+    int first = panel * full_width(g->kernel);
+    size_t bytes = (size_t)(g->outputs - first) * sizeof *c;
+    for (int i = 0; i < b->count; i++) memcpy(c + b->c[i] + first, b->sums[i], bytes);
 }
 
-static size_t bias_floats(int outputs) {
-    return (size_t)panel_count(outputs) * PANEL;
+static size_t bias_floats(const gs_gemm_kernel *kernel, int outputs) {
+    return (size_t)(panel_count(kernel, outputs) * full_width(kernel));
 }
 
-size_t gs__implicit_gemm_scratch(int outputs, int threads) {
-    return (size_t)threads * sizeof(block) + bias_floats(outputs) * sizeof(float);
+size_t gs__implicit_gemm_scratch(const gs_gemm_kernel *kernel, int outputs, int threads) {
+    return (size_t)threads * sizeof(block) + bias_floats(kernel, outputs) * sizeof(float);
 }
 
-void gs__implicit_gemm(const gs_implicit_gemm *g, const float *a, const float *panels,
+void gs__implicit_gemm(const gs_implicit_gemm *g, const void *a, const uint32_t *panels,
                        const float *bias, float *c, void *scratch, int threads) {
     float *start = scratch;
-    block *blocks = (block *)(void *)(start + bias_floats(g->outputs));
-    memset(start, 0, bias_floats(g->outputs) * sizeof *start);
+    size_t biases = bias_floats(g->kernel, g->outputs);
+    block *blocks = (block *)(void *)(start + biases);
+    memset(start, 0, biases * sizeof *start);
     if (bias) memcpy(start, bias, (size_t)g->outputs * sizeof *start);
-    int pixels = g->samples * g->rows * g->columns, panel_total = panel_count(g->outputs);
-    int count = (pixels + BLOCK - 1) / BLOCK;
+    int pixels = g->samples * g->rows * g->columns;
+    int panel_total = panel_count(g->kernel, g->outputs), count = (pixels + BLOCK - 1) / BLOCK;
     /* Few blocks: the panels are shared out too. */
     int groups = count >= 4 * threads ? 1 : panel_total < threads ? panel_total : threads;
-    bool has_rest = g->outputs % PANEL != 0 && g->outputs % PANEL != HALF;
+    bool has_rest = g->outputs % g->kernel->lanes != 0;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < count * groups; i++) {
         block *b = &blocks[omp_get_thread_num()];
@@ -246,26 +242,3 @@ void gs__implicit_gemm(const gs_implicit_gemm *g, const float *a, const float *p
         if (has_rest && to == panel_total) store_sums(g, b, panel_total - 1, c);
     }
 }
-
-#else
-
-size_t gs__panel_floats(int outputs, size_t depth) {
-    (void)outputs, (void)depth;
-    return 0;
-}
-
-void gs__pack_panels(const gs_weight_view *view, const float *weight, float *panels) {
-    (void)view, (void)weight, (void)panels;
-}
-
-size_t gs__implicit_gemm_scratch(int outputs, int threads) {
-    (void)outputs, (void)threads;
-    return 0;
-}
-
-void gs__implicit_gemm(const gs_implicit_gemm *g, const float *a, const float *panels,
-                       const float *bias, float *c, void *scratch, int threads) {
-    (void)g, (void)a, (void)panels, (void)bias, (void)c, (void)scratch, (void)threads;
-}
-
-#endif

@@ -5,6 +5,7 @@
  * is. Work is shared out in chunks of rows of one sample; sums go per chunk into the scratch and
  * are added in order, so the result depends on the number of threads only through the number of
  * chunks. */
+#include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include <math.h>
@@ -195,13 +196,20 @@ static void fill_all_tiles(float *memory, const norm_inputs *in, const split *p)
 /* ---- Forward --------------------------------------------------------------------------------- */
 
 /* Scratch: tiles of every sample, then one row per thread. */
+/* A thread's row of x and, where the output is bfloat16, one of the output before it is that. */
+static size_t thread_floats(const gs_node *node, const split *p) {
+    size_t out_row = (size_t)node->as.prepare.columns.out * (size_t)p->channels;
+    return p->row + (node->out[0]->is_bfloat16 ? out_row : 0);
+}
+
 gs_status gs__cpu_prepare_scratch(void *opaque, const gs_node *node, void **handle_out,
                                   size_t *scratch_bytes_out, gs_error *err) {
     (void)handle_out, (void)err;
     const gs_cpu_state *state = opaque;
     split p = split_of(node->in[0]->shape, state->threads);
+    size_t tile_floats = (size_t)p.samples * TILE_ROWS * p.row;
     *scratch_bytes_out =
-        ((size_t)p.samples * TILE_ROWS + (size_t)state->threads) * p.row * sizeof(float);
+        (tile_floats + (size_t)state->threads * thread_floats(node, &p)) * sizeof(float);
     return GS_OK;
 }
 
@@ -244,8 +252,10 @@ static void place_columns(const float *from, const gs_axis_map *columns, int cha
 typedef struct prepare_job {
     const gs_node *node;
     const float *x;
-    float *y, *tiles, *rows;
+    char *y;
+    float *tiles, *rows;
     split p;
+    size_t value; /* bytes of one of y */
 } prepare_job;
 
 /* Makes every row of the output that comes from row r of sample n: the first by computing it, the
@@ -257,8 +267,9 @@ static void prepare_row(const prepare_job *job, int n, int r) {
     if (first == last) return; /* cropped away */
     size_t row = job->p.row, out_row = (size_t)columns->out * (size_t)job->p.channels;
     const float *x = job->x + ((size_t)n * (size_t)job->p.rows + (size_t)r) * row;
-    float *image = job->y + (size_t)n * (size_t)rows->out * out_row;
-    float *normalized = job->rows + (size_t)omp_get_thread_num() * row;
+    char *image = job->y + (size_t)n * (size_t)rows->out * out_row * job->value;
+    float *normalized =
+        job->rows + (size_t)omp_get_thread_num() * thread_floats(job->node, &job->p);
     float slope = job->node->as.prepare.activate ? job->node->as.prepare.slope : 1;
     if (job->node->as.prepare.norm != GS_NORM_NONE) {
         tiles t = tiles_of(job->tiles, row, n);
@@ -268,10 +279,13 @@ static void prepare_row(const prepare_job *job, int n, int r) {
         activate_only(x, slope, normalized, row);
         x = normalized;
     }
-    float *made = image + (size_t)rows->uses[first] * out_row;
-    place_columns(x, columns, job->p.channels, made);
+    char *made = image + (size_t)rows->uses[first] * out_row * job->value;
+    bool is_bfloat16 = job->node->out[0]->is_bfloat16;
+    float *floats = is_bfloat16 ? normalized + row : (float *)(void *)made;
+    place_columns(x, columns, job->p.channels, floats);
+    if (is_bfloat16) gs__cpu_to_bfloat16(floats, out_row, (uint16_t *)(void *)made);
     for (int k = first + 1; k < last; k++)
-        memcpy(image + (size_t)rows->uses[k] * out_row, made, out_row * sizeof *made);
+        memcpy(image + (size_t)rows->uses[k] * out_row * job->value, made, out_row * job->value);
 }
 
 static void clear_padding_rows(const prepare_job *job, int n) {
@@ -279,8 +293,15 @@ static void clear_padding_rows(const prepare_job *job, int n) {
     size_t row = (size_t)job->node->as.prepare.columns.out * (size_t)job->p.channels;
     for (int r = 0; r < rows->out; r++)
         if (rows->source[r] < 0)
-            memset(job->y + ((size_t)n * (size_t)rows->out + (size_t)r) * row, 0,
-                   row * sizeof(float));
+            memset(job->y + ((size_t)n * (size_t)rows->out + (size_t)r) * row * job->value, 0,
+                   row * job->value);
+}
+
+/* What lies behind the values of a bfloat16 map is read, and multiplied by zero. */
+static void clear_tail(const prepare_job *job) {
+    const gs_tensor *y = job->node->out[0];
+    size_t values = gs__shape_size(y->shape) * job->value;
+    memset(job->y + values, 0, gs__tensor_bytes(&gs_backend_cpu, y) - values);
 }
 
 gs_status gs__cpu_prepare(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
@@ -291,9 +312,11 @@ gs_status gs__cpu_prepare(const gs_run *run, const gs_node *node, void *handle, 
                        gs_run_pointer(run, node->out[0]),
                        run->scratch,
                        NULL,
-                       p};
+                       p,
+                       node->out[0]->is_bfloat16 ? sizeof(uint16_t) : sizeof(float)};
     job.rows = job.tiles + (size_t)p.samples * TILE_ROWS * p.row;
     norm_inputs in = norm_inputs_of(run, node, 1);
+    clear_tail(&job);
 #pragma omp parallel
     {
         if (in.statistics) fill_all_tiles(job.tiles, &in, &p);

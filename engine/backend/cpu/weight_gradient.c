@@ -12,15 +12,20 @@
  * Where a kernel row has fewer values than a vector, whole windows of all rows are copied, as if
  * the kernel had one row.
  *
+ * With bfloat16 both maps are copied, and the values of two pixels go side by side into one word of
+ * four bytes: what the processor multiplies and adds at once. dy becomes bfloat16 on the way.
+ *
  * Threads: jobs = parts of the pixels x groups of units. Each part has sums of its own, added in
  * order when they are transposed into dw. So the number of threads decides the result's bits. */
 #include "engine/backend/cpu/weight_gradient.h"
+
+#include "engine/backend/cpu/bfloat16.h"
 
 #include <string.h>
 
 enum {
     BLOCK = 128,          /* pixels */
-    PANEL = 4096,         /* floats of x in a panel */
+    PANEL = 4096,         /* words of x in a panel */
     BLOCK_OUTPUTS = 264,  /* whose dy is copied at a time; it stays in the second cache */
     UNITS_PER_GROUP = 16, /* at least, before pixels are divided: each group copies dy */
     CHANNELS = 16,        /* transposed together */
@@ -35,7 +40,9 @@ typedef struct work {
     size_t pixels;                  /* of dy */
     int rows, row_values, row_taps; /* kernel rows, values of x in each, kernel columns in each */
     int padded_values;              /* WINDOWS: to whole vectors, the last with zeros */
-    int vectors, width;             /* of a unit: at most, in vectors and in floats */
+    int vectors, width;             /* of a unit: at most, in vectors and in words */
+    bool copies_dy;
+    int word_pixels; /* whose values are in one word of a copy: 1, or 2 of bfloat16 */
     int row_units, units;
     int output_tiles, block_tiles; /* tiles of outputs, and how many of them have one copy of dy */
     int block, parts, groups;
@@ -45,8 +52,10 @@ typedef struct work {
 typedef struct job {
     pixel_run *runs; /* [block] */
     int run_count, pixels;
-    float *x, *dy; /* copies: PANELS [block][width], WINDOWS [block][padded_values]; [block][O] */
-    float *sums;   /* of its part */
+    /* Copies, a word for every one or two pixels of the block: PANELS [block][width], WINDOWS
+     * [block][padded_values]; [block][O]. */
+    uint32_t *x, *dy;
+    float *sums; /* of its part */
     int first_unit, end_unit;
     int first_tile, end_tile; /* of outputs, that are summed now */
     bool is_first_block;
@@ -67,7 +76,8 @@ static int smaller(int a, int b) {
 static reading reading_of(const work *w) {
     gs_shape k = w->g.weight;
     if (k.w * k.c < w->kernel->lanes) return WINDOWS;
-    return k.n >= 128 && k.c * k.h * k.w >= 1024 ? PANELS : IN_PLACE;
+    bool is_large = k.n >= 128 && k.c * k.h * k.w >= 1024;
+    return is_large || w->word_pixels > 1 ? PANELS : IN_PLACE;
 }
 
 static void choose_tiles(work *w) {
@@ -79,7 +89,8 @@ static void choose_tiles(work *w) {
     w->row_units = divide_up(w->row_values, w->width);
     w->units = w->rows * w->row_units;
     w->output_tiles = divide_up(outputs, most_outputs);
-    w->block_tiles = w->reading == PANELS ? BLOCK_OUTPUTS / w->kernel->outputs : w->output_tiles;
+    w->copies_dy = w->reading == PANELS || w->word_pixels > 1;
+    w->block_tiles = w->copies_dy ? BLOCK_OUTPUTS / w->kernel->outputs : w->output_tiles;
 }
 
 /* Fewest parts that leave every group enough units, and divide the threads. */
@@ -95,7 +106,8 @@ static void divide_among_threads(work *w) {
 
 static work work_of(const gs_weight_gradient *g) {
     work w = {.g = *g,
-              .kernel = gs__tile_kernel(g->isa),
+              .kernel = gs__tile_kernel(g->isa, g->bf16),
+              .word_pixels = g->bf16 == GS_BF16_NONE ? 1 : 2,
               .pixels = (size_t)g->dy.n * (size_t)g->dy.h * (size_t)g->dy.w};
     w.reading = reading_of(&w);
     w.rows = w.reading == WINDOWS ? 1 : g->weight.h;
@@ -104,7 +116,7 @@ static work work_of(const gs_weight_gradient *g) {
     if (w.reading == WINDOWS)
         w.padded_values = divide_up(w.row_values, w.kernel->lanes) * w.kernel->lanes;
     choose_tiles(&w);
-    w.block = w.reading == PANELS ? PANEL / w.width : BLOCK;
+    w.block = w.reading == PANELS ? PANEL / w.width * w.word_pixels : BLOCK;
     divide_among_threads(&w);
     return w;
 }
@@ -143,15 +155,20 @@ static float *sums_of(const work *w, float *sums, int tile, int unit) {
     return sums + (start * (size_t)w->units + (size_t)unit * outputs) * (size_t)w->width;
 }
 
+/* Words of a copy that a value of every pixel takes. */
+static size_t pixel_words(const work *w, int pixels) {
+    return (size_t)divide_up(pixels, w->word_pixels);
+}
+
 static size_t x_copy_size(const work *w) {
-    size_t block = (size_t)w->block;
+    size_t block = pixel_words(w, w->block);
     if (w->reading == IN_PLACE) return 0;
     return block * (size_t)(w->reading == PANELS ? w->width : w->padded_values);
 }
 
 static size_t dy_copy_size(const work *w) {
     int outputs = smaller(w->g.weight.n, BLOCK_OUTPUTS);
-    return w->reading == PANELS ? whole_lines((size_t)w->block * (size_t)outputs) : 0;
+    return w->copies_dy ? whole_lines(pixel_words(w, w->block) * (size_t)outputs) : 0;
 }
 
 static size_t runs_size(const work *w) {
@@ -170,7 +187,8 @@ size_t gs__cpu_weight_gradient_scratch(const gs_weight_gradient *g) {
 
 static job job_of(const work *w, float *scratch, int index) {
     int part = index % w->parts, group = index / w->parts;
-    float *own = scratch + (size_t)w->parts * sums_size(w) + (size_t)index * job_size(w);
+    uint32_t *own =
+        (uint32_t *)(void *)scratch + (size_t)w->parts * sums_size(w) + (size_t)index * job_size(w);
     return (job){.x = own,
                  .dy = own + x_copy_size(w),
                  .runs = (void *)(own + x_copy_size(w) + dy_copy_size(w)),
@@ -199,47 +217,101 @@ static void list_runs(const work *w, size_t pixel, job *j) {
     }
 }
 
-static void copy_windows(const work *w, const float *x, job *j) {
+/* Where the block's pixel i begins in x, and whether it has one: the last word may be of one pixel.
+ */
+typedef struct pixel_cursor {
+    const pixel_run *run, *end;
+    int i;
+} pixel_cursor;
+
+static const uint16_t *next_pixel(const work *w, pixel_cursor *at, const uint16_t *x) {
+    if (at->run < at->end && at->i == at->run->count) at->run++, at->i = 0;
+    if (at->run == at->end) return NULL;
+    return x + at->run->x + (size_t)at->i++ * pixel_step(w);
+}
+
+/* to[i] = the values of two pixels; `second` NULL: zero. */
+GS_VECTORIZED static void pair_values(const uint16_t *restrict first,
+                                      const uint16_t *restrict second, size_t count,
+                                      uint32_t *restrict to) {
+    if (second)
+        for (size_t i = 0; i < count; i++) to[i] = first[i] | (uint32_t)second[i] << 16;
+    else
+        for (size_t i = 0; i < count; i++) to[i] = first[i];
+}
+
+/* `rows` pieces of `values` values that lie a row of x apart, of every two pixels. */
+static void copy_pairs(const work *w, const uint16_t *x, size_t rows, size_t values, size_t width,
+                       job *j) {
+    pixel_cursor at = {.run = j->runs, .end = j->runs + j->run_count};
+    size_t x_row = (size_t)w->g.x.w * (size_t)w->g.x.c;
+    uint32_t *to = j->x;
+    for (size_t pair = 0; pair < pixel_words(w, j->pixels); pair++, to += width) {
+        const uint16_t *first = next_pixel(w, &at, x), *second = next_pixel(w, &at, x);
+        for (size_t k = 0; k < rows; k++)
+            pair_values(first + k * x_row, second ? second + k * x_row : NULL, values,
+                        to + k * values);
+        memset(to + rows * values, 0, (width - rows * values) * sizeof *to);
+    }
+}
+
+static void copy_windows(const work *w, const uint32_t *x, job *j) {
     size_t rows = (size_t)w->g.weight.h, row = (size_t)(w->g.weight.w * w->g.weight.c);
     size_t values = rows * row, x_row = (size_t)w->g.x.w * (size_t)w->g.x.c;
-    float *to = j->x;
+    uint32_t *to = j->x;
     for (int r = 0; r < j->run_count; r++)
         for (int i = 0; i < j->runs[r].count; i++, to += w->padded_values) {
-            const float *from = x + j->runs[r].x + (size_t)i * pixel_step(w);
+            const uint32_t *from = x + j->runs[r].x + (size_t)i * pixel_step(w);
             for (size_t k = 0; k < rows; k++)
                 for (size_t m = 0; m < row; m++) to[k * row + m] = from[k * x_row + m];
             for (size_t m = values; m < (size_t)w->padded_values; m++) to[m] = 0;
         }
 }
 
-static void copy_panel(const work *w, const float *x, int vectors, job *j) {
+static void copy_panel(const work *w, const uint32_t *x, int vectors, job *j) {
     size_t bytes = (size_t)(vectors * w->kernel->lanes) * sizeof *x;
-    float *to = j->x;
+    uint32_t *to = j->x;
     for (int r = 0; r < j->run_count; r++) {
-        const float *from = x + j->runs[r].x;
+        const uint32_t *from = x + j->runs[r].x;
         for (int i = 0; i < j->runs[r].count; i++, from += pixel_step(w), to += w->width)
             memcpy(to, from, bytes);
     }
 }
 
 /* dy of the job's tiles: each tile's outputs of all pixels together. */
-static void copy_dy(const work *w, const float *dy, job *j) {
-    float *to = j->dy;
+static void copy_dy(const work *w, const uint32_t *dy, job *j) {
+    uint32_t *to = j->dy;
     for (int tile = j->first_tile; tile < j->end_tile; tile++) {
         int start = tile_start(w, tile), outputs = tile_start(w, tile + 1) - start;
-        const float *from = dy + start;
+        const uint32_t *from = dy + start;
         for (int i = 0; i < j->pixels; i++, from += w->g.weight.n)
             for (int o = 0; o < outputs; o++) *to++ = from[o];
+    }
+}
+
+static void copy_dy_pairs(const work *w, const float *dy, job *j) {
+    uint32_t *to = j->dy;
+    size_t step = (size_t)w->g.weight.n;
+    for (int tile = j->first_tile; tile < j->end_tile; tile++) {
+        int start = tile_start(w, tile), outputs = tile_start(w, tile + 1) - start;
+        for (int i = 0; i < j->pixels; i += 2) {
+            const float *from = dy + (size_t)i * step + (size_t)start;
+            for (int o = 0; o < outputs; o++) {
+                uint32_t second = i + 1 < j->pixels ? gs__bfloat16(from[step + (size_t)o]) : 0;
+                *to++ = gs__bfloat16(from[o]) | second << 16;
+            }
+        }
     }
 }
 
 /* ---- Sums ------------------------------------------------------------------------------------ */
 
 /* Where a unit's values of x are, and the unit's part of `t` that all its tiles share. */
-static tile_sum describe_unit(const work *w, const float *x, int unit, job *j,
+static tile_sum describe_unit(const work *w, const void *x, int unit, job *j,
                               const pixel_run *whole) {
-    const float *first =
-        x + (size_t)(unit / w->row_units) * (size_t)(w->g.x.w * w->g.x.c) + unit_start(w, unit);
+    size_t offset =
+        (size_t)(unit / w->row_units) * (size_t)(w->g.x.w * w->g.x.c) + (size_t)unit_start(w, unit);
+    const uint32_t *first = (const uint32_t *)x + offset;
     tile_sum t = {.x = first,
                   .x_step = pixel_step(w),
                   .runs = j->runs,
@@ -248,7 +320,10 @@ static tile_sum describe_unit(const work *w, const float *x, int unit, job *j,
                   .replaces = j->is_first_block,
                   .sums_step = (size_t)w->width};
     if (w->reading == IN_PLACE) return t;
-    if (w->reading == PANELS) copy_panel(w, first, t.vectors, j);
+    if (w->reading == PANELS && w->word_pixels == 1) copy_panel(w, first, t.vectors, j);
+    if (w->reading == PANELS && w->word_pixels == 2)
+        copy_pairs(w, (const uint16_t *)x + offset, 1, (size_t)(t.vectors * w->kernel->lanes),
+                   (size_t)w->width, j);
     t.x = w->reading == PANELS ? j->x : j->x + unit_start(w, unit);
     t.x_step = (size_t)(w->reading == PANELS ? w->width : w->padded_values);
     t.runs = whole;
@@ -257,34 +332,39 @@ static tile_sum describe_unit(const work *w, const float *x, int unit, job *j,
 }
 
 /* The job's tiles of one unit. */
-static void sum_unit(const work *w, const float *dy, int unit, const job *j, tile_sum t) {
+static void sum_unit(const work *w, const uint32_t *dy, int unit, const job *j, tile_sum t) {
     int copied = tile_start(w, j->first_tile);
     for (int tile = j->first_tile; tile < j->end_tile; tile++) {
         int start = tile_start(w, tile);
         t.outputs = tile_start(w, tile + 1) - start;
-        t.dy = w->reading == PANELS ? j->dy + (size_t)(start - copied) * (size_t)j->pixels
-                                    : dy + start;
-        t.dy_step = (size_t)(w->reading == PANELS ? t.outputs : w->g.weight.n);
+        t.dy = w->copies_dy ? j->dy + (size_t)(start - copied) * pixel_words(w, j->pixels)
+                            : dy + start;
+        t.dy_step = (size_t)(w->copies_dy ? t.outputs : w->g.weight.n);
         t.sums = sums_of(w, j->sums, tile, unit);
         w->kernel->run(&t);
     }
 }
 
-static void sum_block(const work *w, const float *x, const float *dy, size_t pixel, job *j) {
-    pixel_run whole = {0, j->pixels};
+static void sum_block(const work *w, const void *x, const float *dy, size_t pixel, job *j) {
+    pixel_run whole = {0, (int)pixel_words(w, j->pixels)};
     dy += pixel * (size_t)w->g.weight.n;
+    const uint32_t *dy_words = (const void *)dy;
     list_runs(w, pixel, j);
-    if (w->reading == WINDOWS) copy_windows(w, x, j);
+    if (w->reading == WINDOWS && w->word_pixels == 1) copy_windows(w, x, j);
+    if (w->reading == WINDOWS && w->word_pixels == 2)
+        copy_pairs(w, x, (size_t)w->g.weight.h, (size_t)(w->g.weight.w * w->g.weight.c),
+                   (size_t)w->padded_values, j);
     for (int tile = 0; tile < w->output_tiles; tile += w->block_tiles) {
         j->first_tile = tile;
         j->end_tile = smaller(tile + w->block_tiles, w->output_tiles);
-        if (w->reading == PANELS) copy_dy(w, dy, j);
+        if (w->copies_dy && w->word_pixels == 1) copy_dy(w, dy_words, j);
+        if (w->word_pixels == 2) copy_dy_pairs(w, dy, j);
         for (int unit = j->first_unit; unit < j->end_unit; unit++)
-            sum_unit(w, dy, unit, j, describe_unit(w, x, unit, j, &whole));
+            sum_unit(w, dy_words, unit, j, describe_unit(w, x, unit, j, &whole));
     }
 }
 
-static void run_job(const work *w, const float *x, const float *dy, float *scratch, int index) {
+static void run_job(const work *w, const void *x, const float *dy, float *scratch, int index) {
     job j = job_of(w, scratch, index);
     size_t block = (size_t)w->block, blocks = (w->pixels + block - 1) / block;
     size_t part = (size_t)(index % w->parts), parts = (size_t)w->parts;
@@ -335,7 +415,7 @@ static void collect_output(const work *w, float *sums, int tile, int o, float *d
         }
 }
 
-void gs__cpu_weight_gradient(const gs_weight_gradient *g, const float *x, const float *dy,
+void gs__cpu_weight_gradient(const gs_weight_gradient *g, const void *x, const float *dy,
                              void *scratch, float *dw) {
     const work w = work_of(g);
     float *sums = scratch;
@@ -355,7 +435,8 @@ static gs_weight_gradient gradient_of(const gs_cpu_state *state, const gs_node *
                                 .weight = node->out[0]->shape,
                                 .stride = node->as.conv.stride,
                                 .threads = state->threads,
-                                .isa = state->isa};
+                                .isa = state->isa,
+                                .bf16 = node->in[0]->is_bfloat16 ? state->bf16 : GS_BF16_NONE};
 }
 
 /* The bias has its turn in the same scratch when the weight is done. */

@@ -8,14 +8,15 @@
 
 /* Output pixels that follow each other in one row of a map. */
 typedef struct pixel_run {
-    size_t x; /* where the first reads x, from tile_sum.x */
+    size_t x; /* where the first reads x, in values from tile_sum.x */
     int count;
 } pixel_run;
 
-/* sums[o][l] (+)= Σ over the pixels of dy[o]·x[l], for o < outputs and l < vectors · lanes. */
+/* sums[o][l] (+)= Σ over the pixels of dy[o]·x[l], for o < outputs and l < vectors · lanes. A word
+ * is a float or, with bfloat16, the values of two pixels, the first in its lower half. */
 typedef struct tile_sum {
-    const float *x, *dy;    /* dy of the first pixel; its runs follow each other without gaps */
-    size_t x_step, dy_step; /* from a pixel to the next */
+    const uint32_t *x, *dy; /* words; dy of the first pixel; its runs follow each other, no gaps */
+    size_t x_step, dy_step; /* words from a pixel (with bfloat16: two) to the next */
     const pixel_run *runs;
     int run_count, vectors, outputs;
     bool replaces; /* what is in sums; otherwise adds to it */
@@ -32,6 +33,6 @@ typedef struct tile_kernel {
     void (*run)(const tile_sum *t);
 } tile_kernel;
 
-const tile_kernel *gs__tile_kernel(gs_isa isa);
+const tile_kernel *gs__tile_kernel(gs_isa isa, gs_bf16 bf16);
 
 #endif

@@ -1,11 +1,15 @@
 /* tile_sum for one instruction set; included by weight_gradient_tile.c once for each, with
  *   TILE(name)    the name with the set's suffix,
  *   TILE_TARGET   the attribute that makes the compiler use the set,
- *   TILE_LANES    floats in a vector,
- *   TILE_OUTPUTS  6 or 12: with 2 vectors of x, so many outputs' sums fit in the registers. */
+ *   TILE_LANES    words in a vector,
+ *   TILE_OUTPUTS  6 or 12: with 2 vectors of x, so many outputs' sums fit in the registers,
+ *   TILE_ADD(sum, a, b)  sum + a·b of every lane: a and b are vectors of words. */
 
 typedef float TILE(vector) __attribute__((vector_size(TILE_LANES * sizeof(float))));
 typedef float TILE(unaligned)
+    __attribute__((vector_size(TILE_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef uint32_t TILE(words) __attribute__((vector_size(TILE_LANES * sizeof(float))));
+typedef uint32_t TILE(unaligned_words)
     __attribute__((vector_size(TILE_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 
 /* What the sums are added to comes from far away; it is asked for before it is needed. */
@@ -34,22 +38,24 @@ TILE(store)(const tile_sum *t, int vectors, int outputs, TILE(vector) (*sums)[4]
 /* Inlined for every size, so that loops over vectors and outputs vanish and sums are registers. */
 TILE_TARGET static inline __attribute__((always_inline)) void TILE(sum)(const tile_sum *t,
                                                                         int vectors, int outputs) {
-    TILE(vector) sums[TILE_MOST_OUTPUTS][4], x[4];
+    TILE(vector) sums[TILE_MOST_OUTPUTS][4];
+    TILE(words) x[4];
 #pragma GCC unroll 16
     for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) sums[o][v] = (TILE(vector)){0};
-    const float *dy = t->dy;
+    const uint32_t *dy = t->dy;
     for (const pixel_run *run = t->runs; run < t->runs + t->run_count; run++) {
-        const float *pixel = t->x + run->x;
+        const uint32_t *pixel = t->x + run->x;
         for (int i = 0; i < run->count; i++, pixel += t->x_step, dy += t->dy_step) {
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++)
-                x[v] = *(const TILE(unaligned) *)(const void *)(pixel + v * TILE_LANES);
+                x[v] = *(const TILE(unaligned_words) *)(const void *)(pixel + v * TILE_LANES);
 #pragma GCC unroll 16
             for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 4
-                for (int v = 0; v < vectors; v++) sums[o][v] += x[v] * dy[o];
+                for (int v = 0; v < vectors; v++)
+                    sums[o][v] = TILE_ADD(sums[o][v], x[v], dy[o] - (TILE(words)){0});
         }
     }
     TILE(store)(t, vectors, outputs, sums);
@@ -91,3 +97,4 @@ TILE_TARGET static void TILE(run)(const tile_sum *t) {
 #undef TILE_TARGET
 #undef TILE_LANES
 #undef TILE_OUTPUTS
+#undef TILE_ADD
