@@ -144,7 +144,7 @@ static void judge_bf16(parity *p, const gs_tensor_entry *reference, group_id g, 
     double mean = distance / sqrt((double)reference->count);
     if (!(difference / largest <= p->worst_bf16)) p->worst_bf16 = difference / largest;
     if (!(mean / largest <= p->worst_mean_bf16)) p->worst_mean_bf16 = mean / largest;
-    if (!(mean <= 1e-2 * largest))
+    if (!(mean <= 2e-2 * largest))
         report_divergence(p, reference->name, mean, largest, "root mean square difference");
     else if (!(difference <= 0.15 * largest))
         report_divergence(p, reference->name, difference, largest, "largest difference");
