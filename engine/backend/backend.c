@@ -40,6 +40,7 @@ gs_precision gs_precision_resolve(const char *backend, gs_precision wanted) {
 size_t gs__tensor_bytes(const gs_backend *backend, const gs_tensor *tensor) {
     enum { BFLOAT16_BYTES = 2, BFLOAT16_TAIL = 2 }; /* kernels read pairs: one value more */
     size_t size = gs__shape_size(tensor->shape);
+    if (tensor->packed) return tensor->packed;
     return tensor->is_bfloat16 ? (size + BFLOAT16_TAIL) * BFLOAT16_BYTES
                                : size * backend->element_size;
 }

@@ -20,8 +20,7 @@ size_t gs__tensor_bytes(const gs_backend *backend, const gs_tensor *tensor);
 
 /* What a kernel may touch while a plan runs. */
 typedef struct gs_run {
-    char *arena;               /* planned activations */
-    char *constants;           /* tensors that depend on parameters only (inference plans) */
+    char *arena;               /* planned tensors */
     gs_parameters *parameters; /* values, gradients, optimiser state */
     void *scratch; /* as many bytes as the kernel's prepare asked for; 64-byte aligned */
     void *state;   /* the backend's */
@@ -31,6 +30,13 @@ typedef struct gs_run {
 /* The memory of a tensor. NULL for NULL. */
 void *gs_run_pointer(const gs_run *run, const gs_tensor *tensor);
 
+/* How a kernel wants its weight, input gs_op_weight_slot, laid out. */
+typedef struct gs_packing {
+    size_t bytes;        /* that it takes; 0: as it is */
+    const void *layout;  /* borrowed from the handle; two layouts are the same … */
+    size_t layout_bytes; /* … where these bytes are */
+} gs_packing;
+
 typedef struct gs_kernel {
     /* Optional: compiles the node once. *handle_out reaches run and release; *scratch_bytes_out is
      * memory that run needs and that nobody else uses meanwhile. Both start as NULL and 0. */
@@ -38,6 +44,9 @@ typedef struct gs_kernel {
                          size_t *scratch_bytes_out, gs_error *err);
     gs_status (*run)(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
     void (*release)(void *handle); /* optional */
+    /* Optional, of convolutions: the planner then has the weight packed by a node of its own
+     * (GS_OP_PACK_WEIGHT), whose output takes the weight's place among the inputs. */
+    gs_packing (*packing)(const void *handle);
 } gs_kernel;
 
 struct gs_backend {

@@ -46,12 +46,8 @@ gs_graph *gs__backward_graph(gs_backward *backward) {
     return backward->graph;
 }
 
-static const gs_tensor *memory_owner(const gs_tensor *tensor) {
-    return tensor->base ? tensor->base : tensor;
-}
-
 bool gs__needs_gradient(const gs_backward *backward, const gs_tensor *tensor) {
-    return tensor && backward->needed[memory_owner(tensor)->id];
+    return tensor && backward->needed[gs__memory_owner(tensor)->id];
 }
 
 void gs__contribute(gs_backward *backward, gs_tensor *tensor, gs_tensor *gradient, int from_sample,
@@ -62,7 +58,7 @@ void gs__contribute(gs_backward *backward, gs_tensor *tensor, gs_tensor *gradien
         gs__graph_fail(backward->graph, GS_OUT_OF_MEMORY, "no memory for a gradient");
         return;
     }
-    int id = memory_owner(tensor)->id;
+    int id = gs__memory_owner(tensor)->id;
     *added = (contribution){gradient,
                             {from_sample + (tensor->base ? tensor->view_from : 0), from_channel},
                             backward->pending[id]};

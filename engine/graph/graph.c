@@ -14,6 +14,7 @@ const char *gs_op_name(gs_op op) {
 #define X(name, lower) #lower,
         GS_OP_MAP(X)
 #undef X
+            [GS_OP_PACK_WEIGHT] = "pack_weight",
     };
     return names[op];
 }
@@ -76,6 +77,10 @@ gs_shape gs_tensor_shape(const gs_tensor *tensor) {
 
 size_t gs__shape_size(gs_shape s) {
     return (size_t)s.n * (size_t)s.c * (size_t)s.h * (size_t)s.w;
+}
+
+gs_tensor *gs__memory_owner(const gs_tensor *tensor) {
+    return tensor->base ? tensor->base : (gs_tensor *)tensor;
 }
 
 bool gs__same_shape(gs_shape a, gs_shape b) {

@@ -53,7 +53,8 @@ typedef enum gs_op {
 #define X(name, lower) GS_OP_##name,
     GS_OP_MAP(X)
 #undef X
-        GS_OP_COUNT
+        GS_OP_PACK_WEIGHT, /* the planner's own: no builder appends it (packing.c) */
+    GS_OP_COUNT
 } gs_op;
 
 const char *gs_op_name(gs_op op);
@@ -69,6 +70,8 @@ struct gs_tensor {
     gs_shape shape;
     gs_storage storage;
     size_t offset;    /* elements into the parameter arrays; set by the planner for the arena */
+    char *memory;     /* set by the planner for constants that lie outside the arena, else NULL */
+    size_t packed;    /* bytes, of a packed weight: its shape is that of the weight */
     int parameter;    /* index for GS_IN_VALUES and GS_IN_GRADIENTS, else -1 */
     gs_tensor *base;  /* of a batch view: the tensor that owns the memory (never itself a view) */
     int view_from;    /* first sample of the view within base */
@@ -124,6 +127,11 @@ typedef struct gs_node {
         struct {
             double decay;
         } moving_average;
+        struct {
+            const void *handle; /* of the convolution whose packing it is: says how */
+            const void *layout; /* of that packing */
+            size_t layout_bytes;
+        } pack;
     } as;
 } gs_node;
 
@@ -169,6 +177,8 @@ gs_gradient_rule gs__effective_weight_rule, gs__conv_rule, gs__prepare_rule, gs_
     gs__loss_negative_mean_rule, gs__loss_dice_rule, gs__loss_squared_rule;
 
 size_t gs__shape_size(gs_shape shape);
+/* The tensor whose memory it is: a view's base, else itself. */
+gs_tensor *gs__memory_owner(const gs_tensor *tensor);
 bool gs__same_shape(gs_shape a, gs_shape b);
 
 /* Sub-pixel form of upsampling and a K×K convolution, K 3 or 5 (op_subpixel.c): its kernel, and

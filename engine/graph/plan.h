@@ -7,8 +7,9 @@
 
 #include "engine/backend/backend.h"
 
-/* A backend opened with a number of threads, and the arena its plans share: what one plan leaves
- * there, the next run of another overwrites. */
+/* A backend opened with a number of threads, and what its plans share: the arena, where what one
+ * plan leaves is overwritten by the next run of another, and weights as inference plans' kernels
+ * read them, of which there is one copy. */
 typedef struct gs_device gs_device;
 
 /* threads: 0 = OMP_NUM_THREADS if that is set, else all processors. precision: what is wanted;
@@ -23,7 +24,8 @@ gs_precision gs_device_precision(const gs_device *device);
 
 typedef enum gs_plan_mode {
     GS_PLAN_TRAINING,  /* every node runs every time */
-    GS_PLAN_INFERENCE, /* nodes that depend on parameters only run when these changed */
+    GS_PLAN_INFERENCE, /* nodes that depend on parameters only run when these changed, and not if
+                          another plan has made the same of them */
     GS_PLAN_GUARDED,   /* as training, slow, for tests: no memory is reused, sentinels lie between
                           tensors and behind each kernel's scratch, and memory starts as NaN */
 } gs_plan_mode;

@@ -136,7 +136,7 @@ static bool is_reader_or_writer(const gs_node *node, const gs_tensor *tensor) {
 /* Inputs are written before the first node, kept tensors read after the last. */
 static life life_of(const gs_graph *graph, const gs_tensor *tensor, size_t element) {
     life l = {.tensor = tensor, .from = tensor->offset * element, .first = -1, .last = -1};
-    l.to = l.from + gs__shape_size(tensor->shape) * element;
+    l.to = l.from + (tensor->packed ? tensor->packed : gs__shape_size(tensor->shape) * element);
     for (int n = 0; n < graph->node_count; n++)
         if (is_reader_or_writer(graph->nodes[n], tensor)) {
             if (l.first < 0) l.first = n;
@@ -147,13 +147,12 @@ static life life_of(const gs_graph *graph, const gs_tensor *tensor, size_t eleme
     return l;
 }
 
-static void expect_no_overlap(const gs_graph *graph, const gs_plan *plan, size_t element,
-                              bool with_constants) {
+static void expect_no_overlap(const gs_graph *graph, const gs_plan *plan, size_t element) {
     size_t count = 0;
     life *lives = test_malloc((size_t)graph->tensor_count * sizeof *lives);
     for (int i = 0; i < graph->tensor_count; i++) {
         const gs_tensor *t = graph->tensors[i];
-        if (t->base || t->storage != GS_IN_ARENA || (t->constant && !with_constants)) continue;
+        if (t->base || t->storage != GS_IN_ARENA || t->memory) continue;
         lives[count++] = life_of(graph, t, element);
         assert_true(lives[count - 1].to <= gs_plan_arena_bytes(plan));
         assert_int_equal(lives[count - 1].from % 64, 0);
@@ -177,7 +176,7 @@ static void live_tensors_never_share_bytes(void **state) {
         gs_step step;
         gs_graph *graph = new_step(&step);
         gs_plan *plan = new_plan(graph, device, GS_PLAN_TRAINING);
-        expect_no_overlap(graph, plan, element, true);
+        expect_no_overlap(graph, plan, element);
         size_t reused = gs_plan_arena_bytes(plan);
         gs_plan_free(plan);
         plan = new_plan(new_step(&step), device, GS_PLAN_GUARDED);
@@ -218,7 +217,7 @@ static segmented plan_segmentation(gs_device *device, gs_plan_mode mode, int sam
     gs_graph *graph = new_segmentation(&p.s, samples);
     p.plan = new_plan(graph, device, mode);
     if (mode == GS_PLAN_INFERENCE)
-        expect_no_overlap(graph, p.plan, gs_device_backend(device)->element_size, false);
+        expect_no_overlap(graph, p.plan, gs_device_backend(device)->element_size);
     return p;
 }
 
@@ -276,6 +275,55 @@ static void plans_share_a_device(void **state) {
                             gs__shape_size(small.s.probability->shape) * sizeof *alone);
         test_free(alone), test_free(with_others), test_free(again);
         gs_plan_free(small.plan), gs_plan_free(large.plan);
+        gs_parameters_free(parameters);
+        gs_device_close(device);
+    }
+}
+
+static bool is_of_weights(const char *op) {
+    return strcmp(op, "effective_weight") == 0 || strcmp(op, "subpixel_weight") == 0 ||
+           strcmp(op, "border_weight") == 0 || strcmp(op, "pack_weight") == 0;
+}
+
+/* Runs so far of the nodes that depend on parameters alone. */
+static int constant_runs(const segmented *p) {
+    int runs = 0;
+    for (int i = 0; i < gs_plan_node_count(p->plan); i++) {
+        gs_node_profile profile;
+        gs_plan_profile(p->plan, i, &profile);
+        if (is_of_weights(profile.op)) runs += profile.runs;
+    }
+    return runs;
+}
+
+/* One makes the weights as kernels read them, the other finds them, and whichever runs first with
+ * new parameters makes them anew for both. */
+static void plans_of_a_device_share_prepared_weights(void **state) {
+    (void)state;
+    for (int b = 0; b < BACKENDS; b++) {
+        gs_device *device = open_device(backends[b]);
+        gs_parameters *parameters = new_parameters(device);
+        segmented one = plan_segmentation(device, GS_PLAN_INFERENCE, 1);
+        segmented two = plan_segmentation(device, GS_PLAN_INFERENCE, 2);
+        segmented fresh = plan_segmentation(device, GS_PLAN_TRAINING, 1);
+        size_t bytes = gs__shape_size(one.s.probability->shape) * sizeof(double);
+        test_free(run_and_read(&one, parameters, one.s.probability));
+        int made = constant_runs(&one);
+        assert_true(made > 10);
+        test_free(run_and_read(&two, parameters, two.s.probability));
+        assert_int_equal(constant_runs(&two), 0);
+        assert_int_equal(gs_network_initialize(&network, parameters, 6, NULL), GS_OK);
+        test_free(run_and_read(&two, parameters, two.s.probability));
+        assert_int_equal(constant_runs(&two), made);
+        double *shared = run_and_read(&one, parameters, one.s.probability);
+        assert_int_equal(constant_runs(&one), made);
+        gs_plan_free(two.plan); /* what it shares remains */
+        double *again = run_and_read(&one, parameters, one.s.probability);
+        double *expected = run_and_read(&fresh, parameters, fresh.s.probability);
+        assert_memory_equal(shared, expected, bytes);
+        assert_memory_equal(again, expected, bytes);
+        test_free(shared), test_free(again), test_free(expected);
+        gs_plan_free(one.plan), gs_plan_free(fresh.plan);
         gs_parameters_free(parameters);
         gs_device_close(device);
     }
@@ -545,6 +593,7 @@ int main(void) {
         cmocka_unit_test(reusing_memory_changes_no_bit),
         cmocka_unit_test(inference_follows_changed_parameters),
         cmocka_unit_test(plans_share_a_device),
+        cmocka_unit_test(plans_of_a_device_share_prepared_weights),
         cmocka_unit_test(parameters_may_be_exchanged),
         cmocka_unit_test(a_run_allocates_nothing),
         cmocka_unit_test(running_out_of_memory_is_reported),

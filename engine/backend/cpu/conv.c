@@ -1,23 +1,8 @@
-/* Convolution, forward and backward by data, by oneDNN primitives on channels-last maps.
- *
- * oneDNN chooses its own layout for weights. They are packed into it once per value: packed copies
- * are listed in the backend's state, shared by the primitives that want the same layout of the same
- * tensor, and marked stale when the effective weight is computed anew. */
+/* Convolution, forward and backward by data, by oneDNN primitives on channels-last maps or by our
+ * own kernels, and packing its weight into the layout that either wants. */
 #include "engine/backend/cpu/cpu_internal.h"
 
 #include "base/memory.h"
-
-struct gs_packed_weight {
-    const gs_tensor *weight;
-    dnnl_memory_desc_t layout;
-    dnnl_memory_t memory, plain;
-    void *bytes; /* NULL: the layout is the plain one and primitives read the weight itself */
-    dnnl_primitive_t reorder;
-    bool stale;
-    uint64_t version; /* gs_parameters.version it was packed at, for weights no node produces */
-    int users;
-    gs_packed_weight *next;
-};
 
 enum { MAX_ARGS = 5 };
 
@@ -35,7 +20,9 @@ typedef struct convolution {
     dnnl_primitive_t primitive;
     argument args[MAX_ARGS];
     int arg_count;
-    gs_packed_weight *weight;
+    int weight_arg; /* which of the arguments */
+    dnnl_memory_desc_t weight_layout;
+    bool is_packed; /* that layout is not the plain one */
 } convolution;
 
 #define TRY_DNNL(call, what)                                                                       \
@@ -69,28 +56,6 @@ static dnnl_memory_desc_t vector_layout(int size) {
     return layout;
 }
 
-/* ---- Packed weights -------------------------------------------------------------------------- */
-
-void gs__cpu_weight_changed(gs_cpu_state *state, const gs_tensor *weight) {
-    for (gs_packed_weight *p = state->packed; p; p = p->next)
-        if (p->weight == weight) p->stale = true;
-    gs__cpu_panels_changed(state, weight);
-}
-
-static void packed_release(gs_cpu_state *state, gs_packed_weight *packed) {
-    if (!packed || --packed->users > 0) return;
-    for (gs_packed_weight **at = &state->packed; *at; at = &(*at)->next)
-        if (*at == packed) {
-            *at = packed->next;
-            break;
-        }
-    dnnl_primitive_destroy(packed->reorder);
-    dnnl_memory_destroy(packed->memory);
-    dnnl_memory_destroy(packed->plain);
-    gs_free(packed->bytes);
-    gs_free(packed);
-}
-
 static gs_status reorder_make(gs_cpu_state *state, const dnnl_memory_desc_t *from,
                               const dnnl_memory_desc_t *to, dnnl_primitive_t *out, gs_error *err) {
     dnnl_primitive_desc_t desc;
@@ -103,62 +68,12 @@ static gs_status reorder_make(gs_cpu_state *state, const dnnl_memory_desc_t *fro
     return GS_OK;
 }
 
-static gs_status packed_fill(gs_cpu_state *state, gs_packed_weight *p, gs_error *err) {
-    dnnl_memory_desc_t plain = weight_layout(p->weight->shape, dnnl_oihw);
-    TRY_DNNL(dnnl_memory_create(&p->plain, &plain, state->engine, DNNL_MEMORY_NONE), "memory");
-    if (dnnl_memory_desc_equal(&plain, &p->layout)) return GS_OK;
-    p->bytes = gs_alloc_aligned(dnnl_memory_desc_get_size(&p->layout), 64);
-    if (!p->bytes) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a packed weight");
-    TRY_DNNL(dnnl_memory_create(&p->memory, &p->layout, state->engine, p->bytes), "memory");
-    return reorder_make(state, &plain, &p->layout, &p->reorder, err);
-}
-
-static gs_status packed_acquire(gs_cpu_state *state, const gs_tensor *weight,
-                                const dnnl_memory_desc_t *layout, gs_packed_weight **out,
-                                gs_error *err) {
-    for (gs_packed_weight *p = state->packed; p; p = p->next)
-        if (p->weight == weight && dnnl_memory_desc_equal(&p->layout, layout)) {
-            p->users++;
-            *out = p;
-            return GS_OK;
-        }
-    gs_packed_weight *p = gs_alloc(1, sizeof *p);
-    if (!p) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a packed weight");
-    *p = (gs_packed_weight){
-        .weight = weight, .layout = *layout, .stale = true, .users = 1, .next = state->packed};
-    state->packed = p;
-    gs_status status = packed_fill(state, p, err);
-    if (status != GS_OK)
-        packed_release(state, p);
-    else
-        *out = p;
-    return status;
-}
-
 /* Sets the data of a memory object; oneDNN does work at every change, so equal pointers are
  * skipped. */
 static void point_at(dnnl_memory_t memory, void *data) {
     void *now = NULL;
     dnnl_memory_get_data_handle(memory, &now);
     if (now != data) dnnl_memory_set_data_handle(memory, data);
-}
-
-static gs_status packed_update(const gs_run *run, gs_packed_weight *p, dnnl_memory_t *out,
-                               gs_error *err) {
-    gs_cpu_state *state = run->state;
-    point_at(p->plain, gs_run_pointer(run, p->weight));
-    *out = p->bytes ? p->memory : p->plain;
-    if (!p->bytes) return GS_OK;
-    /* A weight that is a parameter itself changes outside the graph, or by AMSGrad in it. */
-    bool is_parameter = p->weight->producer < 0;
-    if (is_parameter && !(run->constants && p->version == run->parameters->version))
-        p->stale = true;
-    if (!p->stale) return GS_OK;
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, p->plain}, {DNNL_ARG_TO, p->memory}};
-    TRY_DNNL(dnnl_primitive_execute(p->reorder, state->stream, 2, args), "packing a weight");
-    p->stale = false;
-    p->version = run->parameters->version;
-    return GS_OK;
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */
@@ -234,9 +149,11 @@ static gs_status add_arguments(convolution *conv, gs_op op, const layouts *l, co
     GS_TRY(add_argument(conv, op == GS_OP_CONV ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, &l->map_out,
                         r->map_out, err));
     if (r->bias) GS_TRY(add_argument(conv, DNNL_ARG_BIAS, &l->bias, r->bias, err));
-    return packed_acquire(conv->state, r->weight,
-                          dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0),
-                          &conv->weight, err);
+    dnnl_memory_desc_t plain = weight_layout(r->weight->shape, dnnl_oihw);
+    conv->weight_layout = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+    conv->is_packed = !dnnl_memory_desc_equal(&conv->weight_layout, &plain);
+    conv->weight_arg = conv->arg_count;
+    return add_argument(conv, DNNL_ARG_WEIGHTS, &conv->weight_layout, NULL, err);
 }
 
 /* `conv` is released by the plan, also when this fails. */
@@ -265,34 +182,48 @@ gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_o
     convolution *conv = gs_alloc(1, sizeof *conv);
     if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
     conv->state = state;
+    conv->weight_arg = -1;
     *handle_out = conv;
     GS_TRY(gs__cpu_direct_conv_new(state, node, &conv->direct, scratch_bytes_out, err));
     return conv->direct ? GS_OK : prepare_primitive(conv, node, scratch_bytes_out, err);
+}
+
+gs_packing gs__cpu_conv_packing(const void *handle) {
+    const convolution *conv = handle;
+    if (conv->direct) return gs__cpu_direct_conv_packing(conv->direct);
+    if (!conv->is_packed) return (gs_packing){0};
+    return (gs_packing){.bytes = dnnl_memory_desc_get_size(&conv->weight_layout),
+                        .layout = &conv->weight_layout,
+                        .layout_bytes = sizeof conv->weight_layout};
 }
 
 void gs__cpu_conv_release(void *handle) {
     convolution *conv = handle;
     gs__cpu_direct_conv_free(conv->direct);
     for (int i = 0; i < conv->arg_count; i++) dnnl_memory_destroy(conv->args[i].memory);
-    packed_release(conv->state, conv->weight);
     dnnl_primitive_destroy(conv->primitive);
     gs_free(conv);
 }
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
-static gs_status run_primitive(const gs_run *run, const convolution *conv, gs_error *err) {
-    dnnl_exec_arg_t args[MAX_ARGS + 1];
+static const gs_tensor *weight_of(const gs_node *node) {
+    return node->in[node->op == GS_OP_CONV ? 1 : 0];
+}
+
+static gs_status run_primitive(const gs_run *run, const gs_node *node, const convolution *conv,
+                               gs_error *err) {
+    dnnl_exec_arg_t args[MAX_ARGS];
     int count = 0;
     for (; count < conv->arg_count; count++) {
         const argument *arg = &conv->args[count];
-        void *data = arg->tensor ? gs_run_pointer(run, arg->tensor)
-                                 : (char *)run->scratch + arg->scratch_offset;
+        /* The plan may have given the node a packed weight after it was prepared. */
+        const gs_tensor *tensor = count == conv->weight_arg ? weight_of(node) : arg->tensor;
+        void *data =
+            tensor ? gs_run_pointer(run, tensor) : (char *)run->scratch + arg->scratch_offset;
         point_at(arg->memory, data);
         args[count] = (dnnl_exec_arg_t){arg->kind, arg->memory};
     }
-    args[count].arg = DNNL_ARG_WEIGHTS;
-    GS_TRY(packed_update(run, conv->weight, &args[count++].memory, err));
     TRY_DNNL(dnnl_primitive_execute(conv->primitive, conv->state->stream, count, args),
              "a convolution");
     TRY_DNNL(dnnl_stream_wait(conv->state->stream), "waiting");
@@ -301,7 +232,57 @@ static gs_status run_primitive(const gs_run *run, const convolution *conv, gs_er
 
 gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
     convolution *conv = handle;
-    if (!conv->direct) return run_primitive(run, conv, err);
+    if (!conv->direct) return run_primitive(run, node, conv, err);
     gs__cpu_direct_conv_run(run, node, conv->direct);
     return GS_OK;
+}
+
+/* ---- Packing --------------------------------------------------------------------------------- */
+
+/* By oneDNN; our own kernels' handle is NULL. */
+typedef struct packer {
+    dnnl_stream_t stream;
+    dnnl_memory_t plain, packed;
+    dnnl_primitive_t reorder;
+} packer;
+
+gs_status gs__cpu_pack_prepare(void *opaque, const gs_node *node, void **handle_out,
+                               size_t *scratch_bytes_out, gs_error *err) {
+    (void)scratch_bytes_out;
+    gs_cpu_state *state = opaque;
+    const convolution *conv = node->as.pack.handle;
+    if (conv->direct) return GS_OK;
+    packer *p = gs_alloc(1, sizeof *p);
+    if (!p) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to pack a weight");
+    p->stream = state->stream;
+    *handle_out = p;
+    dnnl_memory_desc_t plain = weight_layout(node->in[0]->shape, dnnl_oihw);
+    TRY_DNNL(dnnl_memory_create(&p->plain, &plain, state->engine, DNNL_MEMORY_NONE), "memory");
+    TRY_DNNL(dnnl_memory_create(&p->packed, &conv->weight_layout, state->engine, DNNL_MEMORY_NONE),
+             "memory");
+    return reorder_make(state, &plain, &conv->weight_layout, &p->reorder, err);
+}
+
+gs_status gs__cpu_pack_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
+    const convolution *conv = node->as.pack.handle;
+    packer *p = handle;
+    void *weight = gs_run_pointer(run, node->in[0]), *packed = gs_run_pointer(run, node->out[0]);
+    if (conv->direct) {
+        gs__cpu_direct_conv_pack(conv->direct, weight, packed);
+        return GS_OK;
+    }
+    point_at(p->plain, weight);
+    point_at(p->packed, packed);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, p->plain}, {DNNL_ARG_TO, p->packed}};
+    TRY_DNNL(dnnl_primitive_execute(p->reorder, p->stream, 2, args), "packing a weight");
+    TRY_DNNL(dnnl_stream_wait(p->stream), "waiting");
+    return GS_OK;
+}
+
+void gs__cpu_pack_release(void *handle) {
+    packer *p = handle;
+    dnnl_memory_destroy(p->plain);
+    dnnl_memory_destroy(p->packed);
+    dnnl_primitive_destroy(p->reorder);
+    gs_free(p);
 }

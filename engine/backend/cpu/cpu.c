@@ -85,20 +85,19 @@ static gs_status cpu_open(int threads, gs_precision precision, void **state_out,
 
 static void cpu_close(void *opaque) {
     gs_cpu_state *state = opaque;
-    gs_assert(!state->packed && !state->panels); /* every plan is gone */
     dnnl_stream_destroy(state->stream);
     dnnl_engine_destroy(state->engine);
     gs_free(state);
 }
 
 #define CONVOLUTION                                                                                \
-    { gs__cpu_conv_prepare, gs__cpu_conv_run, gs__cpu_conv_release }
+    { gs__cpu_conv_prepare, gs__cpu_conv_run, gs__cpu_conv_release, gs__cpu_conv_packing }
 #define PLAIN(name)                                                                                \
-    { NULL, gs__cpu_##name, NULL }
+    { NULL, gs__cpu_##name, NULL, NULL }
 #define WITH_SCRATCH(name)                                                                         \
-    { gs__cpu_##name##_scratch, gs__cpu_##name, NULL }
+    { gs__cpu_##name##_scratch, gs__cpu_##name, NULL, NULL }
 #define LOSS(name)                                                                                 \
-    { gs__cpu_loss_scratch, gs__cpu_##name, NULL }
+    { gs__cpu_loss_scratch, gs__cpu_##name, NULL, NULL }
 
 const gs_backend gs_backend_cpu = {
     .name = "cpu",
@@ -115,6 +114,8 @@ const gs_backend gs_backend_cpu = {
             [GS_OP_CONV] = CONVOLUTION,
             [GS_OP_CONV_GRADIENT_DATA] = CONVOLUTION,
             [GS_OP_CONV_GRADIENT_WEIGHT] = WITH_SCRATCH(conv_gradient_weight),
+            [GS_OP_PACK_WEIGHT] = {gs__cpu_pack_prepare, gs__cpu_pack_run, gs__cpu_pack_release,
+                                   NULL},
             [GS_OP_NORM_STATISTICS] = WITH_SCRATCH(norm_statistics),
             [GS_OP_PREPARE] = WITH_SCRATCH(prepare),
             [GS_OP_PREPARE_GRADIENT] = WITH_SCRATCH(prepare_gradient),

@@ -6,6 +6,8 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
+#include <stdint.h>
+
 /* A loop compiled for several instruction sets, the best chosen when the program starts. Sanitizers
  * run before such choices can be made, and other compilers and processors have one version. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
@@ -20,11 +22,6 @@
  * processor's instructions for it or, for tests, without. */
 typedef enum gs_bf16 { GS_BF16_NONE, GS_BF16_EMULATED, GS_BF16_NATIVE /* AVX512-BF16 */ } gs_bf16;
 
-/* Weights in the layout a convolution primitive wants, shared by all that want the same. */
-typedef struct gs_packed_weight gs_packed_weight;
-/* The same for our own kernels. */
-typedef struct gs_weight_panels gs_weight_panels;
-
 /* What kernels that choose for themselves may use, each including those before it. */
 typedef enum gs_isa { GS_ISA_DEFAULT, GS_ISA_AVX2 /* and FMA */, GS_ISA_AVX512 /* F */ } gs_isa;
 
@@ -34,15 +31,10 @@ typedef struct gs_cpu_state {
     int threads;
     gs_isa isa;
     gs_bf16 bf16;
-    gs_packed_weight *packed; /* list */
-    gs_weight_panels *panels; /* list */
 } gs_cpu_state;
 
 /* Which maps are bfloat16 (types.c). */
 void gs__cpu_choose_types(const void *state, gs_graph *graph);
-
-/* `weight` got a new value: packed copies of it are stale (conv.c). */
-void gs__cpu_weight_changed(gs_cpu_state *state, const gs_tensor *weight);
 
 /* A convolution or its data gradient by our own kernels (direct_conv.c). *out is NULL where oneDNN
  * is to do it. */
@@ -54,7 +46,9 @@ GS_MUST_CHECK gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_no
 bool gs__cpu_direct_conv_is_possible(gs_shape weight, int stride);
 void gs__cpu_direct_conv_free(gs_direct_conv *conv); /* NULL is allowed */
 void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv);
-void gs__cpu_panels_changed(gs_cpu_state *state, const gs_tensor *weight);
+/* How it wants its weight, and packing it so. */
+gs_packing gs__cpu_direct_conv_packing(const gs_direct_conv *conv);
+void gs__cpu_direct_conv_pack(const gs_direct_conv *conv, const float *weight, uint32_t *panels);
 
 /* out[C]: the sums over N, H and W of a gradient [N,C,H,W]; scratch of so many bytes (bias.c). */
 size_t gs__cpu_bias_gradient_scratch(gs_shape gradient);
@@ -78,6 +72,11 @@ gs_status gs__cpu_conv_prepare(void *state, const gs_node *node, void **handle_o
                                size_t *scratch_bytes_out, gs_error *err);
 gs_status gs__cpu_conv_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
 void gs__cpu_conv_release(void *handle);
+gs_packing gs__cpu_conv_packing(const void *handle);
+gs_status gs__cpu_pack_prepare(void *state, const gs_node *node, void **handle_out,
+                               size_t *scratch_bytes_out, gs_error *err);
+gs_status gs__cpu_pack_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
+void gs__cpu_pack_release(void *handle);
 
 #define GS_DECLARE_KERNEL(name)                                                                    \
     gs_status gs__cpu_##name(const gs_run *run, const gs_node *node, void *handle, gs_error *err)

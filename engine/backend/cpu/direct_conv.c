@@ -13,18 +13,11 @@
 
 enum { MAX_STRIDE = 2, PHASES = MAX_STRIDE * MAX_STRIDE, MAX_TAPS = 64, TAIL = 2 };
 
-/* The panels of a weight, shared by all nodes that want them. */
-struct gs_weight_panels {
-    const gs_tensor *weight;
-    gs_op op;
-    int stride;
+/* What tells panels of one weight apart. */
+typedef struct panels_layout {
     const gs_gemm_kernel *kernel;
-    uint32_t *words;
-    bool stale;
-    uint64_t version; /* gs_parameters.version they were made at, for weights no node makes */
-    int users;
-    gs_weight_panels *next;
-};
+    int is_forward, stride; /* forward: 0 */
+} panels_layout;
 
 /* One product: a phase's taps, and where its panels begin. */
 typedef struct phase {
@@ -33,14 +26,14 @@ typedef struct phase {
 } phase;
 
 struct gs_direct_conv {
-    gs_cpu_state *state;
     const gs_gemm_kernel *kernel;
     gs_op op;
     gs_shape x, w, y; /* input, weight, output of the forward convolution */
     int stride, phase_count;
     phase phases[PHASES];
     int zeros, padded_h, padded_w; /* of the padded gradient: zeros above and to the left */
-    gs_weight_panels *panels;
+    panels_layout layout;
+    size_t panel_words; /* of all phases */
 };
 
 /* ---- Shapes ---------------------------------------------------------------------------------- */
@@ -98,46 +91,6 @@ static size_t padded_bytes(const gs_direct_conv *conv) {
 
 /* ---- Panels ---------------------------------------------------------------------------------- */
 
-void gs__cpu_panels_changed(gs_cpu_state *state, const gs_tensor *weight) {
-    for (gs_weight_panels *p = state->panels; p; p = p->next)
-        if (p->weight == weight) p->stale = true;
-}
-
-static void panels_release(gs_cpu_state *state, gs_weight_panels *panels) {
-    if (!panels || --panels->users > 0) return;
-    for (gs_weight_panels **at = &state->panels; *at; at = &(*at)->next)
-        if (*at == panels) {
-            *at = panels->next;
-            break;
-        }
-    gs_free(panels->words);
-    gs_free(panels);
-}
-
-static gs_weight_panels *panels_acquire(const gs_direct_conv *conv, const gs_tensor *weight,
-                                        size_t words) {
-    for (gs_weight_panels *p = conv->state->panels; p; p = p->next)
-        if (p->weight == weight && p->op == conv->op && p->stride == conv->stride &&
-            p->kernel == conv->kernel) {
-            p->users++;
-            return p;
-        }
-    gs_weight_panels *p = gs_alloc(1, sizeof *p);
-    if (!p) return NULL;
-    *p = (gs_weight_panels){.weight = weight,
-                            .op = conv->op,
-                            .stride = conv->stride,
-                            .kernel = conv->kernel,
-                            .users = 1,
-                            .stale = true,
-                            .next = conv->state->panels};
-    conv->state->panels = p;
-    p->words = gs_alloc_aligned(words * sizeof *p->words, 64);
-    if (p->words) return p;
-    panels_release(conv->state, p);
-    return NULL;
-}
-
 /* Where in a kernel the taps of a phase are: in the order in which the map has their pixels, which
  * is the other way round for a gradient. */
 static void find_taps(const gs_direct_conv *conv, const phase *p, size_t offsets[MAX_TAPS]) {
@@ -166,18 +119,15 @@ static void pack_phase(const gs_direct_conv *conv, const phase *p, const float *
     gs__pack_panels(conv->kernel, &view, weight, panels);
 }
 
-static void panels_update(const gs_run *run, const gs_direct_conv *conv) {
-    gs_weight_panels *panels = conv->panels;
-    /* A weight that is a parameter itself changes outside the graph, or by AMSGrad in it. */
-    bool is_parameter = panels->weight->producer < 0;
-    if (is_parameter && !(run->constants && panels->version == run->parameters->version))
-        panels->stale = true;
-    if (!panels->stale) return;
-    const float *weight = gs_run_pointer(run, panels->weight);
+gs_packing gs__cpu_direct_conv_packing(const gs_direct_conv *conv) {
+    return (gs_packing){.bytes = conv->panel_words * sizeof(uint32_t),
+                        .layout = &conv->layout,
+                        .layout_bytes = sizeof conv->layout};
+}
+
+void gs__cpu_direct_conv_pack(const gs_direct_conv *conv, const float *weight, uint32_t *panels) {
     for (int i = 0; i < conv->phase_count; i++)
-        pack_phase(conv, &conv->phases[i], weight, panels->words + conv->phases[i].panels);
-    panels->stale = false;
-    panels->version = run->parameters->version;
+        pack_phase(conv, &conv->phases[i], weight, panels + conv->phases[i].panels);
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */
@@ -220,20 +170,15 @@ gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node, gs_d
     if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
     bool is_forward = node->op == GS_OP_CONV;
     const gs_tensor *weight = node->in[is_forward ? 1 : 0];
-    *conv = (gs_direct_conv){.state = state,
-                             .kernel = kernel,
+    *conv = (gs_direct_conv){.kernel = kernel,
                              .op = node->op,
                              .x = is_forward ? node->in[0]->shape : node->out[0]->shape,
                              .w = weight->shape,
                              .y = is_forward ? node->out[0]->shape : node->in[1]->shape,
                              .stride = node->as.conv.stride};
-    size_t words = plan_phases(conv);
+    conv->layout = (panels_layout){kernel, is_forward, is_forward ? 0 : conv->stride};
+    conv->panel_words = plan_phases(conv);
     plan_padding(conv);
-    conv->panels = panels_acquire(conv, weight, words);
-    if (!conv->panels) {
-        gs_free(conv);
-        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a packed weight");
-    }
     *scratch_bytes_out = padded_bytes(conv) +
                          gs__implicit_gemm_scratch(kernel, product_outputs(conv), state->threads);
     *out = conv;
@@ -241,8 +186,6 @@ gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node, gs_d
 }
 
 void gs__cpu_direct_conv_free(gs_direct_conv *conv) {
-    if (!conv) return;
-    panels_release(conv->state, conv->panels);
     gs_free(conv);
 }
 
@@ -264,7 +207,7 @@ static void run_forward(const gs_run *run, const gs_node *node, const gs_direct_
                           .run_stride = (size_t)conv->x.w * (size_t)conv->x.c,
                           .a = strides_of(conv->x.h, conv->x.w, conv->x.c, conv->stride),
                           .c = strides_of(conv->y.h, conv->y.w, conv->y.c, 1)};
-    gs__implicit_gemm(&g, gs_run_pointer(run, node->in[0]), conv->panels->words,
+    gs__implicit_gemm(&g, gs_run_pointer(run, node->in[0]), gs_run_pointer(run, node->in[1]),
                       gs_run_pointer(run, node->in[2]), gs_run_pointer(run, node->out[0]),
                       run->scratch, run->threads);
 }
@@ -311,6 +254,7 @@ static void clear_phase(const gs_direct_conv *conv, const phase *p, float *dx) {
 
 static void run_gradient(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
     char *padded = run->scratch, *scratch = padded + padded_bytes(conv);
+    const uint32_t *panels = gs_run_pointer(run, node->in[0]);
     float *dx = gs_run_pointer(run, node->out[0]);
     int s = conv->stride;
     size_t channels = (size_t)conv->y.c, padded_row = (size_t)conv->padded_w * channels;
@@ -335,13 +279,12 @@ static void run_gradient(const gs_run *run, const gs_node *node, const gs_direct
         size_t start = (size_t)(conv->zeros - p->tap_rows + 1) * padded_row +
                        (size_t)(conv->zeros - p->tap_columns + 1) * channels;
         float *c = dx + (size_t)(p->first_row * conv->x.w + p->first_column) * (size_t)conv->x.c;
-        gs__implicit_gemm(&g, padded + start * value_bytes(conv), conv->panels->words + p->panels,
-                          NULL, c, scratch, run->threads);
+        gs__implicit_gemm(&g, padded + start * value_bytes(conv), panels + p->panels, NULL, c,
+                          scratch, run->threads);
     }
 }
 
 void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
-    panels_update(run, conv);
     if (conv->op == GS_OP_CONV)
         run_forward(run, node, conv);
     else

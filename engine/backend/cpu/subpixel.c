@@ -38,7 +38,6 @@ gs_status gs__cpu_subpixel_weight(const gs_run *run, const gs_node *node, void *
     for (int k = 0; k < f.n; k++)
         fold(full + (size_t)(k % w.n) * full_size, folded + (size_t)k * folded_size, w.c, w.h,
              k / w.n);
-    gs__cpu_weight_changed(run->state, node->out[0]);
     return GS_OK;
 }
 

@@ -93,7 +93,6 @@ gs_status gs__cpu_effective_weight(const gs_run *run, const gs_node *node, void 
         float *to = effective + (size_t)r * (size_t)w.columns;
         for (int i = 0; i < w.columns; i++) to[i] = from[i] * inverse;
     }
-    gs__cpu_weight_changed(run->state, node->out[0]);
     return GS_OK;
 }
 

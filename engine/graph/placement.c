@@ -1,0 +1,117 @@
+/* Places tensors in the arena by liveness.
+ *
+ * Invariants: (1) two tensors whose lifetimes overlap never share bytes; (2) a view has no memory
+ * of its own, and its base lives as long as any use of the view; (3) kept tensors live to the end.
+ */
+#include "engine/graph/plan_internal.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+typedef struct placement {
+    gs_tensor *tensor;
+    size_t size, offset; /* bytes */
+    int first, last;     /* nodes between which the memory is in use */
+} placement;
+
+static void extend_lifetime(placement *of_id, gs_tensor *tensor, int node) {
+    if (!tensor) return;
+    placement *p = &of_id[gs__memory_owner(tensor)->id];
+    if (node > p->last) p->last = node;
+}
+
+static void find_lifetimes(const gs_plan *plan, placement *of_id) {
+    const gs_graph *graph = plan->graph;
+    for (int i = 0; i < graph->tensor_count; i++) {
+        gs_tensor *t = graph->tensors[i];
+        of_id[i].tensor = t;
+        of_id[i].first = of_id[i].last = t->producer > 0 ? t->producer : 0;
+        size_t bytes = gs__tensor_bytes(plan->device->backend, t);
+        of_id[i].size =
+            (bytes + GS_TENSOR_ALIGNMENT - 1) / GS_TENSOR_ALIGNMENT * GS_TENSOR_ALIGNMENT;
+    }
+    for (int n = 0; n < graph->node_count; n++) {
+        for (int i = 0; i < graph->nodes[n]->in_count; i++)
+            extend_lifetime(of_id, graph->nodes[n]->in[i], n);
+        for (int i = 0; i < graph->nodes[n]->out_count; i++)
+            extend_lifetime(of_id, graph->nodes[n]->out[i], n);
+    }
+    for (int i = 0; i < graph->tensor_count; i++)
+        if (graph->tensors[i]->kept) of_id[i].last = graph->node_count;
+}
+
+static int larger_first(const void *a, const void *b) {
+    const placement *const *p = a, *const *q = b;
+    if ((*p)->size != (*q)->size) return (*p)->size < (*q)->size ? 1 : -1;
+    return (*p)->tensor->id - (*q)->tensor->id;
+}
+
+static int by_offset(const void *a, const void *b) {
+    const placement *const *p = a, *const *q = b;
+    return ((*p)->offset > (*q)->offset) - ((*p)->offset < (*q)->offset);
+}
+
+/* The lowest offset at which `p` fits beside those already placed that live at the same time. */
+static size_t lowest_fit(const placement *p, placement **placed, size_t count, placement **room) {
+    size_t overlapping = 0;
+    for (size_t i = 0; i < count; i++)
+        if (placed[i]->first <= p->last && p->first <= placed[i]->last)
+            room[overlapping++] = placed[i];
+    qsort(room, overlapping, sizeof *room, by_offset);
+    size_t at = 0;
+    for (size_t i = 0; i < overlapping; i++) {
+        if (at + p->size <= room[i]->offset) break;
+        size_t end = room[i]->offset + room[i]->size;
+        if (end > at) at = end;
+    }
+    return at;
+}
+
+/* Greedy by size: large tensors first, each at the lowest place that is free during its life. */
+static size_t place(placement **list, size_t count, placement **room) {
+    size_t total = 0;
+    qsort(list, count, sizeof *list, larger_first);
+    for (size_t i = 0; i < count; i++) {
+        list[i]->offset = lowest_fit(list[i], list, i, room);
+        if (list[i]->offset + list[i]->size > total) total = list[i]->offset + list[i]->size;
+    }
+    return total;
+}
+
+static size_t place_apart(placement **list, size_t count, size_t gap) {
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        list[i]->offset = total;
+        total += list[i]->size + gap;
+    }
+    return total;
+}
+
+static bool is_in_arena(const gs_tensor *tensor) {
+    return !tensor->base && tensor->storage == GS_IN_ARENA && !tensor->memory;
+}
+
+gs_status gs__plan_place_tensors(gs_plan *plan, gs_error *err) {
+    const gs_graph *graph = plan->graph;
+    size_t count = (size_t)graph->tensor_count, placed = 0;
+    placement *of_id = gs_alloc(count, sizeof *of_id);
+    placement **list = gs_alloc(2 * count, sizeof *list);
+    gs_status status = GS_OK;
+    if (!of_id || !list) {
+        status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory to place %zu tensors", count);
+        goto done;
+    }
+    find_lifetimes(plan, of_id);
+    for (size_t i = 0; i < count; i++)
+        if (is_in_arena(of_id[i].tensor)) list[placed++] = &of_id[i];
+    if (plan->mode == GS_PLAN_GUARDED)
+        plan->arena_bytes = place_apart(list, placed, GS_GUARD_BYTES);
+    else
+        plan->arena_bytes = place(list, placed, list + count);
+    for (size_t i = 0; i < placed; i++)
+        list[i]->tensor->offset = list[i]->offset / plan->device->backend->element_size;
+done:
+    gs_free(of_id), gs_free(list);
+    return status;
+}
