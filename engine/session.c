@@ -18,16 +18,16 @@ enum { DEFAULT_MAX_BATCH = 8, MAX_BATCH_LOG2 = 8 };
 
 struct gs_model {
     atomic_int references;
-    gs_network network; /* generator only: discriminators serve training */
-    gs_safetensors *file;
-    char *origin;
+    gs_network network;        /* generator only: discriminators serve training */
+    gs_parameters *parameters; /* float */
     gs_training_method method;
 };
 
 struct gs_session {
     gs_model *model;
     gs_device *device;
-    gs_parameters *parameters;
+    gs_parameters *parameters; /* the model's, or wide ones */
+    gs_parameters *wide;       /* a copy for a backend that computes in double, else NULL */
     int max_batch;
     gs_plan *plans[GS_INFER_OPS][MAX_BATCH_LOG2 + 1];
     gs_inference io[GS_INFER_OPS][MAX_BATCH_LOG2 + 1];
@@ -37,30 +37,27 @@ struct gs_session {
 /* ---- Model ------------------------------------------------------------------------------------
  */
 
-static gs_status model_check(const gs_model *model, gs_error *err) {
-    gs_parameters *parameters;
-    GS_TRY(gs_weights_check_names(model->file, model->origin, &model->network.config, err));
-    GS_TRY(
-        gs_parameters_new(&model->network.set, sizeof(float), GS_FOR_INFERENCE, &parameters, err));
-    gs_status status =
-        gs_weights_read(model->file, model->origin, "", parameters, parameters->values, err);
-    gs_parameters_free(parameters);
-    return status;
+/* Everything but the file, which is not needed afterwards. */
+static gs_status model_build(gs_model *model, const gs_safetensors *file, const char *path,
+                             gs_error *err) {
+    gs_model_config config;
+    GS_TRY(gs_weights_config(file, path, &config, err));
+    GS_TRY(gs_network_init(&model->network, &config, GS_PARTS_GENERATOR, err));
+    GS_TRY(gs_weights_check_names(file, path, &config, err));
+    GS_TRY(gs_parameters_new(&model->network.set, sizeof(float), GS_FOR_INFERENCE,
+                             &model->parameters, err));
+    model->method = gs_weights_method(file);
+    return gs_weights_read(file, path, "", model->parameters, model->parameters->values, err);
 }
 
 gs_status gs_model_load(const char *path, gs_model **out, gs_error *err) {
+    gs_safetensors *file = NULL;
     gs_model *model = gs_alloc(1, sizeof *model);
     if (!model) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a model");
     atomic_init(&model->references, 1);
-    gs_model_config config;
-    model->origin = gs_copy_string(path);
-    gs_status status = model->origin ? gs_safetensors_open(path, 0, &model->file, err)
-                                     : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a model");
-    if (status == GS_OK) status = gs_weights_config(model->file, path, &config, err);
-    if (status == GS_OK)
-        status = gs_network_init(&model->network, &config, GS_PARTS_GENERATOR, err);
-    if (status == GS_OK) status = model_check(model, err);
-    if (status == GS_OK) model->method = gs_weights_method(model->file);
+    gs_status status = gs_safetensors_open(path, 0, &file, err);
+    if (status == GS_OK) status = model_build(model, file, path, err);
+    gs_safetensors_close(file);
     if (status != GS_OK) {
         gs_model_release(model);
         return status;
@@ -76,9 +73,8 @@ gs_model *gs_model_retain(gs_model *model) {
 
 void gs_model_release(gs_model *model) {
     if (!model || atomic_fetch_sub(&model->references, 1) != 1) return;
-    gs_safetensors_close(model->file);
+    gs_parameters_free(model->parameters);
     gs_network_deinit(&model->network);
-    gs_free(model->origin);
     gs_free(model);
 }
 
@@ -93,6 +89,23 @@ bool gs_model_translates(const gs_model *model) {
 /* ---- Session ----------------------------------------------------------------------------------
  */
 
+/* A run only reads the parameters of an inference plan, so sessions in several threads may share
+ * them. */
+static gs_status use_parameters(gs_session *session, gs_error *err) {
+    const gs_model *model = session->model;
+    size_t element_size = gs_device_backend(session->device)->element_size;
+    session->parameters = model->parameters;
+    if (element_size == model->parameters->element_size) return GS_OK;
+    GS_TRY(gs_parameters_new(&model->network.set, element_size, GS_FOR_INFERENCE, &session->wide,
+                             err));
+    const float *values = model->parameters->values;
+    for (int p = 0; p < model->network.set.count; p++)
+        gs_parameters_write(session->wide, session->wide->values, p,
+                            values + model->network.set.items[p].offset);
+    session->parameters = session->wide;
+    return GS_OK;
+}
+
 static gs_status session_build(gs_session *session, const gs_session_options *options,
                                gs_error *err) {
     const gs_model *model = session->model;
@@ -103,10 +116,7 @@ static gs_status session_build(gs_session *session, const gs_session_options *op
     if (!session->unique) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a session");
     GS_TRY(gs_device_open(options->backend, options->threads, options->precision, &session->device,
                           err));
-    GS_TRY(gs_parameters_new(&model->network.set, gs_device_backend(session->device)->element_size,
-                             GS_FOR_INFERENCE, &session->parameters, err));
-    return gs_weights_read(model->file, model->origin, "", session->parameters,
-                           session->parameters->values, err);
+    return use_parameters(session, err);
 }
 
 gs_status gs_session_open(gs_model *model, const gs_session_options *options, gs_session **out,
@@ -130,7 +140,7 @@ void gs_session_close(gs_session *session) {
     if (!session) return;
     for (int op = 0; op < GS_INFER_OPS; op++)
         for (int k = 0; k <= MAX_BATCH_LOG2; k++) gs_plan_free(session->plans[op][k]);
-    gs_parameters_free(session->parameters);
+    gs_parameters_free(session->wide);
     gs_device_close(session->device);
     gs_model_release(session->model);
     gs_free(session->unique);
