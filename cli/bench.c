@@ -20,7 +20,7 @@ typedef struct bench {
     gs_precision precision;
     double width;
     int batch, threads, iterations;
-    bool json, profile;
+    bool json, profile, memory;
     gs_network network;
     gs_device *device;
     gs_parameters *parameters;
@@ -143,6 +143,23 @@ static gs_status print_profile(const bench *b, gs_error *err) {
     return GS_OK;
 }
 
+/* What is in the arena when it is fullest. */
+static gs_status print_memory(const bench *b, gs_error *err) {
+    const double mib = 1 << 20;
+    gs_plan_peak peak;
+    GS_TRY(gs_plan_find_peak(b->plan, &peak, err));
+    for (int i = 0; i < peak.count; i++) {
+        const gs_live_tensor *t = &peak.tensors[i];
+        printf("%-26s %-24s %9.3f MiB, nodes %d to %d\n", t->op, t->shape, (double)t->bytes / mib,
+               t->first, t->last);
+    }
+    printf("arena %.1f MiB, of which node %d of %d, %s, needs %.1f MiB; parameters %.1f MiB\n",
+           (double)gs_plan_arena_bytes(b->plan) / mib, peak.node, gs_plan_node_count(b->plan),
+           peak.op, (double)peak.bytes / mib, (double)gs_parameters_bytes(b->parameters) / mib);
+    gs_free(peak.tensors);
+    return GS_OK;
+}
+
 static gs_status check(bench *b, gs_error *err) {
     static const char *const ops[] = {"segment", "translate", "train"};
     bool is_known = false;
@@ -177,6 +194,8 @@ int gs_cli_bench(int argc, char **argv) {
         {"--backend", GS_OPTION_TEXT, &b.backend, "cpu or reference (cpu)"},
         {"--profile", GS_OPTION_FLAG, &b.profile,
          "also print time, GFLOP/s and GB/s of every node"},
+        {"--memory", GS_OPTION_FLAG, &b.memory,
+         "also print what is in the arena when it is fullest"},
         {"--json", GS_OPTION_FLAG, &b.json, "print the result as one JSON object"},
     };
     gs_error err;
@@ -187,6 +206,7 @@ int gs_cli_bench(int argc, char **argv) {
     if (status == GS_OK) status = build(&b, &err);
     if (status == GS_OK) status = measure(&b, &median, &err);
     if (status == GS_OK && b.profile) status = print_profile(&b, &err);
+    if (status == GS_OK && b.memory) status = print_memory(&b, &err);
     if (status == GS_OK) {
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);

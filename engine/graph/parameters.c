@@ -89,6 +89,10 @@ void gs_parameters_free(gs_parameters *p) {
     gs_free(p);
 }
 
+size_t gs_parameters_bytes(const gs_parameters *p) {
+    return p->set->size * p->element_size * (p->gradients ? 5 : 1);
+}
+
 void gs_parameters_read(const gs_parameters *p, const void *array, int index, float *out) {
     const gs_parameter *item = &p->set->items[index];
     if (p->element_size == sizeof(float)) {

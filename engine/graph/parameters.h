@@ -66,6 +66,8 @@ typedef enum gs_purpose { GS_FOR_INFERENCE, GS_FOR_TRAINING } gs_purpose;
 GS_MUST_CHECK gs_status gs_parameters_new(const gs_parameter_set *set, size_t element_size,
                                           gs_purpose purpose, gs_parameters **out, gs_error *err);
 void gs_parameters_free(gs_parameters *parameters); /* NULL is allowed */
+/* Of all arrays. */
+size_t gs_parameters_bytes(const gs_parameters *parameters);
 
 /* Tells inference plans that the values changed. gs_parameters_write does so itself; updates that a
  * training plan makes, and writing to `values` directly, need it. */

@@ -12,23 +12,26 @@
 typedef struct placement {
     gs_tensor *tensor;
     size_t size, offset; /* bytes */
-    int first, last;     /* nodes between which the memory is in use */
+    int first, last;
 } placement;
 
-static void extend_lifetime(placement *of_id, gs_tensor *tensor, int node) {
+static void extend_lifetime(gs_lifetime *of_id, const gs_tensor *tensor, int node) {
     if (!tensor) return;
-    placement *p = &of_id[gs__memory_owner(tensor)->id];
-    if (node > p->last) p->last = node;
+    gs_lifetime *life = &of_id[gs__memory_owner(tensor)->id];
+    if (node > life->last) life->last = node;
 }
 
-static void find_lifetimes(const gs_plan *plan, placement *of_id) {
+static bool is_in_arena(const gs_tensor *tensor) {
+    return !tensor->base && tensor->storage == GS_IN_ARENA && !tensor->memory;
+}
+
+void gs__plan_lifetimes(const gs_plan *plan, gs_lifetime *of_id) {
     const gs_graph *graph = plan->graph;
     for (int i = 0; i < graph->tensor_count; i++) {
-        gs_tensor *t = graph->tensors[i];
-        of_id[i].tensor = t;
+        const gs_tensor *t = graph->tensors[i];
         of_id[i].first = of_id[i].last = t->producer > 0 ? t->producer : 0;
-        size_t bytes = gs__tensor_bytes(plan->device->backend, t);
-        of_id[i].size =
+        size_t bytes = is_in_arena(t) ? gs__tensor_bytes(plan->device->backend, t) : 0;
+        of_id[i].bytes =
             (bytes + GS_TENSOR_ALIGNMENT - 1) / GS_TENSOR_ALIGNMENT * GS_TENSOR_ALIGNMENT;
     }
     for (int n = 0; n < graph->node_count; n++) {
@@ -88,23 +91,27 @@ static size_t place_apart(placement **list, size_t count, size_t gap) {
     return total;
 }
 
-static bool is_in_arena(const gs_tensor *tensor) {
-    return !tensor->base && tensor->storage == GS_IN_ARENA && !tensor->memory;
-}
-
 gs_status gs__plan_place_tensors(gs_plan *plan, gs_error *err) {
     const gs_graph *graph = plan->graph;
     size_t count = (size_t)graph->tensor_count, placed = 0;
-    placement *of_id = gs_alloc(count, sizeof *of_id);
+    gs_lifetime *lives = gs_alloc(count, sizeof *lives);
+    placement *placements = gs_alloc(count, sizeof *placements);
     placement **list = gs_alloc(2 * count, sizeof *list);
     gs_status status = GS_OK;
-    if (!of_id || !list) {
+    if (!lives || !placements || !list) {
         status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory to place %zu tensors", count);
         goto done;
     }
-    find_lifetimes(plan, of_id);
-    for (size_t i = 0; i < count; i++)
-        if (is_in_arena(of_id[i].tensor)) list[placed++] = &of_id[i];
+    gs__plan_lifetimes(plan, lives);
+    for (size_t i = 0; i < count; i++) {
+        if (lives[i].bytes == 0) continue;
+        placements[placed] = (placement){.tensor = graph->tensors[i],
+                                         .size = lives[i].bytes,
+                                         .first = lives[i].first,
+                                         .last = lives[i].last};
+        list[placed] = &placements[placed];
+        placed++;
+    }
     if (plan->mode == GS_PLAN_GUARDED)
         plan->arena_bytes = place_apart(list, placed, GS_GUARD_BYTES);
     else
@@ -112,6 +119,6 @@ gs_status gs__plan_place_tensors(gs_plan *plan, gs_error *err) {
     for (size_t i = 0; i < placed; i++)
         list[i]->tensor->offset = list[i]->offset / plan->device->backend->element_size;
 done:
-    gs_free(of_id), gs_free(list);
+    gs_free(lives), gs_free(placements), gs_free(list);
     return status;
 }

@@ -68,4 +68,23 @@ typedef struct gs_node_profile {
 int gs_plan_node_count(const gs_plan *plan);
 void gs_plan_profile(const gs_plan *plan, int node, gs_node_profile *out);
 
+/* A tensor in the arena, in use from node `first` to node `last`. */
+typedef struct gs_live_tensor {
+    const char *op; /* that makes it, or the input's name */
+    char shape[48];
+    size_t bytes;
+    int first, last;
+} gs_live_tensor;
+
+/* The node during which most bytes of the arena are in use, and the tensors that take them, largest
+ * first. `bytes` is what the arena cannot be smaller than. Caller frees `tensors`. */
+typedef struct gs_plan_peak {
+    int node;
+    const char *op;
+    size_t bytes;
+    gs_live_tensor *tensors;
+    int count;
+} gs_plan_peak;
+GS_MUST_CHECK gs_status gs_plan_find_peak(const gs_plan *plan, gs_plan_peak *out, gs_error *err);
+
 #endif

@@ -65,6 +65,14 @@ void gs__plan_release_constants(gs_plan *plan);
 void gs__plan_skip_current(gs_plan *plan, const gs_parameters *parameters);
 void gs__plan_constants_made(gs_plan *plan, const gs_parameters *parameters);
 
+/* When a tensor's memory is in use: between these nodes; the size is 0 for what has none in the
+ * arena of its own. */
+typedef struct gs_lifetime {
+    size_t bytes;
+    int first, last;
+} gs_lifetime;
+void gs__plan_lifetimes(const gs_plan *plan, gs_lifetime *of_id); /* [tensor_count] */
+
 /* Gives every tensor that has no memory elsewhere its place in the arena. */
 GS_MUST_CHECK gs_status gs__plan_place_tensors(gs_plan *plan, gs_error *err);
 

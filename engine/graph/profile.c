@@ -1,7 +1,10 @@
 /* What the nodes of a plan did and how long they took. */
 #include "engine/graph/plan_internal.h"
 
+#include "base/memory.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 static double bytes_of(const gs_plan *plan, gs_tensor *const *tensors, int count) {
     double total = 0;
@@ -53,4 +56,63 @@ void gs_plan_profile(const gs_plan *plan, int node, gs_node_profile *out) {
     size_t used = append_shape(to, sizeof out->shapes, "", n->in[0]);
     used += append_shape(to + used, sizeof out->shapes - used, used ? " " : "", n->in[1]);
     append_shape(to + used, sizeof out->shapes - used, " -> ", n->out[0]);
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+/* The node during which most bytes are in use, from what begins and ends with each. */
+static int fullest_node(const gs_plan *plan, const gs_lifetime *lives, size_t *begin, size_t *end,
+                        size_t *bytes_out) {
+    for (int i = 0; i < plan->graph->tensor_count; i++) {
+        begin[lives[i].first] += lives[i].bytes;
+        end[lives[i].last] += lives[i].bytes;
+    }
+    size_t bytes = 0;
+    int fullest = 0;
+    *bytes_out = 0;
+    for (int n = 0; n < plan->graph->node_count; n++) {
+        bytes += begin[n];
+        if (bytes > *bytes_out) fullest = n, *bytes_out = bytes;
+        bytes -= end[n];
+    }
+    return fullest;
+}
+
+static gs_live_tensor describe(const gs_plan *plan, const gs_tensor *tensor,
+                               const gs_lifetime *life) {
+    gs_live_tensor out = {.bytes = life->bytes, .first = life->first, .last = life->last};
+    out.op =
+        tensor->producer < 0 ? tensor->name : gs_op_name(plan->graph->nodes[tensor->producer]->op);
+    append_shape(out.shape, sizeof out.shape, "", tensor);
+    return out;
+}
+
+static int larger_first(const void *a, const void *b) {
+    const gs_live_tensor *p = a, *q = b;
+    return (p->bytes < q->bytes) - (p->bytes > q->bytes);
+}
+
+gs_status gs_plan_find_peak(const gs_plan *plan, gs_plan_peak *out, gs_error *err) {
+    const gs_graph *graph = plan->graph;
+    gs_lifetime *lives = gs_alloc((size_t)graph->tensor_count, sizeof *lives);
+    size_t *sums = gs_alloc(2 * ((size_t)graph->node_count + 1), sizeof *sums);
+    gs_live_tensor *tensors = gs_alloc((size_t)graph->tensor_count, sizeof *tensors);
+    gs_status status = GS_OK;
+    if (!lives || !sums || !tensors) {
+        gs_free(tensors);
+        status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a plan's peak");
+        goto done;
+    }
+    gs__plan_lifetimes(plan, lives);
+    gs_plan_peak peak = {.tensors = tensors};
+    peak.node = fullest_node(plan, lives, sums, sums + graph->node_count + 1, &peak.bytes);
+    peak.op = gs_op_name(graph->nodes[peak.node]->op);
+    for (int i = 0; i < graph->tensor_count; i++)
+        if (lives[i].bytes && lives[i].first <= peak.node && peak.node <= lives[i].last)
+            tensors[peak.count++] = describe(plan, graph->tensors[i], &lives[i]);
+    qsort(tensors, (size_t)peak.count, sizeof *tensors, larger_first);
+    *out = peak;
+done:
+    gs_free(lives), gs_free(sums);
+    return status;
 }

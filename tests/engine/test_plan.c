@@ -574,6 +574,46 @@ static void profile_tells_of_every_node(void **state) {
     gs_device_close(device);
 }
 
+/* Bytes in use during a node, each tensor's rounded up as the planner does. */
+static size_t bytes_during(const gs_graph *graph, int node, size_t element) {
+    size_t total = 0;
+    for (int i = 0; i < graph->tensor_count; i++) {
+        const gs_tensor *t = graph->tensors[i];
+        if (t->base || t->storage != GS_IN_ARENA || t->memory) continue;
+        life l = life_of(graph, t, element);
+        if (l.first <= node && node <= l.last) total += (l.to - l.from + 63) / 64 * 64;
+    }
+    return total;
+}
+
+static void the_peak_is_where_most_is_in_use(void **state) {
+    (void)state;
+    for (int b = 0; b < BACKENDS; b++) {
+        gs_device *device = open_device(backends[b]);
+        size_t element = gs_device_backend(device)->element_size, most = 0, listed = 0;
+        gs_step step;
+        gs_graph *graph = new_step(&step);
+        gs_plan *plan = new_plan(graph, device, GS_PLAN_TRAINING);
+        gs_plan_peak peak;
+        assert_int_equal(gs_plan_find_peak(plan, &peak, NULL), GS_OK);
+        for (int n = 0; n < graph->node_count; n++) {
+            size_t bytes = bytes_during(graph, n, element);
+            if (bytes > most) most = bytes;
+        }
+        assert_int_equal(peak.bytes, most);
+        assert_int_equal(bytes_during(graph, peak.node, element), most);
+        for (int i = 0; i < peak.count; i++) {
+            listed += peak.tensors[i].bytes;
+            assert_true(i == 0 || peak.tensors[i].bytes <= peak.tensors[i - 1].bytes);
+        }
+        assert_int_equal(listed, most);
+        assert_true(gs_plan_arena_bytes(plan) >= most);
+        gs_free(peak.tensors);
+        gs_plan_free(plan);
+        gs_device_close(device);
+    }
+}
+
 static int describe_network(void **state) {
     (void)state;
     gs_model_config config;
@@ -601,6 +641,7 @@ int main(void) {
         cmocka_unit_test(values_go_in_and_out_channels_first),
         cmocka_unit_test(devices_are_found_by_name),
         cmocka_unit_test(profile_tells_of_every_node),
+        cmocka_unit_test(the_peak_is_where_most_is_in_use),
     };
     return cmocka_run_group_tests(tests, describe_network, forget_network);
 }
