@@ -65,15 +65,17 @@ void gs__contribute(gs_backward *backward, gs_tensor *tensor, gs_tensor *gradien
     backward->pending[id] = added;
 }
 
-/* Adds up (and forgets) what was contributed to `tensor`; NULL if nothing was. More contributions
+static contribution *take_pending(gs_backward *backward, const gs_tensor *owner) {
+    contribution *list = backward->pending[owner->id];
+    backward->pending[owner->id] = NULL;
+    return list;
+}
+
+/* The sum of a list, as a gradient of this shape; frees the list. NULL for none. More contributions
  * than a node has inputs are added in several nodes, each taking the previous sum along. */
-static gs_tensor *collect(gs_backward *backward, const gs_tensor *tensor) {
-    gs_graph *graph = backward->graph;
-    contribution *list = backward->pending[tensor->id];
-    backward->pending[tensor->id] = NULL;
-    if (!list) return NULL;
+static gs_tensor *add_up(gs_graph *graph, contribution *list, gs_shape shape) {
     gs_tensor *total = NULL;
-    if (!list->next && gs__same_shape(list->gradient->shape, tensor->shape)) total = list->gradient;
+    if (list && !list->next && gs__same_shape(list->gradient->shape, shape)) total = list->gradient;
     while (list) {
         gs_tensor *inputs[GS_MAX_INPUTS] = {total};
         gs_contribution at[GS_MAX_INPUTS] = {{0, 0}};
@@ -89,9 +91,14 @@ static gs_tensor *collect(gs_backward *backward, const gs_tensor *tensor) {
         if (is_done) break;
         gs_node *node = gs__node_new(graph, GS_OP_SUM, count, inputs);
         if (node) memcpy(node->as.sum.at, at, sizeof at);
-        total = gs__node_output(graph, node, 0, tensor->shape);
+        total = gs__node_output(graph, node, 0, shape);
     }
     return total;
+}
+
+/* Adds up and forgets what was contributed to `tensor`. */
+static gs_tensor *collect(gs_backward *backward, const gs_tensor *tensor) {
+    return add_up(backward->graph, take_pending(backward, tensor), tensor->shape);
 }
 
 /* What depends on the leaves already marked in `needed`. */
@@ -107,10 +114,13 @@ static void mark_dependants(gs_backward *backward, int node_count) {
     }
 }
 
-static void apply_rules(gs_backward *backward, int node_count, const gs_loss_term *terms,
+/* Of the forward nodes from `first` on. */
+static void apply_rules(gs_backward *backward, int first, int node_count, const gs_loss_term *terms,
                         int term_count) {
     gs_graph *graph = backward->graph;
-    for (int i = node_count - 1; i >= 0 && graph->error.status == GS_OK; i--) {
+    for (int t = 0; t < term_count; t++)
+        if (terms[t].of) gs__contribute(backward, terms[t].of, terms[t].gradient, 0, 0);
+    for (int i = node_count - 1; i >= first && graph->error.status == GS_OK; i--) {
         gs_node *node = graph->nodes[i];
         if (node->is_gradient || !rules[node->op] || !node->out[0] ||
             !backward->needed[node->out[0]->id])
@@ -172,7 +182,7 @@ void gs_graph_backward(gs_graph *graph, const gs_loss_term *terms, int count, gs
                 backward.needed[graph->values[p]->id] = true;
         mark_dependants(&backward, node_count);
         graph->in_backward = true;
-        apply_rules(&backward, node_count, terms, count);
+        apply_rules(&backward, 0, node_count, terms, count);
         for (int p = 0; p < graph->set->count && graph->error.status == GS_OK; p++) {
             if (!graph->values[p] || !backward.needed[graph->values[p]->id]) continue;
             gs_tensor *gradient = collect(&backward, graph->values[p]);
@@ -183,22 +193,35 @@ void gs_graph_backward(gs_graph *graph, const gs_loss_term *terms, int count, gs
     backward_deinit(&backward);
 }
 
-gs_tensor *gs_graph_input_gradient(gs_graph *graph, const gs_loss_term *terms, int count,
-                                   gs_tensor *input) {
-    if (graph->error.status != GS_OK) return NULL;
+gs_tensor *gs_graph_gradient_of(gs_graph *graph, const gs_loss_term *terms, int count,
+                                gs_tensor *tensor) {
+    if (graph->error.status != GS_OK || !tensor) return NULL;
     gs_backward backward;
     int node_count = graph->node_count;
     gs_tensor *gradient = NULL;
     if (backward_init(&backward, graph)) {
-        backward.needed[input->id] = true;
+        const gs_tensor *owner = gs__memory_owner(tensor);
+        backward.needed[owner->id] = true;
         mark_dependants(&backward, node_count);
         graph->in_backward = true;
-        apply_rules(&backward, node_count, terms, count);
-        gradient = collect(&backward, input);
+        apply_rules(&backward, owner->producer + 1, node_count, terms, count);
+        contribution *list = take_pending(&backward, owner);
+        for (contribution *c = list; c; c = c->next) {
+            c->at.from_sample -= tensor->view_from;
+            gs_assert(c->at.from_sample >= 0 &&
+                      c->at.from_sample + c->gradient->shape.n <= tensor->shape.n);
+        }
+        gradient = add_up(graph, list, tensor->shape);
         graph->in_backward = false;
-        gs_graph_keep(graph, gradient, "input gradient");
     }
     backward_deinit(&backward);
+    return gradient;
+}
+
+gs_tensor *gs_graph_input_gradient(gs_graph *graph, const gs_loss_term *terms, int count,
+                                   gs_tensor *input) {
+    gs_tensor *gradient = gs_graph_gradient_of(graph, terms, count, input);
+    gs_graph_keep(graph, gradient, "input gradient");
     return gradient;
 }
 

@@ -136,17 +136,27 @@ gs_tensor *gs_graph_loss_squared(gs_graph *graph, gs_tensor *a, gs_tensor *const
 
 /* ---- Differentiation and optimisation -------------------------------------------------------- */
 
+/* A part of an objective: coefficient · loss; or, where `loss` is NULL, whatever has `gradient` as
+ * its gradient with respect to `of`. */
 typedef struct gs_loss_term {
     gs_tensor *loss;
     float coefficient;
+    gs_tensor *of, *gradient; /* of one shape */
 } gs_loss_term;
 
-/* Appends the nodes that compute d(Σ coefficient · loss)/d(parameter) for every parameter of
- * `group` that the losses depend on; gs_parameters holds the results. May be called once per group.
- */
+/* Appends the nodes that compute d objective/d parameter for every parameter of `group` that the
+ * objective, the sum of the terms, depends on; gs_parameters holds the results. A parameter's
+ * gradient may be asked for once. */
 void gs_graph_backward(gs_graph *graph, const gs_loss_term *terms, int count, gs_group group);
 
-/* As gs_graph_backward for one input instead of parameters (tests): its gradient, kept. */
+/* As gs_graph_backward for one tensor instead of parameters: returns its gradient, NULL where it is
+ * 0. Differentiating a part of an objective as soon as that is computed, and handing the result to
+ * gs_graph_backward as a term, frees memory early. The terms may depend on `tensor` and on nothing
+ * else that shares its memory. */
+gs_tensor *gs_graph_gradient_of(gs_graph *graph, const gs_loss_term *terms, int count,
+                                gs_tensor *tensor);
+
+/* The same for an input (tests), kept. */
 gs_tensor *gs_graph_input_gradient(gs_graph *graph, const gs_loss_term *terms, int count,
                                    gs_tensor *input);
 

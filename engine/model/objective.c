@@ -153,24 +153,6 @@ static void build_translation(gs_graph *g, const gs_network *network, gs_step *s
 /* ---- Losses -----------------------------------------------------------------------------------
  */
 
-static void build_disc_loss(gs_graph *g, gs_step *step, const gs_discriminator *disc,
-                            gs_tensor *real, gs_tensor *fake) {
-    gs_tensor *scores[GS_DISC_SCALES];
-    gs_network_discriminate(g, disc, gs_graph_concat_batch(g, real, fake), scores);
-    for (int s = 0; s < GS_DISC_SCALES; s++)
-        add_part(step, GS_TERM_DISC, gs_graph_loss_hinge(g, scores[s], step->options.pairs),
-                 1.0 / GS_DISC_SCALES);
-}
-
-static void build_adversarial(gs_graph *g, gs_step *step, const gs_discriminator *disc,
-                              gs_tensor *fake) {
-    gs_tensor *scores[GS_DISC_SCALES];
-    gs_network_discriminate(g, disc, fake, scores);
-    for (int s = 0; s < GS_DISC_SCALES; s++)
-        add_part(step, GS_TERM_ADV, gs_graph_loss_negative_mean(g, scores[s]),
-                 1.0 / GS_DISC_SCALES);
-}
-
 /* L1 over a batch of 2N is the mean of the two domains' L1: their sum is twice that. */
 static void build_reconstruction(gs_graph *g, const gs_network *network, gs_step *step) {
     int n = step->options.pairs;
@@ -202,29 +184,64 @@ static double weight_value(const gs_step_options *options, gs_term term) {
     return sum > 0 ? all[term] / sum : 0;
 }
 
-/* d objective/d part for the parts of one or more terms; returns how many. */
-static int collect_terms(const gs_step *step, gs_term from, gs_term to, gs_loss_term *terms) {
+/* The parts of a term from `first` on, as parts of what is differentiated. */
+static int collect_parts(const gs_step *step, gs_term term, int first, gs_loss_term *terms) {
     int count = 0;
-    for (gs_term t = from; t <= to; t++)
-        for (int k = 0; k < step->part_count[t]; k++) {
-            double weight = t == GS_TERM_DISC ? 1 : weight_value(&step->options, t);
-            terms[count++] =
-                (gs_loss_term){step->parts[t][k].loss, (float)(weight * step->parts[t][k].scale)};
-        }
+    double weight = term == GS_TERM_DISC ? 1 : weight_value(&step->options, term);
+    for (int k = first; k < step->part_count[term]; k++)
+        terms[count++] =
+            (gs_loss_term){.loss = step->parts[term][k].loss,
+                           .coefficient = (float)(weight * step->parts[term][k].scale)};
     return count;
 }
 
-/* Both discriminators learn on detached images: nothing of the generator is differentiated here. */
+/* The generator's objective. Of the adversarial term the gradient is known. */
+static int collect_objective(const gs_step *step, gs_loss_term *terms) {
+    int count = 0;
+    for (gs_term t = GS_TERM_SEG; t <= GS_TERM_CON; t++)
+        if (t != GS_TERM_ADV) count += collect_parts(step, t, 0, terms + count);
+    for (int i = 0; i < 2; i++)
+        if (step->adversarial[i].of) terms[count++] = step->adversarial[i];
+    return count;
+}
+
+/* A discriminator's loss and, while its maps are there, gradient. It learns on detached images:
+ * nothing of the generator is differentiated here. */
+static void build_disc_loss(gs_graph *g, gs_step *step, const gs_discriminator *disc,
+                            gs_tensor *real, gs_tensor *fake) {
+    gs_tensor *scores[GS_DISC_SCALES];
+    gs_loss_term terms[GS_TERM_PARTS];
+    int first = step->part_count[GS_TERM_DISC];
+    gs_network_discriminate(g, disc, gs_graph_concat_batch(g, real, fake), scores);
+    for (int s = 0; s < GS_DISC_SCALES; s++)
+        add_part(step, GS_TERM_DISC, gs_graph_loss_hinge(g, scores[s], step->options.pairs),
+                 1.0 / GS_DISC_SCALES);
+    gs_graph_backward(g, terms, collect_parts(step, GS_TERM_DISC, first, terms),
+                      GS_GROUP_DISCRIMINATOR);
+}
+
 static void build_disc_phase(gs_graph *g, const gs_network *network, gs_step *step) {
     int n = step->options.pairs;
-    gs_loss_term terms[GS_TERM_GEN * GS_TERM_PARTS];
     build_disc_loss(g, step, &network->disc_a, gs_graph_batch_view(g, step->images, n, n),
                     gs_graph_batch_view(g, step->healthy, 0, n));
     build_disc_loss(g, step, &network->disc_p, gs_graph_batch_view(g, step->images, 0, n),
                     gs_graph_batch_view(g, step->diseased, n, n));
-    gs_graph_backward(g, terms, collect_terms(step, GS_TERM_DISC, GS_TERM_DISC, terms),
-                      GS_GROUP_DISCRIMINATOR);
     if (step->options.kind == GS_STEP_UPDATE) gs_graph_amsgrad(g, GS_GROUP_DISCRIMINATOR);
+}
+
+/* What a discriminator says of generated images, and at once how that depends on them: its maps are
+ * not kept until the generator is differentiated. */
+static gs_loss_term build_adversarial(gs_graph *g, gs_step *step, const gs_discriminator *disc,
+                                      gs_tensor *fake) {
+    gs_tensor *scores[GS_DISC_SCALES];
+    gs_loss_term terms[GS_TERM_PARTS];
+    int first = step->part_count[GS_TERM_ADV];
+    gs_network_discriminate(g, disc, fake, scores);
+    for (int s = 0; s < GS_DISC_SCALES; s++)
+        add_part(step, GS_TERM_ADV, gs_graph_loss_negative_mean(g, scores[s]),
+                 1.0 / GS_DISC_SCALES);
+    int count = collect_parts(step, GS_TERM_ADV, first, terms);
+    return (gs_loss_term){.of = fake, .gradient = gs_graph_gradient_of(g, terms, count, fake)};
 }
 
 /* ---- Steps of the methods ---------------------------------------------------------------------
@@ -233,7 +250,7 @@ static void build_disc_phase(gs_graph *g, const gs_network *network, gs_step *st
 /* The generator's (or student's) gradient and update. */
 static void finish_step(gs_graph *g, gs_step *step, gs_group group) {
     gs_loss_term terms[GS_TERM_GEN * GS_TERM_PARTS];
-    gs_graph_backward(g, terms, collect_terms(step, GS_TERM_SEG, GS_TERM_CON, terms), group);
+    gs_graph_backward(g, terms, collect_objective(step, terms), group);
     if (step->options.kind == GS_STEP_UPDATE) gs_graph_amsgrad(g, group);
 }
 
@@ -245,8 +262,10 @@ static void build_genseg(gs_graph *g, const gs_network *network, gs_step *step) 
     build_translation(g, network, step);
     build_segmentation(g, network, step);
     build_disc_phase(g, network, step);
-    build_adversarial(g, step, &network->disc_a, gs_graph_batch_view(g, step->healthy, 0, n));
-    build_adversarial(g, step, &network->disc_p, gs_graph_batch_view(g, step->diseased, n, n));
+    step->adversarial[0] =
+        build_adversarial(g, step, &network->disc_a, gs_graph_batch_view(g, step->healthy, 0, n));
+    step->adversarial[1] =
+        build_adversarial(g, step, &network->disc_p, gs_graph_batch_view(g, step->diseased, n, n));
     build_reconstruction(g, network, step);
     finish_step(g, step, GS_GROUP_GENERATOR);
 }

@@ -86,14 +86,15 @@ typedef struct gs_step {
     gs_tensor *target;    /* [annotated,1,H,W] in {0,1} */
     gs_tensor *annotated; /* [annotated,1,H,W] 1 where a pixel is annotated */
     /* Kept outputs, names as in the reference program: */
-    gs_encoding source;     /* of images: s_p, s_a */
-    gs_encoding generated;  /* of x_pp, x_ap, x_pa, x_aa (4N) */
-    gs_tensor *z;           /* [2N,Z,h,w] s_p, then (c_a, ũ) */
-    gs_tensor *healthy;     /* [2N,C,H,W] x_pa, x_aa */
-    gs_tensor *residual;    /* [2N,C,H,W] d_pp, d_ap */
-    gs_tensor *diseased;    /* [2N,C,H,W] x_pp, x_ap */
-    gs_tensor *cycled;      /* [N,C,H,W] x_apa */
-    gs_tensor *probability; /* [annotated,1,H,W] y_p; of a mean teacher's student [N,1,H,W] */
+    gs_encoding source;          /* of images: s_p, s_a */
+    gs_encoding generated;       /* of x_pp, x_ap, x_pa, x_aa (4N) */
+    gs_tensor *z;                /* [2N,Z,h,w] s_p, then (c_a, ũ) */
+    gs_tensor *healthy;          /* [2N,C,H,W] x_pa, x_aa */
+    gs_tensor *residual;         /* [2N,C,H,W] d_pp, d_ap */
+    gs_tensor *diseased;         /* [2N,C,H,W] x_pp, x_ap */
+    gs_tensor *cycled;           /* [N,C,H,W] x_apa */
+    gs_tensor *probability;      /* [annotated,1,H,W] y_p; of a mean teacher's student [N,1,H,W] */
+    gs_loss_term adversarial[2]; /* that term's gradient with respect to the images judged */
     /* Each term is the sum of parts times their scales. */
     struct gs_term_part {
         gs_tensor *loss;

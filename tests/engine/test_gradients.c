@@ -160,6 +160,63 @@ static void preparation(void **state) {
     check_operations(ANY_PREPARE);
 }
 
+/* ---- Parts of an objective --------------------------------------------------------------------
+ */
+
+/* One part is of a single sample of a layer's output, the other of all. */
+static gs_tensor *build_two_parts(trial *t, gs_loss_term *of_one) {
+    gs_prepare_params pad = {.kernel = t->g.prepare.kernel};
+    gs_tensor *x = gs_graph_prepare(t->graph, trial_input(t, t->g.x, INPUT_VALUES), pad);
+    gs_tensor *y =
+        gs_graph_conv2d(t->graph, x, trial_parameter(t, t->weight), trial_parameter(t, t->bias), 1);
+    trial_project(t, y);
+    gs_tensor *one = gs_graph_batch_view(t->graph, y, 1, 1);
+    gs_tensor *both = gs_graph_add(t->graph, gs_graph_tanh(t->graph, one), one);
+    *of_one =
+        (gs_loss_term){.loss = gs_graph_loss_negative_mean(t->graph, both), .coefficient = 0.5f};
+    return one;
+}
+
+static void build_at_once(trial *t) {
+    gs_loss_term term;
+    build_two_parts(t, &term);
+    trial_loss(t, term.loss, term.coefficient);
+}
+
+static void build_early(trial *t) {
+    gs_loss_term term;
+    gs_tensor *one = build_two_parts(t, &term);
+    t->terms[t->term_count++] =
+        (gs_loss_term){.of = one, .gradient = gs_graph_gradient_of(t->graph, &term, 1, one)};
+}
+
+static void a_part_may_be_differentiated_early(void **state) {
+    (void)state;
+    const geometry g = {.x = {3, 2, 4, 5}, .outputs = 3, .prepare = {.kernel = 3}};
+    trial_builder *const builders[] = {build_at_once, build_early};
+    readings all[2];
+    int compared = 0;
+    for (int i = 0; i < 2; i++) {
+        trial t;
+        trial_build(&t, &g, builders[i], TRIAL_GRADIENTS_ONLY);
+        trial_plan(&t, device, GS_PLAN_GUARDED, SEED);
+        trial_run(&t);
+        trial_read(&t, &all[i]);
+        trial_deinit(&t);
+    }
+    for (int k = 0; k < all[0].count; k++) {
+        const reading *expected = &all[0].items[k];
+        if (strncmp(expected->name, "gradient of ", 12) != 0) continue;
+        const double *actual = gradient_named(&all[1], expected->name + 12);
+        assert_non_null(actual);
+        for (size_t i = 0; i < expected->count; i++)
+            assert_true(fabs(actual[i] - expected->values[i]) <= 1e-12);
+        compared++;
+    }
+    assert_int_equal(compared, 3); /* the input, weight and bias */
+    readings_deinit(&all[0]), readings_deinit(&all[1]);
+}
+
 static int open_device(void **state) {
     (void)state;
     return gs_device_open("reference", 1, GS_PRECISION_FP32, &device, NULL) == GS_OK ? 0 : -1;
@@ -173,6 +230,7 @@ static int close_device(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_part_may_be_differentiated_early),
         cmocka_unit_test(joins_pointwise_functions_and_losses),
         cmocka_unit_test(convolutions),
         cmocka_unit_test(preparation),

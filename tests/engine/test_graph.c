@@ -243,7 +243,7 @@ static void effective_weights_last_until_their_weight_changes(void **state) {
     gs_graph_power_iteration(g, weight, u);
     gs_tensor *second = gs_graph_effective_weight(g, weight, u);
     assert_ptr_not_equal(second, first);
-    gs_loss_term term = {gs_graph_loss_negative_mean(g, second), 1};
+    gs_loss_term term = {.loss = gs_graph_loss_negative_mean(g, second), .coefficient = 1};
     gs_graph_backward(g, &term, 1, GS_GROUP_GENERATOR);
     gs_graph_amsgrad(g, GS_GROUP_GENERATOR);
     assert_ptr_not_equal(gs_graph_effective_weight(g, weight, u), second);
@@ -263,7 +263,7 @@ static void only_what_the_group_trains_is_differentiated(void **state) {
     (void)state;
     gs_graph *g = new_graph();
     gs_tensor *unused = input(g, 1, 3, 4, 4), *y = layer(g, input(g, 1, 3, 4, 4));
-    gs_loss_term term = {gs_graph_loss_negative_mean(g, y), 1};
+    gs_loss_term term = {.loss = gs_graph_loss_negative_mean(g, y), .coefficient = 1};
     int forward = g->node_count;
     gs_graph_backward(g, &term, 1, GS_GROUP_DISCRIMINATOR);
     assert_int_equal(g->node_count, forward); /* the group has no part in the loss */
@@ -283,7 +283,7 @@ static void a_loss_of_coefficient_zero_costs_nothing(void **state) {
     (void)state;
     gs_graph *g = new_graph();
     gs_tensor *y = layer(g, input(g, 1, 3, 4, 4));
-    gs_loss_term terms[] = {{gs_graph_loss_negative_mean(g, y), 0}};
+    gs_loss_term terms[] = {{.loss = gs_graph_loss_negative_mean(g, y)}};
     int forward = g->node_count;
     gs_graph_backward(g, terms, 1, GS_GROUP_GENERATOR);
     assert_int_equal(g->node_count, forward);

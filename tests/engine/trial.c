@@ -32,7 +32,7 @@ void trial_output(trial *t, gs_tensor *tensor) {
 
 void trial_loss(trial *t, gs_tensor *loss, float coefficient) {
     assert_true(t->term_count < TRIAL_TERMS);
-    t->terms[t->term_count++] = (gs_loss_term){loss, coefficient};
+    t->terms[t->term_count++] = (gs_loss_term){.loss = loss, .coefficient = coefficient};
 }
 
 void trial_project(trial *t, gs_tensor *tensor) {
