@@ -5,6 +5,7 @@
 #include "server/model_cache.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -46,12 +47,18 @@ gs_model_slot *gs_model_slot_retain(gs_model_slot *slot) {
     return slot;
 }
 
+/* A model's memory lies between what others allocated, where only this gives it back. */
+static void give_back_freed_memory(void) {
+    malloc_trim(0);
+}
+
 void gs_model_slot_release(gs_model_slot *slot) {
     if (!slot || atomic_fetch_sub(&slot->references, 1) > 1) return;
     gs_session_close(slot->session);
     gs_model_release(slot->model);
     gs_free(slot->path);
     gs_free(slot);
+    give_back_freed_memory();
 }
 
 const char *gs_model_slot_id(const gs_model_slot *slot) {
@@ -102,7 +109,9 @@ static gs_status warm(gs_session *session, const gs_model *model, gs_error *err)
 static gs_status load(const gs_model_cache *cache, gs_model_slot *slot, gs_error *err) {
     GS_TRY(gs_model_load(slot->path, &slot->model, err));
     GS_TRY(gs_session_open(slot->model, &cache->options, &slot->session, err));
-    return warm(slot->session, slot->model, err);
+    GS_TRY(warm(slot->session, slot->model, err));
+    give_back_freed_memory();
+    return GS_OK;
 }
 
 static gs_model_slot *next_to_load_locked(gs_model_cache *cache) {

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -228,6 +230,32 @@ def test_pixels_beyond_the_limit_are_413(start_server):
     server = start_server("--max-pixels", "20")
     server.put("/v1/datasets/d")
     problem(server.post("/v1/slices", params={"dataset": "d"}, data=formats.png(PIXELS), headers=PNG), 413)
+
+
+def resident_mib(server):
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def test_memory_does_not_grow_with_the_number_of_clients(start_server):
+    """What a request frees, the next one finds, whichever client's it is."""
+    server = start_server("--max-body-mib", "8")
+    if re.search(r"lib[at]san", Path(f"/proc/{server.process.pid}/maps").read_text()):
+        pytest.skip("sanitizers have allocators of their own")
+    server.put("/v1/datasets/d")
+    body = b"x" * (6 * MIB)
+
+    def upload(_):
+        answer = requests.post(f"{server.url}/v1/slices?dataset=d", data=body, headers=PNG, timeout=60)
+        assert answer.status_code in (400, 503), answer.text  # no image, or too many at once
+
+    with ThreadPoolExecutor(1) as one:
+        list(one.map(upload, range(4)))
+    before = resident_mib(server)
+    with ThreadPoolExecutor(16) as many:
+        list(many.map(upload, range(160)))
+    time.sleep(0.3)
+    assert resident_mib(server) < before + 40
 
 
 # ==== Clients that go away or dawdle ====
