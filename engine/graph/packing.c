@@ -9,7 +9,6 @@
 
 #include "base/memory.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static int weight_slot(const gs_node *convolution) {
