@@ -30,7 +30,8 @@ typedef struct gs_run {
 /* The memory of a tensor. NULL for NULL. */
 void *gs_run_pointer(const gs_run *run, const gs_tensor *tensor);
 
-/* How a kernel wants its weight, input gs_op_weight_slot, laid out. */
+/* How a kernel wants its weight laid out: input 1 of a convolution, input 0 of its data gradient.
+ */
 typedef struct gs_packing {
     size_t bytes;        /* that it takes; 0: as it is */
     const void *layout;  /* borrowed from the handle; two layouts are the same … */
