@@ -40,6 +40,8 @@ static gs_gradient_rule *const rules[GS_OP_COUNT] = {
     [GS_OP_LOSS_NEGATIVE_MEAN] = gs__loss_negative_mean_rule,
     [GS_OP_LOSS_DICE] = gs__loss_dice_rule,
     [GS_OP_LOSS_SQUARED] = gs__loss_squared_rule,
+    [GS_OP_LOSS_LOG_MEAN_EXP] = gs__loss_log_mean_exp_rule,
+    [GS_OP_SCALE_CHANNELS] = gs__scale_channels_rule,
 };
 
 gs_graph *gs__backward_graph(gs_backward *backward) {

@@ -68,20 +68,24 @@ gs_tensor *gs_graph_conv2d(gs_graph *graph, gs_tensor *x, gs_tensor *weight, gs_
 
 typedef enum gs_norm {
     GS_NORM_NONE,
-    GS_NORM_INSTANCE, /* per sample and channel, no affine; a 1×1 map becomes zero */
+    GS_NORM_INSTANCE, /* per sample and channel; a 1×1 map becomes zero */
     GS_NORM_LAYER,    /* per sample over C, H, W, then gamma and beta per channel */
+    GS_NORM_BATCH,    /* by statistics that are given, then gamma and beta per channel */
+    GS_NORM_COUNT
 } gs_norm;
 
 /* y = pad(crop(upsample(activate(normalise(x))))): one kernel writes straight into the padded input
  * of the convolution that follows. All parts are optional; zero means none. */
 typedef struct gs_prepare_params {
     gs_norm norm;
-    int gamma, beta; /* parameter indices, read for GS_NORM_LAYER only */
-    bool activate;   /* apply max(x, slope·x) */
-    float slope;     /* 0 = ReLU, 0.2 = the discriminators' leaky ReLU */
-    bool upsample;   /* nearest neighbour, factor 2 */
-    int kernel;      /* pad for this K (0 or 1: no padding) … */
-    int stride;      /* … and this stride, 1 or 2: low side (K-1)/2, high side K/2 or (K-1)/2 */
+    int gamma, beta;       /* parameter indices, read where the norm has them */
+    bool affine;           /* GS_NORM_INSTANCE: gamma and beta per channel follow */
+    gs_tensor *statistics; /* GS_NORM_BATCH: of gs_graph_batch_statistics or …running_statistics */
+    bool activate;         /* apply max(x, slope·x) */
+    float slope;           /* 0 = ReLU, 0.2 = the discriminators' leaky ReLU */
+    bool upsample;         /* nearest neighbour, factor 2 */
+    int kernel;            /* pad for this K (0 or 1: no padding) … */
+    int stride; /* … and this stride, 1 or 2: low side (K-1)/2, high side K/2 or (K-1)/2 */
     int crop_h, crop_w; /* 0 = all: keep so many rows and columns of the *convolution's output* */
     bool replicate;     /* pad by one copy of the outermost pixels instead; no upsampling or crop */
 } gs_prepare_params;
@@ -90,6 +94,26 @@ typedef struct gs_prepare_params {
  * than the kernel is filled with zeros at the bottom and right (pad_reflect and Conv.forward of the
  * reference program). Epsilon 1e-5. */
 gs_tensor *gs_graph_prepare(gs_graph *graph, gs_tensor *x, gs_prepare_params params);
+
+/* ---- Batch norm (op_batch_norm.c) ------------------------------------------------------------ */
+
+/* What a batch norm of x normalises by, [N,2·C,1,1], every sample alike: the mean of each channel
+ * over N, H and W, then 1/sqrt(variance + epsilon), the variance that of the population. x is
+ * normalised by its own statistics: those of a view are of the view. */
+gs_tensor *gs_graph_batch_statistics(gs_graph *graph, gs_tensor *x);
+
+/* The same from parameters [C] that hold a mean and a variance, for `samples` samples. */
+gs_tensor *gs_graph_running_statistics(gs_graph *graph, int mean, int variance, int samples);
+
+/* Moves the parameters towards the batch statistics of x, in place, as torch.nn.BatchNorm2d does:
+ * 0.9 of the old and 0.1 of the new, the new variance with Bessel's correction where x has more
+ * than one value per channel. */
+void gs_graph_update_statistics(gs_graph *graph, int mean, int variance, gs_tensor *x);
+
+/* ---- Dropout of channels (op_scale.c) -------------------------------------------------------- */
+
+/* y(n,c,h,w) = x(n,c,h,w) · factors(n,c), factors [N,C,1,1] constant to the gradient. */
+gs_tensor *gs_graph_scale_channels(gs_graph *graph, gs_tensor *x, gs_tensor *factors);
 
 /* ---- Upsampling and convolution at once (op_subpixel.c) -------------------------------------- */
 
@@ -133,6 +157,9 @@ gs_tensor *gs_graph_loss_dice(gs_graph *graph, gs_tensor *prediction, gs_tensor 
                               gs_tensor *annotated);
 /* Mean squared difference; the gradient flows to `a` only. */
 gs_tensor *gs_graph_loss_squared(gs_graph *graph, gs_tensor *a, gs_tensor *constant);
+
+/* log(mean(exp(t))) over all elements, without overflow. */
+gs_tensor *gs_graph_loss_log_mean_exp(gs_graph *graph, gs_tensor *t);
 
 /* ---- Differentiation and optimisation -------------------------------------------------------- */
 

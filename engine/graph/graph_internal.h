@@ -17,6 +17,11 @@ enum { GS_MAX_INPUTS = 12, GS_MAX_OUTPUTS = 5 };
     X(NORM_STATISTICS, norm_statistics)                                                            \
     X(PREPARE, prepare)                                                                            \
     X(PREPARE_GRADIENT, prepare_gradient)                                                          \
+    X(BATCH_STATISTICS, batch_statistics)                                                          \
+    X(RUNNING_STATISTICS, running_statistics)                                                      \
+    X(UPDATE_STATISTICS, update_statistics)                                                        \
+    X(BATCH_NORM_GRADIENT, batch_norm_gradient)                                                    \
+    X(SCALE_CHANNELS, scale_channels)                                                              \
     X(SUBPIXEL_WEIGHT, subpixel_weight)                                                            \
     X(SUBPIXEL_WEIGHT_GRADIENT, subpixel_weight_gradient)                                          \
     X(BORDER_WEIGHT, border_weight)                                                                \
@@ -46,6 +51,8 @@ enum { GS_MAX_INPUTS = 12, GS_MAX_OUTPUTS = 5 };
     X(LOSS_DICE_GRADIENT, loss_dice_gradient)                                                      \
     X(LOSS_SQUARED, loss_squared)                                                                  \
     X(LOSS_SQUARED_GRADIENT, loss_squared_gradient)                                                \
+    X(LOSS_LOG_MEAN_EXP, loss_log_mean_exp)                                                        \
+    X(LOSS_LOG_MEAN_EXP_GRADIENT, loss_log_mean_exp_gradient)                                      \
     X(AMSGRAD, amsgrad)                                                                            \
     X(MOVING_AVERAGE, moving_average)
 
@@ -132,6 +139,9 @@ typedef struct gs_node {
             const void *layout; /* of that packing */
             size_t layout_bytes;
         } pack;
+        struct {
+            double values; /* per channel of the batch */
+        } update_statistics;
     } as;
 } gs_node;
 
@@ -174,7 +184,13 @@ gs_gradient_rule gs__effective_weight_rule, gs__conv_rule, gs__prepare_rule, gs_
     gs__subpixel_weight_rule, gs__border_weight_rule, gs__border_rule, gs__pixel_shuffle_rule,
     gs__concat_channels_rule, gs__slice_channels_rule, gs__concat_batch_rule, gs__tanh_rule,
     gs__sigmoid_rule, gs__average_pool_rule, gs__loss_l1_rule, gs__loss_hinge_rule,
-    gs__loss_negative_mean_rule, gs__loss_dice_rule, gs__loss_squared_rule;
+    gs__loss_negative_mean_rule, gs__loss_dice_rule, gs__loss_squared_rule,
+    gs__loss_log_mean_exp_rule, gs__scale_channels_rule;
+
+/* What a batch norm's statistics add to the gradient of x (op_batch_norm.c), given the gradients of
+ * its scale and shift. Nothing where the statistics are not those of a batch. */
+void gs__batch_norm_contribute(gs_backward *backward, gs_tensor *x, gs_tensor *statistics,
+                               gs_tensor *gamma, gs_tensor *dgamma, gs_tensor *dbeta);
 
 size_t gs__shape_size(gs_shape shape);
 /* The tensor whose memory it is: a view's base, else itself. */

@@ -92,3 +92,14 @@ void gs__loss_squared_rule(gs_backward *backward, const gs_node *node, gs_tensor
     contribute_to_input(backward, node,
                         append_gradient(backward, node, GS_OP_LOSS_SQUARED_GRADIENT, c), 0);
 }
+
+gs_tensor *gs_graph_loss_log_mean_exp(gs_graph *graph, gs_tensor *t) {
+    return append_loss(graph, GS_OP_LOSS_LOG_MEAN_EXP, 1, &t, 0);
+}
+
+void gs__loss_log_mean_exp_rule(gs_backward *backward, const gs_node *node, gs_tensor *gradient,
+                                float c) {
+    (void)gradient;
+    contribute_to_input(backward, node,
+                        append_gradient(backward, node, GS_OP_LOSS_LOG_MEAN_EXP_GRADIENT, c), 0);
+}

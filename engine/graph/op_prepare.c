@@ -115,12 +115,22 @@ static gs_shape make_maps(gs_graph *graph, gs_node *node, gs_shape s, const gs_p
     return out;
 }
 
+static bool is_affine(const gs_prepare_params *p) {
+    return p->norm == GS_NORM_LAYER || p->norm == GS_NORM_BATCH ||
+           (p->norm == GS_NORM_INSTANCE && p->affine);
+}
+
 gs_tensor *gs_graph_prepare(gs_graph *graph, gs_tensor *x, gs_prepare_params p) {
     if (!x || graph->error.status != GS_OK) return NULL;
     gs_shape s = x->shape;
     gs_tensor *in[4] = {x};
-    if (p.norm != GS_NORM_NONE) in[1] = statistics(graph, x, p.norm);
-    if (p.norm == GS_NORM_LAYER) {
+    if (p.norm == GS_NORM_BATCH && !p.statistics) return NULL; /* making them failed */
+    if (p.norm == GS_NORM_BATCH) in[1] = p.statistics;
+    if (p.norm == GS_NORM_INSTANCE || p.norm == GS_NORM_LAYER) in[1] = statistics(graph, x, p.norm);
+    if (in[1] && p.norm == GS_NORM_BATCH && (in[1]->shape.n != s.n || in[1]->shape.c != 2 * s.c))
+        return gs__graph_fail(graph, GS_SHAPE_MISMATCH, "statistics [%d,%d] of a map [%d,%d,%d,%d]",
+                              in[1]->shape.n, in[1]->shape.c, s.n, s.c, s.h, s.w);
+    if (is_affine(&p)) {
         in[2] = gs_graph_parameter(graph, p.gamma);
         in[3] = gs_graph_parameter(graph, p.beta);
         if (in[2] && in[2]->shape.c != s.c)
@@ -147,8 +157,14 @@ void gs__prepare_rule(gs_backward *backward, const gs_node *node, gs_tensor *gra
     added->as.prepare = node->as.prepare;
     gs__contribute(backward, node->in[0], gs__node_output(graph, added, 0, node->in[0]->shape), 0,
                    0);
-    for (int i = 2; i < 4; i++)
-        if (gs__needs_gradient(backward, node->in[i]))
-            gs__contribute(backward, node->in[i],
-                           gs__node_output(graph, added, i - 1, node->in[i]->shape), 0, 0);
+    bool is_batch = node->as.prepare.norm == GS_NORM_BATCH;
+    gs_tensor *affine[2] = {NULL, NULL};
+    for (int i = 0; i < 2; i++) {
+        if (!is_batch && !gs__needs_gradient(backward, node->in[2 + i])) continue;
+        affine[i] = gs__node_output(graph, added, 1 + i, node->in[2 + i]->shape);
+        gs__contribute(backward, node->in[2 + i], affine[i], 0, 0);
+    }
+    if (is_batch && affine[0] && affine[1])
+        gs__batch_norm_contribute(backward, node->in[0], node->in[1], node->in[2], affine[0],
+                                  affine[1]);
 }

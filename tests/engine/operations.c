@@ -114,6 +114,42 @@ static void build_prepared_conv(trial *t) {
     trial_project(t, gs_graph_conv2d(t->graph, x, weight, NULL, stride));
 }
 
+static gs_prepare_params with_affine(const trial *t, gs_norm norm) {
+    gs_prepare_params p = t->g.prepare;
+    p.norm = norm, p.affine = true;
+    p.gamma = t->gamma, p.beta = t->beta;
+    return p;
+}
+
+static void build_affine_instance_norm(trial *t) {
+    trial_project(t, gs_graph_prepare(t->graph, new_values(t), with_affine(t, GS_NORM_INSTANCE)));
+}
+
+/* One map normalised twice by its statistics, as a whole and in part: a view has its own. */
+static void build_batch_norm(trial *t) {
+    gs_tensor *x = trial_input(t, with_samples(t->g.x, t->g.x.n + 2), INPUT_VALUES);
+    gs_prepare_params p = with_affine(t, GS_NORM_BATCH);
+    p.statistics = gs_graph_batch_statistics(t->graph, x);
+    trial_project(t, gs_graph_prepare(t->graph, x, p));
+    p.activate = !p.activate;
+    p.statistics = gs_graph_batch_statistics(t->graph, x);
+    trial_project(t, gs_graph_prepare(t->graph, x, p));
+    gs_tensor *view = gs_graph_batch_view(t->graph, x, 1, t->g.x.n);
+    p.statistics = gs_graph_batch_statistics(t->graph, view);
+    trial_project(t, gs_graph_prepare(t->graph, view, p));
+}
+
+/* The running statistics before and after a batch moved them; they are no part of the gradient. */
+static void build_running_statistics(trial *t) {
+    gs_tensor *x = new_values(t);
+    gs_prepare_params p = with_affine(t, GS_NORM_BATCH);
+    for (int i = 0; i < 2; i++) {
+        p.statistics = gs_graph_running_statistics(t->graph, t->mean, t->variance, t->g.x.n);
+        trial_project(t, gs_graph_prepare(t->graph, x, p));
+        gs_graph_update_statistics(t->graph, t->mean, t->variance, x);
+    }
+}
+
 /* ---- Upsampling and convolution at once -------------------------------------------------------
  */
 
@@ -224,6 +260,12 @@ static void build_average_pool(trial *t) {
     trial_project(t, gs_graph_average_pool(t->graph, new_values(t)));
 }
 
+static void build_scale_channels(trial *t) {
+    gs_shape s = t->g.x;
+    gs_tensor *factors = trial_input(t, (gs_shape){s.n, s.c, 1, 1}, INPUT_FIXED);
+    trial_project(t, gs_graph_scale_channels(t->graph, new_values(t), factors));
+}
+
 /* ---- Losses ---------------------------------------------------------------------------------- */
 
 static void build_loss_l1(trial *t) {
@@ -258,6 +300,10 @@ static void build_loss_squared(trial *t) {
                1.25f);
 }
 
+static void build_loss_log_mean_exp(trial *t) {
+    trial_loss(t, gs_graph_loss_log_mean_exp(t->graph, new_values(t)), -0.75f);
+}
+
 #define TRIAL(label, needs)                                                                        \
     { #label, build_##label, needs, TRIAL_GRADIENTS_ONLY, false }
 
@@ -272,6 +318,9 @@ const operation_trial operation_trials[] = {
     TRIAL(prepare, ANY_PREPARE),
     TRIAL(prepare_views, ANY_PREPARE),
     TRIAL(prepare_twice, ANY_PREPARE),
+    TRIAL(affine_instance_norm, ANY_PREPARE),
+    TRIAL(batch_norm, ANY_PREPARE),
+    {"running_statistics", build_running_statistics, ANY_PREPARE, TRIAL_GRADIENTS_ONLY, true},
     TRIAL(upsampled_conv, ANY_PREPARE),
     TRIAL(upsampled_block, ANY_PREPARE),
     TRIAL(add, ANY_MAP),
@@ -284,12 +333,14 @@ const operation_trial operation_trials[] = {
     TRIAL(tanh, ANY_MAP),
     TRIAL(sigmoid, ANY_MAP),
     TRIAL(average_pool, ANY_MAP),
+    TRIAL(scale_channels, ANY_MAP),
     TRIAL(loss_l1, ANY_MAP),
     TRIAL(loss_hinge, ANY_MAP),
     TRIAL(loss_negative_mean, ANY_MAP),
     TRIAL(loss_dice, ANY_MAP),
     TRIAL(loss_squared, ANY_MAP),
     TRIAL(prepared_conv, ANY_PREPARE),
+    TRIAL(loss_log_mean_exp, ANY_MAP),
 };
 
 const int operation_trial_count = (int)(sizeof operation_trials / sizeof *operation_trials);

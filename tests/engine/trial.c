@@ -51,6 +51,8 @@ static void declare_parameters(trial *t) {
     t->bias = gs_parameter_set_add(&t->set, "bias", GS_GROUP_GENERATOR, true, 1, &g->outputs);
     t->gamma = gs_parameter_set_add(&t->set, "gamma", GS_GROUP_GENERATOR, true, 1, &c);
     t->beta = gs_parameter_set_add(&t->set, "beta", GS_GROUP_GENERATOR, true, 1, &c);
+    t->mean = gs_parameter_set_add(&t->set, "mean", GS_GROUP_GENERATOR, false, 1, &c);
+    t->variance = gs_parameter_set_add(&t->set, "variance", GS_GROUP_GENERATOR, false, 1, &c);
 }
 
 void trial_build(trial *t, const geometry *g, trial_builder *builder, trial_update update) {
@@ -101,6 +103,7 @@ static void fill_parameters(trial *t, uint64_t seed) {
         size_t count = t->set.items[p].size;
         float *values = test_malloc(count * sizeof *values);
         for (size_t k = 0; k < count; k++) values[k] = (float)away_from_zero(&rng);
+        for (size_t k = 0; p == t->variance && k < count; k++) values[k] = fabsf(values[k]);
         gs_parameters_write(t->parameters, t->parameters->values, p, values);
         test_free(values);
     }

@@ -34,6 +34,7 @@ typedef struct trial {
     geometry g;
     gs_parameter_set set;
     int weight, u, bias, gamma, beta; /* [O,C,K,K] [O] [O] [C] [C] */
+    int mean, variance;               /* [C] [C], not trained; the variance is positive */
     gs_graph *graph;                  /* the plan's once that exists */
     gs_plan *plan;
     gs_parameters *parameters;

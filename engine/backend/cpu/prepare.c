@@ -481,6 +481,7 @@ static void fill_factors(const gradient_job *job, int n) {
     float *f = job->factors + (size_t)n * FACTOR_ROWS * p.row;
     tiles t = tiles_of(job->tiles, p.row, n);
     bool is_layer = job->node->as.prepare.norm == GS_NORM_LAYER;
+    bool is_given = job->node->as.prepare.norm == GS_NORM_BATCH; /* dx = inverse·γg */
     double pixels = (double)p.rows * (double)(p.row / (size_t)p.channels), a = 0, b = 0;
     for (int c = 0; is_layer && c < p.channels; c++) {
         a += (double)job->norm.gamma[c] * sums[c];
@@ -488,8 +489,10 @@ static void fill_factors(const gradient_job *job, int n) {
     }
     double of_all = pixels * (double)p.channels;
     for (int c = 0; c < p.channels; c++) {
-        double mean_g = is_layer ? a / of_all : sums[c] / pixels;
-        double mean_gx = is_layer ? b / of_all : sums[p.channels + c] / pixels;
+        double gamma = job->norm.gamma ? (double)job->norm.gamma[c] : 1;
+        double mean_g = is_layer ? a / of_all : gamma * sums[c] / pixels;
+        double mean_gx = is_layer ? b / of_all : gamma * sums[p.channels + c] / pixels;
+        if (is_given) mean_g = mean_gx = 0;
         double inverse = (double)t.inverse[c];
         f[c] = t.scale[c];
         f[p.row + (size_t)c] = (float)(-inverse * inverse * mean_gx);

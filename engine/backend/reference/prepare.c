@@ -1,7 +1,8 @@
 /* Preparation of a convolution's input: statistics, the map itself, and the gradient of both.
  *
- * x̂ = (x - mean)·inverse, z = γ x̂ + β (instance norm: γ = 1, β = 0; no norm: z = x), a = act(z),
- * and out(n,c,r,q) = a(n, c, rows.source[r], columns.source[q]), or 0 where a source is negative.
+ * x̂ = (x - mean)·inverse, z = γ x̂ + β (where there is no γ and β: 1 and 0; no norm: z = x), a =
+ * act(z), and out(n,c,r,q) = a(n, c, rows.source[r], columns.source[q]), or 0 where a source is
+ * negative.
  */
 #include "engine/backend/reference/reference_internal.h"
 
@@ -14,12 +15,12 @@ typedef struct group_range {
 } group_range;
 
 static group_range group_channels(gs_norm norm, int group, int channels) {
-    if (norm == GS_NORM_INSTANCE) return (group_range){group, group + 1};
-    return (group_range){0, channels};
+    if (norm == GS_NORM_LAYER) return (group_range){0, channels};
+    return (group_range){group, group + 1};
 }
 
 static int group_count(gs_norm norm, int channels) {
-    return norm == GS_NORM_INSTANCE ? channels : 1;
+    return norm == GS_NORM_LAYER ? 1 : channels;
 }
 
 /* Mean over sample n and a group of: x (about == NULL), or (x - *about)². */
@@ -144,7 +145,8 @@ static void gradient_of_normalized(const gs_node *node, const normalizer *k, con
                 }
 }
 
-/* With e = γ g: dx = inverse · (e - mean(e) - x̂ · mean(e x̂)), means over the group. */
+/* With e = γ g: dx = inverse · (e - mean(e) - x̂ · mean(e x̂)), means over the group. Statistics of a
+ * batch norm are given: dx = inverse · e. */
 static void gradient_of_group(const normalizer *k, gs_shape s, int n, group_range range,
                               const double *g, const double *x, double *dx) {
     double sum = 0, sum_along = 0;
@@ -154,6 +156,7 @@ static void gradient_of_group(const normalizer *k, gs_shape s, int n, group_rang
             for (int w = 0; w < s.w; w++) {
                 size_t at = gs__map_at(s, n, c, h, w);
                 double e = gamma_of(k, c) * g[at];
+                if (k->norm == GS_NORM_BATCH) continue;
                 sum += e;
                 sum_along += e * standardize(k, n, c, x[at]);
             }
