@@ -7,7 +7,7 @@
 #include "api/model_register.h"
 #include "base/memory.h"
 #include "engine/model/config.h"
-#include "engine/model/objective.h"
+#include "engine/model/method.h"
 
 /* ==== What the methods need ==== */
 

@@ -52,7 +52,7 @@ static gs_status build_training(bench *b, gs_graph *graph, gs_error *err) {
     gs_step_options options = {.kind = GS_STEP_UPDATE,
                                .pairs = b->batch,
                                .annotated = (b->batch + 1) / 2,
-                               .weights = gs_loss_weights_default()};
+                               .objective = {.weights = gs_loss_weights_default()}};
     gs_step_build(graph, &b->network, &options, &step);
     GS_TRY(gs_plan_new(graph, b->device, GS_PLAN_TRAINING, &b->plan, err));
     GS_TRY(fill(b, step.images, false, err));

@@ -51,11 +51,12 @@ static json_t *number_or_null(double value) {
 static json_t *start_json(const reporter *r, const gs_training_event *e) {
     const gs_model_config *c = e->config;
     return json_pack(
-        "{s:s, s:I, s:s, s:s, s:f, s:i, s:i, s:i, s:I, s:i, s:o, s:{s:I, s:I, s:I, s:I}, s:o}",
+        "{s:s, s:I, s:s, s:s, s:f, s:i, s:i, s:i, s:o, s:I, s:i, s:o, s:{s:I, s:I, s:I, s:I}, s:o}",
         "event", "start", "step", (json_int_t)e->step, "method",
-        gs_method_get(r->options->method)->name, "preset", c->preset, "width", c->width, "channels",
-        c->channels, "height", c->height, "columns", c->columns, "parameters",
-        (json_int_t)e->parameters, "batch_size", r->options->batch_size, "total_steps",
+        gs_method_get(r->options->objective.method)->name, "preset", c->preset, "width", c->width,
+        "channels", c->channels, "height", c->height, "columns", c->columns, "architecture",
+        gs_architecture_to_json(&c->architecture), "parameters", (json_int_t)e->parameters,
+        "batch_size", r->options->batch_size, "total_steps",
         e->total_steps ? json_integer((json_int_t)e->total_steps) : json_null(), "slices",
         "presence", (json_int_t)e->presence, "absence", (json_int_t)e->absence, "annotated",
         (json_int_t)e->annotated, "validation", (json_int_t)e->validation, "resumed_from",
@@ -65,7 +66,7 @@ static json_t *start_json(const reporter *r, const gs_training_event *e) {
 static json_t *progress_json(const reporter *r, const gs_training_event *e) {
     json_t *losses = json_object();
     for (gs_term k = 0; losses && k < GS_TERM_COUNT; k++)
-        if (gs_method_has_term(r->options->method, k))
+        if (gs_objective_has_term(&r->options->objective, k))
             json_object_set_new(losses, gs_term_name(k), number_or_null(e->losses[k]));
     return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "event", "progress", "step",
                      (json_int_t)e->step, "epoch", e->epoch, "fraction", e->fraction, "seconds",
@@ -84,66 +85,127 @@ static void report(void *context, const gs_training_event *e) {
         print_line(r, progress_json(r, e));
         return;
     case GS_EVENT_VALIDATION:
-        print_line(r, json_pack("{s:s, s:I, s:f, s:o, s:b}", "event", "validation", "step", step,
-                                "epoch", e->epoch, "dice", number_or_null(e->dice), "best",
-                                e->is_best));
+        print_line(r, json_pack("{s:s, s:I, s:f, s:o, s:b, s:o, s:o}", "event", "validation",
+                                "step", step, "epoch", e->epoch, "dice", number_or_null(e->dice),
+                                "best", e->is_best, "area", number_or_null(e->area), "diversity",
+                                number_or_null(e->diversity)));
         return;
     case GS_EVENT_CHECKPOINT:
         print_line(r, json_pack("{s:s, s:I}", "event", "checkpoint", "step", step));
         return;
+    case GS_EVENT_RECOVERY:
+        print_line(r, json_pack("{s:s, s:I, s:s, s:I, s:i, s:f}", "event", "recovery", "step", step,
+                                "reason", e->reason, "back_to", (json_int_t)e->back_to,
+                                "recoveries", e->recoveries, "learning_rate", e->learning_rate));
+        return;
     case GS_EVENT_DONE:
-        print_line(r, json_pack("{s:s, s:I, s:o, s:f}", "event", "done", "step", step, "dice",
-                                number_or_null(e->dice), "seconds", e->seconds));
+        print_line(r, json_pack("{s:s, s:I, s:o, s:f, s:b}", "event", "done", "step", step, "dice",
+                                number_or_null(e->dice), "seconds", e->seconds, "stopped_early",
+                                e->stopped_early));
         return;
     }
 }
 
-static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *err) {
-    const char *method = "genseg", *weights = "";
-    uint64_t max_steps = 0;
+/* Options by name, as they are given; "" = not given. */
+typedef struct names {
+    const char *method, *weights, *translation, *teacher;
+    double dropout; /* below 0 = not given */
+    uint64_t max_steps;
+} names;
+
+static gs_status read_arguments(int argc, char **argv, gs_trainer_options *o, names *n,
+                                gs_error *err) {
+    gs_architecture_wish *wish = &o->architecture;
     const gs_option options[] = {
         {"--dataset", GS_OPTION_TEXT, &o->dataset, "dataset directory (docs/dataset-format.md)"},
         {"--out", GS_OPTION_TEXT, &o->out, "folder for model, checkpoint and history"},
         {"--resume", GS_OPTION_FLAG, &o->resume,
          "go on from the checkpoint in --out, if there is one"},
         {"--init", GS_OPTION_TEXT, &o->init, "model to start from (random)"},
-        {"--method", GS_OPTION_TEXT, &method,
-         "genseg, segmentation_only, autoencoder or mean_teacher (genseg)"},
+        {"--method", GS_OPTION_TEXT, &n->method,
+         "genseg, genseg_separate_decoder, segmentation_only, autoencoder or mean_teacher "
+         "(genseg)"},
         {"--preset", GS_OPTION_TEXT, &o->preset,
          "brain liver synthetic128 synthetic48 tiny (brain)"},
         {"--width", GS_OPTION_NUMBER, &o->width, "multiplier of all channel counts (0.25)"},
         {"--batch-size", GS_OPTION_INT, &o->batch_size,
          "presence and absence images per step, each (20)"},
         {"--epochs", GS_OPTION_NUMBER, &o->epochs, "stop after so many epochs"},
-        {"--max-steps", GS_OPTION_UINT64, &max_steps, "stop after so many steps"},
+        {"--max-steps", GS_OPTION_UINT64, &n->max_steps, "stop after so many steps"},
         {"--max-seconds", GS_OPTION_NUMBER, &o->max_seconds, "stop after so much training time"},
+        {"--patience", GS_OPTION_INT, &o->patience,
+         "stop after so many validations without a better Dice (never)"},
         {"--learning-rate", GS_OPTION_NUMBER, &o->learning_rate, "of both optimisers (0.001)"},
-        {"--weights", GS_OPTION_TEXT, &weights,
+        {"--weights", GS_OPTION_TEXT, &n->weights,
          "loss weights (adv=3,rec=50,lat=1,cyc=50,seg=0.01,con=0.01)"},
+        {"--translation", GS_OPTION_TEXT, &n->translation,
+         "both, presence_to_absence or none: directions that genseg learns (both)"},
+        {"--encoder-norm", GS_OPTION_TEXT, &wish->encoder_norm,
+         "instance, layer, batch or none (instance)"},
+        {"--decoder-norm", GS_OPTION_TEXT, &wish->decoder_norm,
+         "layer, instance, batch or none (layer)"},
+        {"--skips", GS_OPTION_TEXT, &wish->skips,
+         "long skips: compressed, sum, concatenated or none (compressed)"},
+        {"--teacher", GS_OPTION_TEXT, &n->teacher,
+         "mean_teacher with norm, dropout or both (norm)"},
+        {"--dropout", GS_OPTION_NUMBER, &n->dropout,
+         "mean_teacher: part of the channels dropped (0.5 where --teacher has dropout)"},
+        {"--average-decay", GS_OPTION_NUMBER, &o->objective.average_decay,
+         "the model is this moving average of the weights (0: none; mean_teacher: 0.99)"},
+        {"--mutual-information", GS_OPTION_FLAG, &o->objective.estimates_information,
+         "also estimate that of the common and the unique code"},
         {"--augment", GS_OPTION_FLAG, &o->augment,
-         "vary the images: flips, rotation, zoom, contrast"},
+         "vary the images: flips, rotation, zoom, warp, intensity"},
         {"--min-annotated", GS_OPTION_INT, &o->min_annotated,
          "annotated images per batch at least (0)"},
         {"--keep-last", GS_OPTION_FLAG, &o->keep_last,
          "the model is the last weights, not those of the best Dice"},
+        {"--unguarded", GS_OPTION_FLAG, &o->unguarded,
+         "do not go back to a checkpoint when training goes wrong"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},
         {"--threads", GS_OPTION_INT, &o->threads, "threads (all processors)"},
         {"--precision", GS_OPTION_PRECISION, &o->precision, "auto, fp32 or bf16 (auto)"},
+        {"--loader-threads", GS_OPTION_INT, &o->loader_threads,
+         "further threads that make batches ready (1)"},
         {"--backend", GS_OPTION_TEXT, &o->backend, "cpu or reference (cpu)"},
         {"--validate-every", GS_OPTION_UINT64, &o->validate_every, "steps (about an epoch)"},
         {"--checkpoint-every", GS_OPTION_UINT64, &o->checkpoint_every, "steps (about an epoch)"},
     };
-    GS_TRY(gs_options_parse(argc, argv, "train --dataset DIR --out DIR [options]", options,
-                            sizeof options / sizeof *options, err));
-    o->max_steps = max_steps;
+    return gs_options_parse(argc, argv, "train --dataset DIR --out DIR [options]", options,
+                            sizeof options / sizeof *options, err);
+}
+
+static gs_status read_objective(const names *n, gs_trainer_options *o, gs_error *err) {
+    gs_objective *objective = &o->objective;
+    gs_architecture checked = gs_architecture_default();
+    if (gs_training_method_parse(n->method, &objective->method, err) != GS_OK)
+        return GS_INVALID_ARGUMENT;
+    GS_TRY(gs_loss_weights_parse(n->weights, &objective->weights, err));
+    if (n->translation[0])
+        GS_TRY(gs_translation_parse(n->translation, &objective->translation, err));
+    if (n->teacher[0]) {
+        gs_teacher teacher;
+        GS_TRY(gs_teacher_parse(n->teacher, &teacher, err));
+        GS_TRY(gs_teacher_apply(teacher, objective, &o->architecture, err));
+    }
+    if (n->dropout >= 0) objective->dropout = n->dropout;
+    GS_TRY(gs_architecture_wish_apply(&o->architecture, &checked, err));
+    checked.separate_decoder = gs_method_get(objective->method)->separate_decoder;
+    return gs_objective_check(objective, &checked, err);
+}
+
+static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *err) {
+    names n = {.method = "genseg", .weights = "", .translation = "", .teacher = "", .dropout = -1};
+    GS_TRY(read_arguments(argc, argv, o, &n, err));
+    o->max_steps = n.max_steps;
     if (!o->dataset || !o->out)
         return gs_fail(err, GS_INVALID_ARGUMENT, "--dataset and --out are needed");
-    if (!(o->learning_rate > 0) || o->epochs < 0 || o->max_seconds < 0 || o->min_annotated < 0)
+    if (!(o->learning_rate > 0) || o->epochs < 0 || o->max_seconds < 0 || o->min_annotated < 0 ||
+        o->patience < 0)
         return gs_fail(err, GS_INVALID_ARGUMENT,
-                       "--learning-rate must be positive, --epochs, --max-seconds and "
-                       "--min-annotated not negative");
-    if (gs_training_method_parse(method, &o->method, err) != GS_OK) return GS_INVALID_ARGUMENT;
-    return gs_loss_weights_parse(weights, &o->weights, err);
+                       "--learning-rate must be positive, --epochs, --max-seconds, "
+                       "--min-annotated and --patience not negative");
+    return read_objective(&n, o, err);
 }
 
 static FILE *open_history(const gs_trainer_options *o) {

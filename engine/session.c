@@ -20,7 +20,7 @@ struct gs_model {
     atomic_int references;
     gs_network network;        /* generator only: discriminators serve training */
     gs_parameters *parameters; /* float */
-    gs_training_method method;
+    gs_trained_for trained_for;
 };
 
 struct gs_session {
@@ -46,7 +46,7 @@ static gs_status model_build(gs_model *model, const gs_safetensors *file, const 
     GS_TRY(gs_weights_check_names(file, path, &config, err));
     GS_TRY(gs_parameters_new(&model->network.set, sizeof(float), GS_FOR_INFERENCE,
                              &model->parameters, err));
-    model->method = gs_weights_method(file);
+    model->trained_for = gs_weights_trained_for(file);
     return gs_weights_read(file, path, "", model->parameters, model->parameters->values, err);
 }
 
@@ -83,7 +83,12 @@ const gs_model_config *gs_model_get_config(const gs_model *model) {
 }
 
 bool gs_model_translates(const gs_model *model) {
-    return gs_method_get(model->method)->translates;
+    return gs_method_get(model->trained_for.method)->translates &&
+           model->trained_for.translation != GS_TRANSLATE_NONE;
+}
+
+bool gs_model_inserts(const gs_model *model) {
+    return gs_model_translates(model) && model->trained_for.translation == GS_TRANSLATE_BOTH;
 }
 
 /* ---- Session ----------------------------------------------------------------------------------
@@ -187,9 +192,11 @@ gs_status gs_session_segment(gs_session *session, size_t count, const float *ima
 
 static gs_status check_translates(const gs_session *session, gs_error *err) {
     if (gs_model_translates(session->model)) return GS_OK;
+    gs_trained_for of = session->model->trained_for;
     return gs_fail(err, GS_UNUSABLE,
-                   "the model only segments: %s training does not learn to translate",
-                   gs_method_get(session->model->method)->name);
+                   "the model only segments: %s training%s does not learn to translate",
+                   gs_method_get(of.method)->name,
+                   gs_method_get(of.method)->translates ? " without a translation" : "");
 }
 
 static void add(const float *a, const float *b, float *sum, size_t count) {
@@ -219,6 +226,8 @@ gs_status gs_session_insert(gs_session *session, size_t count, const float *imag
                             const uint64_t *seeds, float *autoencoded, float *residual,
                             float *translated, gs_error *err) {
     GS_TRY(check_translates(session, err));
+    if (!gs_model_inserts(session->model))
+        return gs_fail(err, GS_UNUSABLE, "the model was trained to translate from presence only");
     size_t image = image_size(session);
     for (size_t i = 0; i < count; i++) {
         GS_TRY(ensure_plan(session, GS_INFER_INSERT, 0, err));

@@ -29,6 +29,11 @@ const gs_model_config *gs_model_get_config(const gs_model *model);
 /* Whether the method that trained the model learns to translate, not only to segment. */
 bool gs_model_translates(const gs_model *model);
 
+/* Whether it can also turn absence into presence (and sample): gs_session_insert is UNUSABLE
+ * without.
+ */
+bool gs_model_inserts(const gs_model *model);
+
 typedef struct gs_session_options {
     const char *backend; /* "cpu" or "reference"; NULL = "cpu" */
     int threads;         /* 0 = all processors */

@@ -99,7 +99,7 @@ static gs_status warm(gs_session *session, const gs_model *model, gs_error *err)
     gs_status status = gs_session_segment(session, 1, image, buffer + 4 * values, err);
     bool translates = gs_model_translates(model);
     if (status == GS_OK && translates) status = gs_session_remove(session, 1, image, a, b, c, err);
-    if (status == GS_OK && translates)
+    if (status == GS_OK && gs_model_inserts(model))
         status = gs_session_insert(session, 1, image, &seed, a, b, c, err);
     gs_free(buffer);
     return status;

@@ -15,7 +15,8 @@
 typedef enum gs_group {
     GS_GROUP_GENERATOR,
     GS_GROUP_DISCRIMINATOR,
-    GS_GROUP_STUDENT, /* of a mean teacher */
+    GS_GROUP_STUDENT,   /* what is trained where the generator is its moving average */
+    GS_GROUP_ESTIMATOR, /* of mutual information */
     GS_GROUP_COUNT
 } gs_group;
 
@@ -25,7 +26,8 @@ typedef struct gs_parameter {
     char name[GS_PARAMETER_NAME_MAX];
     int rank, shape[4]; /* as in the file; unused dimensions are 1 */
     gs_group group;
-    bool trained;  /* false: state (a spectral norm's u), saved but without gradient */
+    bool trained;  /* false: state (a spectral norm's u, a batch norm's running statistics), saved
+                      but without gradient */
     size_t offset; /* elements from the start of the flat arrays */
     size_t size;   /* elements */
 } gs_parameter;

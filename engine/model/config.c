@@ -57,6 +57,7 @@ gs_status gs_model_config_make(const char *preset, double width, int channels, i
                               .channels = channels ? channels : p->channels,
                               .height = height ? height : p->height,
                               .columns = columns ? columns : p->columns,
+                              .architecture = gs_architecture_default(),
                               .encoder_levels = p->levels,
                               .disc_levels = p->disc_levels};
     snprintf(config.preset, sizeof config.preset, "%s", p->name);

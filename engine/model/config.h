@@ -2,7 +2,7 @@
 #ifndef GS_ENGINE_MODEL_CONFIG_H
 #define GS_ENGINE_MODEL_CONFIG_H
 
-#include "base/status.h"
+#include "engine/model/architecture.h"
 
 enum { GS_MAX_LEVELS = 8, GS_MAX_CHANNELS = 16, GS_MAX_SIDE = 4096 };
 
@@ -19,13 +19,15 @@ typedef struct gs_model_config {
     double width;                  /* multiplier of every channel count, > 0 and <= 1 */
     int channels, height, columns; /* of an input image [C,H,W]; the preset's unless set */
     gs_normalization normalization;
+    gs_architecture architecture;
     /* Derived from preset and width: */
     int encoder_levels, encoder_channels[GS_MAX_LEVELS];
     int unique_channels; /* of the code's encoder_channels[last]; the common code has the rest */
     int disc_levels, disc_channels[GS_MAX_LEVELS];
 } gs_model_config;
 
-/* Fills *out from a preset's name and a width. channels, height and columns of 0 mean the preset's.
+/* Fills *out from a preset's name and a width, with the default architecture. channels, height and
+ * columns of 0 mean the preset's.
  * INVALID_ARGUMENT names an unknown preset, a width that leaves a layer without channels, or a size
  * out of range. */
 GS_MUST_CHECK gs_status gs_model_config_make(const char *preset, double width, int channels,

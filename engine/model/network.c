@@ -1,16 +1,11 @@
-/* The model file: encoder, decoders, discriminators. */
+/* Which layers and parameters the networks have: encoder, decoders, discriminators. */
 #include "engine/model/network.h"
 
-#include "base/memory.h"
-#include "base/random.h"
+#include "engine/model/network_internal.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#define DISC_SLOPE 0.2f
-#define STUDENT "student" /* prefix of its parameters' names */
 
 /* ---- Parameters -------------------------------------------------------------------------------
  */
@@ -55,52 +50,77 @@ static gs_conv_layer conv_layer(naming in, int channels_in, int channels_out, co
     return layer;
 }
 
-static gs_norm_layer norm_layer(naming in, int channels) {
-    return (gs_norm_layer){add(in, "gamma", true, 1, &channels),
-                           add(in, "beta", true, 1, &channels)};
+static gs_norm_layer norm_layer(naming in, gs_norm norm, int channels) {
+    gs_norm_layer layer = {norm, -1, -1, -1, -1};
+    if (norm == GS_NORM_NONE) return layer;
+    layer.gamma = add(in, "gamma", true, 1, &channels);
+    layer.beta = add(in, "beta", true, 1, &channels);
+    if (norm != GS_NORM_BATCH) return layer;
+    layer.running_mean = add(in, "running_mean", false, 1, &channels);
+    layer.running_var = add(in, "running_var", false, 1, &channels);
+    return layer;
 }
 
-/* No biases: every path out of the encoder passes an instance norm, which cancels them. */
+/* Instance norms of the encoder have neither scale nor shift. */
+static gs_norm_layer encoder_norm(naming in, gs_norm norm, int channels) {
+    if (norm == GS_NORM_INSTANCE) return (gs_norm_layer){norm, -1, -1, -1, -1};
+    return norm_layer(in, norm, channels);
+}
+
+/* Where every path out of the encoder passes a norm of single channels, it cancels biases. */
 static void describe_encoder(gs_encoder *e, naming in, const gs_model_config *c) {
     const int *channels = c->encoder_channels;
+    gs_norm norm = c->architecture.encoder_norm;
+    bool cancels = norm == GS_NORM_INSTANCE || norm == GS_NORM_BATCH;
     e->conv0 = conv_layer(within(in, "conv0"), c->channels, channels[0],
-                          (conv_options){.kernel = 3, .has_no_bias = true});
+                          (conv_options){.kernel = 3, .has_no_bias = cancels});
     e->blocks = c->encoder_levels - 1;
     for (int i = 0; i < e->blocks; i++) {
         naming block = within(in, "blocks.%d", i);
+        e->norm[i] = encoder_norm(within(block, "norm"), norm, channels[i]);
         e->conv[i] = conv_layer(within(block, "conv"), channels[i], channels[i + 1],
-                                (conv_options){.kernel = 3, .stride = 2, .has_no_bias = true});
+                                (conv_options){.kernel = 3, .stride = 2, .has_no_bias = cancels});
         e->shortcut[i] = conv_layer(within(block, "short"), channels[i], channels[i + 1],
                                     (conv_options){.kernel = 1, .stride = 2, .has_no_bias = true});
     }
+    e->norm[e->blocks] = encoder_norm(within(in, "norm"), norm, channels[e->blocks]);
+}
+
+static int skip_channels(gs_skips skips, int map) {
+    if (skips == GS_SKIPS_COMPRESSED) return 1;
+    return skips == GS_SKIPS_CONCATENATED ? map : 0;
 }
 
 static void describe_decoder(gs_decoder *d, naming in, const gs_model_config *c, int code_channels,
                              int kernel) {
     int channels = code_channels;
+    gs_norm norm = c->architecture.decoder_norm;
+    d->skip_norm = c->architecture.encoder_norm == GS_NORM_NONE ? GS_NORM_NONE : GS_NORM_INSTANCE;
     d->blocks = c->encoder_levels - 1;
     for (int i = 0; i < d->blocks; i++) {
         int out = c->encoder_channels[d->blocks - 1 - i];
         naming block = within(in, "blocks.%d", i);
-        if (i > 0) {
-            d->translation[i] = norm_layer(within(block, "norm_t"), channels);
-            if (d->segments) d->segmentation[i] = norm_layer(within(block, "norm_s"), channels);
-        }
+        if (i > 0 && d->translates)
+            d->translation[i] = norm_layer(within(block, "norm_t"), norm, channels);
+        if (i > 0 && d->segments)
+            d->segmentation[i] = norm_layer(within(block, "norm_s"), norm, channels);
         d->conv[i] =
             conv_layer(within(block, "conv"), channels, out, (conv_options){.kernel = kernel});
         if (i > 0 && d->has_shortcuts)
             d->shortcut[i] =
                 conv_layer(within(block, "short"), channels, out, (conv_options){.kernel = 1});
-        if (d->has_skips)
+        if (d->skips == GS_SKIPS_COMPRESSED)
             d->skip[i] = conv_layer(within(block, "skip"), out, 1, (conv_options){.kernel = 1});
-        channels = out + (d->has_skips ? 1 : 0);
+        channels = out + skip_channels(d->skips, out);
     }
     naming out = within(in, "out");
-    d->translation[d->blocks] = norm_layer(within(out, "norm_t"), channels);
-    d->out =
-        conv_layer(within(out, "conv"), channels, c->channels, (conv_options){.kernel = kernel});
+    if (d->translates) {
+        d->translation[d->blocks] = norm_layer(within(out, "norm_t"), norm, channels);
+        d->out = conv_layer(within(out, "conv"), channels, c->channels,
+                            (conv_options){.kernel = kernel});
+    }
     if (!d->segments) return;
-    d->segmentation[d->blocks] = norm_layer(within(out, "norm_s"), channels);
+    d->segmentation[d->blocks] = norm_layer(within(out, "norm_s"), norm, channels);
     d->classifier = conv_layer(within(out, "classifier"), channels, 1,
                                (conv_options){.kernel = 1, .is_not_spectral = true});
 }
@@ -114,7 +134,7 @@ static void describe_discriminator(gs_discriminator *d, naming in, const gs_mode
                                         (conv_options){.kernel = 4});
         for (int i = 0; i < d->blocks; i++) {
             naming block = within(scale, "blocks.%d", i);
-            d->scales[s].norm[i] = norm_layer(within(block, "norm"), channels[i]);
+            d->scales[s].norm[i] = norm_layer(within(block, "norm"), GS_NORM_LAYER, channels[i]);
             d->scales[s].conv[i] = conv_layer(within(block, "conv"), channels[i], channels[i + 1],
                                               (conv_options){.kernel = 4, .stride = 2});
         }
@@ -123,34 +143,70 @@ static void describe_discriminator(gs_discriminator *d, naming in, const gs_mode
     }
 }
 
+/* Not spectrally normalised: the bound on the mutual information is a supremum over all functions.
+ */
+static void describe_estimator(gs_estimator *e, naming in, const gs_model_config *c) {
+    int code = c->encoder_channels[c->encoder_levels - 1], hidden = code > 1 ? code / 2 : 1;
+    const int channels[GS_ESTIMATOR_LAYERS + 1] = {code, hidden, hidden, 1};
+    for (int i = 0; i < GS_ESTIMATOR_LAYERS; i++)
+        e->layers[i] = conv_layer(within(in, "layers.%d", i), channels[i], channels[i + 1],
+                                  (conv_options){.kernel = 1, .is_not_spectral = true});
+}
+
+/* Which decoders a generator, or the student of one, is described with. */
+typedef struct decoder_choice {
+    bool translates, segments, reconstructs;
+} decoder_choice;
+
+static void describe_generator(gs_generator *generator, naming in, const gs_model_config *c,
+                               decoder_choice has) {
+    bool is_separate = c->architecture.separate_decoder;
+    gs_skips skips = c->architecture.skips;
+    int code = c->encoder_channels[c->encoder_levels - 1];
+    *generator = (gs_generator){
+        .decoder_common = {.has_shortcuts = true, .translates = true, .skips = skips},
+        .decoder_residual = {.translates = true, .segments = !is_separate, .skips = skips},
+        .decoder_segmentation = {.segments = true, .skips = skips},
+        .decoder_reconstruction = {
+            .has_shortcuts = true, .translates = true, .skips = GS_SKIPS_NONE}};
+    describe_encoder(&generator->encoder, within(in, "encoder"), c);
+    if (has.translates)
+        describe_decoder(&generator->decoder_common, within(in, "decoder_common"), c,
+                         code - c->unique_channels, 3);
+    if (has.translates || (has.segments && !is_separate))
+        describe_decoder(&generator->decoder_residual, within(in, "decoder_residual"), c, code, 5);
+    if (has.segments && is_separate)
+        describe_decoder(&generator->decoder_segmentation, within(in, "decoder_segmentation"), c,
+                         code, 5);
+    if (has.reconstructs)
+        describe_decoder(&generator->decoder_reconstruction, within(in, "decoder_reconstruction"),
+                         c, code, 3);
+}
+
+static void describe_training_parts(gs_network *network, naming root) {
+    const gs_model_config *c = &network->config;
+    root.group = GS_GROUP_DISCRIMINATOR;
+    if (network->parts & GS_PART_DISC_A)
+        describe_discriminator(&network->disc_a, within(root, "disc_a"), c);
+    if (network->parts & GS_PART_DISC_P)
+        describe_discriminator(&network->disc_p, within(root, "disc_p"), c);
+    root.group = GS_GROUP_STUDENT;
+    if (network->parts & GS_PART_STUDENT)
+        describe_generator(&network->student, within(root, GS_STUDENT_NAME), c,
+                           (decoder_choice){(network->parts & GS_PART_TRANSLATING_STUDENT) != 0,
+                                            true, (network->parts & GS_PART_RECONSTRUCTION) != 0});
+    root.group = GS_GROUP_ESTIMATOR;
+    if (network->parts & GS_PART_ESTIMATOR)
+        describe_estimator(&network->estimator, within(root, "estimator"), c);
+}
+
 gs_status gs_network_init(gs_network *network, const gs_model_config *config, gs_parts parts,
                           gs_error *err) {
     *network = (gs_network){.config = *config, .parts = parts};
-    network->decoder_common = (gs_decoder){.has_shortcuts = true, .has_skips = true};
-    network->decoder_residual = (gs_decoder){.segments = true, .has_skips = true};
-    network->decoder_reconstruction = (gs_decoder){.has_shortcuts = true};
-    network->student_decoder = network->decoder_residual;
     naming root = {.set = &network->set, .group = GS_GROUP_GENERATOR};
-    int code = config->encoder_channels[config->encoder_levels - 1];
-    describe_encoder(&network->encoder, within(root, "encoder"), config);
-    describe_decoder(&network->decoder_common, within(root, "decoder_common"), config,
-                     code - config->unique_channels, 3);
-    describe_decoder(&network->decoder_residual, within(root, "decoder_residual"), config, code, 5);
-    if (parts & GS_PART_RECONSTRUCTION)
-        describe_decoder(&network->decoder_reconstruction, within(root, "decoder_reconstruction"),
-                         config, code, 3);
-    if (parts & GS_PART_DISCRIMINATORS) {
-        root.group = GS_GROUP_DISCRIMINATOR;
-        describe_discriminator(&network->disc_a, within(root, "disc_a"), config);
-        describe_discriminator(&network->disc_p, within(root, "disc_p"), config);
-    }
-    if (parts & GS_PART_STUDENT) {
-        naming student = within(root, STUDENT);
-        student.group = GS_GROUP_STUDENT;
-        describe_encoder(&network->student_encoder, within(student, "encoder"), config);
-        describe_decoder(&network->student_decoder, within(student, "decoder_residual"), config,
-                         code, 5);
-    }
+    describe_generator(&network->generator, root, config,
+                       (decoder_choice){true, true, (parts & GS_PART_RECONSTRUCTION) != 0});
+    describe_training_parts(network, root);
     if (network->set.failed)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to describe the networks");
     return GS_OK;
@@ -160,184 +216,17 @@ void gs_network_deinit(gs_network *network) {
     gs_parameter_set_deinit(&network->set);
 }
 
-/* FNV-1a: gives every parameter a random stream of its own, whatever else the model has. */
-static uint64_t stream_of(const char *name) {
-    uint64_t hash = 14695981039346656037u;
-    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 1099511628211u;
-    return hash;
+const gs_decoder *gs_generator_segmenter(const gs_generator *generator) {
+    return generator->decoder_residual.segments ? &generator->decoder_residual
+                                                : &generator->decoder_segmentation;
 }
 
-static void initialize_values(const gs_parameter *item, uint64_t seed, float *values) {
-    const char *leaf = strrchr(item->name, '.') + 1;
-    double scale = 1;
-    for (size_t i = 0; i < item->size; i++) values[i] = strcmp(leaf, "gamma") == 0 ? 1.0f : 0.0f;
-    if (strcmp(leaf, "gamma") == 0 || strcmp(leaf, "beta") == 0 || strcmp(leaf, "bias") == 0)
-        return;
-    gs_random_normal(seed, stream_of(item->name), values, item->size);
-    if (strcmp(leaf, "weight") == 0)
-        scale = sqrt(2.0 / ((double)item->shape[1] * item->shape[2] * item->shape[3]));
-    else {
-        double norm = 0;
-        for (size_t i = 0; i < item->size; i++) norm += (double)values[i] * (double)values[i];
-        scale = 1 / sqrt(norm > 0 ? norm : 1);
-    }
-    for (size_t i = 0; i < item->size; i++) values[i] = (float)(scale * (double)values[i]);
+const gs_generator *gs_network_trained(const gs_network *network) {
+    return network->parts & GS_PART_STUDENT ? &network->student : &network->generator;
 }
 
-gs_status gs_network_initialize(const gs_network *network, gs_parameters *parameters, uint64_t seed,
-                                gs_error *err) {
-    size_t largest = 0;
-    for (int p = 0; p < network->set.count; p++)
-        if (network->set.items[p].size > largest) largest = network->set.items[p].size;
-    float *values = gs_alloc(largest, sizeof *values);
-    if (!values) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to initialise the model");
-    for (int p = 0; p < network->set.count; p++) {
-        initialize_values(&network->set.items[p], seed, values);
-        gs_parameters_write(parameters, parameters->values, p, values);
-    }
-    gs_free(values);
-    return GS_OK;
-}
-
-/* The generator's parameter that p, one of the student's, is a copy of; -1 for other parts. */
-static int original_of(const gs_parameter_set *set, int p) {
-    if (set->items[p].group != GS_GROUP_STUDENT) return -1;
-    return gs_parameter_set_find(set, set->items[p].name + strlen(STUDENT "."));
-}
-
-void gs_network_copy_to_student(const gs_network *network, gs_parameters *parameters) {
-    const gs_parameter_set *set = &network->set;
-    for (int p = 0; p < set->count; p++) {
-        int original = original_of(set, p);
-        if (original < 0) continue;
-        size_t element = parameters->element_size;
-        memcpy((char *)parameters->values + set->items[p].offset * element,
-               (char *)parameters->values + set->items[original].offset * element,
-               set->items[p].size * element);
-    }
-    gs_parameters_changed(parameters);
-}
-
-/* ---- Passes -----------------------------------------------------------------------------------
- */
-
-static gs_tensor *convolve(gs_graph *g, gs_conv_layer layer, gs_tensor *x) {
-    gs_tensor *bias = layer.bias >= 0 ? gs_graph_parameter(g, layer.bias) : NULL;
-    return gs_graph_conv2d(g, x, gs_graph_effective_weight(g, layer.weight, layer.u), bias,
-                           layer.stride);
-}
-
-/* Pads (after whatever else `p` asks for) and convolves. */
-static gs_tensor *prepare_and_convolve(gs_graph *g, gs_conv_layer layer, gs_tensor *x,
-                                       gs_prepare_params p) {
-    p.kernel = layer.kernel;
-    p.stride = layer.stride;
-    return convolve(g, layer, gs_graph_prepare(g, x, p));
-}
-
-gs_encoding gs_network_encode(gs_graph *g, const gs_encoder *e, gs_tensor *images) {
-    const gs_prepare_params norm_relu = {.norm = GS_NORM_INSTANCE, .activate = true};
-    gs_encoding out = {.count = e->blocks};
-    gs_tensor *x = prepare_and_convolve(g, e->conv0, images, (gs_prepare_params){0});
-    for (int i = 0; i < e->blocks; i++) {
-        out.maps[i] = x;
-        gs_tensor *h = prepare_and_convolve(g, e->conv[i], x, norm_relu);
-        x = gs_graph_add(g, h, convolve(g, e->shortcut[i], x));
-    }
-    out.code = gs_graph_prepare(g, x, norm_relu);
-    return out;
-}
-
-gs_encoding gs_encoding_view(gs_graph *g, const gs_encoding *encoding, int from, int count) {
-    gs_encoding view = {.count = encoding->count};
-    view.code = gs_graph_batch_view(g, encoding->code, from, count);
-    for (int i = 0; i < encoding->count; i++)
-        view.maps[i] = gs_graph_batch_view(g, encoding->maps[i], from, count);
-    return view;
-}
-
-gs_tensor *gs_network_common(gs_graph *g, const gs_network *network, gs_tensor *code) {
-    if (!code) return NULL;
-    return gs_graph_slice_channels(g, code, 0,
-                                   gs_tensor_shape(code).c - network->config.unique_channels);
-}
-
-static gs_prepare_params layer_norm_relu(gs_norm_layer norm) {
-    return (gs_prepare_params){
-        .norm = GS_NORM_LAYER, .gamma = norm.gamma, .beta = norm.beta, .activate = true};
-}
-
-/* Block i: [norm, ReLU], upsampling, convolution [+ shortcut], cropped to the encoder map's size,
- * and that map's compressed copy as one more channel. A 1×1 convolution commutes with nearest
- * upsampling, so the shortcut is convolved at low resolution. */
-static gs_tensor *decode_block(gs_graph *g, const gs_decoder *d, int i, const gs_norm_layer *norms,
-                               gs_tensor *x, gs_tensor *map) {
-    gs_shape size = gs_tensor_shape(map);
-    gs_prepare_params p = {0};
-    if (i > 0) p = layer_norm_relu(norms[i]);
-    p.crop_h = size.h;
-    p.crop_w = size.w;
-    gs_upsampled_conv layer = {.weight =
-                                   gs_graph_effective_weight(g, d->conv[i].weight, d->conv[i].u),
-                               .bias = gs_graph_parameter(g, d->conv[i].bias)};
-    if (i > 0 && d->has_shortcuts) layer.low = convolve(g, d->shortcut[i], x);
-    if (d->has_skips) {
-        gs_prepare_params normalized = {.norm = GS_NORM_INSTANCE};
-        layer.beside = convolve(g, d->skip[i], gs_graph_prepare(g, map, normalized));
-    }
-    return gs_graph_upsampled_conv2d(g, x, p, &layer);
-}
-
-gs_tensor *gs_network_decode(gs_graph *g, const gs_decoder *d, gs_tensor *code,
-                             const gs_encoding *maps, gs_decoder_mode mode) {
-    bool is_segmentation = mode == GS_DECODE_SEGMENTATION;
-    const gs_norm_layer *norms = is_segmentation ? d->segmentation : d->translation;
-    gs_tensor *x = code;
-    for (int i = 0; i < d->blocks && x; i++) {
-        gs_tensor *map = maps->maps[maps->count - 1 - i];
-        if (!map) return NULL;
-        x = decode_block(g, d, i, norms, x, map);
-    }
-    gs_prepare_params last = layer_norm_relu(norms[d->blocks]);
-    if (is_segmentation)
-        return gs_graph_sigmoid(g, prepare_and_convolve(g, d->classifier, x, last));
-    return gs_graph_tanh(g, prepare_and_convolve(g, d->out, x, last));
-}
-
-void gs_network_discriminate(gs_graph *g, const gs_discriminator *disc, gs_tensor *images,
-                             gs_tensor *scores[GS_DISC_SCALES]) {
-    gs_tensor *x = images;
-    for (int s = 0; s < GS_DISC_SCALES; s++) {
-        const struct gs_disc_scale *scale = &disc->scales[s];
-        if (s > 0) x = gs_graph_average_pool(g, x);
-        gs_tensor *h = prepare_and_convolve(g, scale->conv0, x, (gs_prepare_params){0});
-        for (int i = 0; i < disc->blocks; i++) {
-            gs_prepare_params leaky = layer_norm_relu(scale->norm[i]);
-            leaky.slope = DISC_SLOPE;
-            h = prepare_and_convolve(g, scale->conv[i], h, leaky);
-        }
-        scores[s] = convolve(g, scale->score, h);
-    }
-}
-
-void gs_network_iterate_power(gs_graph *g, const gs_network *network, gs_group group) {
-    const gs_parameter_set *set = &network->set;
-    for (int u = 0; u < set->count; u++) {
-        if (set->items[u].trained || set->items[u].group != group) continue;
-        /* A layer registers weight, [bias,] u: the weight is the last 4-dimensional one before u.
-         */
-        int weight = u - 1;
-        while (set->items[weight].rank != 4) weight--;
-        gs_graph_power_iteration(g, weight, u);
-    }
-}
-
-void gs_network_average_student(gs_graph *g, const gs_network *network, double decay) {
-    for (int p = 0; p < network->set.count; p++) {
-        int original = original_of(&network->set, p);
-        if (original >= 0 && network->set.items[p].trained)
-            gs_graph_moving_average(g, original, p, decay);
-    }
+gs_group gs_network_trained_group(const gs_network *network) {
+    return network->parts & GS_PART_STUDENT ? GS_GROUP_STUDENT : GS_GROUP_GENERATOR;
 }
 
 void gs_network_code_size(const gs_model_config *config, int *h, int *w) {

@@ -25,39 +25,56 @@ gs_status gs_weights_config(const gs_safetensors *file, const char *origin, gs_m
         return gs_fail(err, GS_UNUSABLE, "%s has no \"" CONFIG_KEY "\" in its metadata", origin);
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const char *preset = NULL, *normalization = NULL;
+    json_t *architecture = NULL;
     double width;
     int channels, height, columns;
     gs_status status = GS_OK;
-    if (!json || json_unpack(json, "{s:s, s:F, s:i, s:i, s:i, s:s}", "preset", &preset, "width",
-                             &width, "channels", &channels, "height", &height, "columns", &columns,
-                             "normalization", &normalization) != 0)
+    if (!json ||
+        json_unpack(json, "{s:s, s:F, s:i, s:i, s:i, s:s, s?o}", "preset", &preset, "width", &width,
+                    "channels", &channels, "height", &height, "columns", &columns, "normalization",
+                    &normalization, "architecture", &architecture) != 0)
         status =
             gs_fail(err, GS_UNUSABLE, "the \"" CONFIG_KEY "\" of %s is not one of ours", origin);
     gs_model_config config;
     if (status == GS_OK)
         status = gs_model_config_make(preset, width, channels, height, columns, &config, err);
     if (status == GS_OK) status = gs_normalization_parse(normalization, &config.normalization, err);
+    if (status == GS_OK)
+        status = gs_architecture_from_json(architecture, &config.architecture, err);
     json_decref(json);
     if (status != GS_OK) return status == GS_OUT_OF_MEMORY ? status : GS_UNUSABLE;
     *out = config;
     return GS_OK;
 }
 
-gs_training_method gs_weights_method(const gs_safetensors *file) {
-    const char *text = gs_safetensors_metadata(file, GS_METRICS_KEY), *name = "";
+gs_trained_for gs_weights_trained_for(const gs_safetensors *file) {
+    const char *text = gs_safetensors_metadata(file, GS_METRICS_KEY);
+    const char *method = "genseg", *translation = "both";
     json_t *json = text ? json_loads(text, 0, NULL) : NULL;
-    gs_training_method method = GS_TRAINING_GENSEG;
-    if (json && json_unpack(json, "{s:s}", "method", &name) == 0 &&
-        gs_training_method_parse(name, &method, NULL) != GS_OK)
-        method = GS_TRAINING_GENSEG;
+    gs_trained_for out = {GS_TRAINING_GENSEG, GS_TRANSLATE_BOTH};
+    if (json &&
+        json_unpack(json, "{s?s, s?s}", "method", &method, "translation", &translation) == 0) {
+        if (gs_training_method_parse(method, &out.method, NULL) != GS_OK)
+            out.method = GS_TRAINING_GENSEG;
+        if (gs_translation_parse(translation, &out.translation, NULL) != GS_OK)
+            out.translation = GS_TRANSLATE_BOTH;
+    }
     json_decref(json);
-    return method;
+    return out;
 }
 
 static char *config_text(const gs_model_config *c) {
     json_t *json = json_pack("{s:s, s:f, s:i, s:i, s:i, s:s}", "preset", c->preset, "width",
                              c->width, "channels", c->channels, "height", c->height, "columns",
                              c->columns, "normalization", gs_normalization_name(c->normalization));
+    const gs_architecture usual = gs_architecture_default();
+    bool is_usual = gs_architecture_is_same(&c->architecture, &usual);
+    /* Files of the default architecture stay as they were before there was another. */
+    if (json && !is_usual &&
+        json_object_set_new(json, "architecture", gs_architecture_to_json(&c->architecture)) != 0) {
+        json_decref(json);
+        return NULL;
+    }
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;

@@ -6,16 +6,20 @@
 #include "engine/model/objective.h"
 #include "engine/model/safetensors.h"
 
-/* Metadata of a trained model, JSON: method, step, validation_dice. */
+/* Metadata of a trained model, JSON: method, translation, step, validation_dice. */
 #define GS_METRICS_KEY "genseg.metrics"
 
 /* The configuration that a file carries. UNUSABLE when it carries none or one that is not ours. */
 GS_MUST_CHECK gs_status gs_weights_config(const gs_safetensors *file, const char *origin,
                                           gs_model_config *out, gs_error *err);
 
-/* The method that trained the weights; GENSEG where the file does not say (it comes from
- * elsewhere). */
-gs_training_method gs_weights_method(const gs_safetensors *file);
+/* What the weights were trained for; GENSEG in both directions where the file does not say (it
+ * comes from elsewhere). */
+typedef struct gs_trained_for {
+    gs_training_method method;
+    gs_translation translation;
+} gs_trained_for;
+gs_trained_for gs_weights_trained_for(const gs_safetensors *file);
 
 /* Copies tensors named prefix + parameter name into `array` (one of the flat arrays of
  * `parameters`). A missing or wrongly shaped tensor is UNUSABLE by name, a value that is not finite

@@ -54,28 +54,37 @@ static gs_status visit(const gs_annotated_rows *rows, gs_pixel_map *map, void *c
 /* ---- Dice -------------------------------------------------------------------------------------
  */
 
-typedef struct overlap {
-    double both, predicted, target;
-} overlap;
-
 static void add_overlap(void *context, const float *probability, const uint8_t *mask,
                         size_t pixels) {
-    overlap *sum = context;
+    gs_overlap *sum = context;
     for (size_t p = 0; p < pixels; p++) {
         if (mask[p] == GS_MASK_UNKNOWN) continue;
         bool predicted = probability[p] >= 0.5f, target = mask[p] == GS_MASK_TARGET;
         sum->both += predicted && target;
         sum->predicted += predicted;
         sum->target += target;
+        sum->pixels++;
     }
+}
+
+gs_status gs_evaluate_overlap(const gs_annotated_rows *rows, gs_pixel_map *segment, void *context,
+                              gs_overlap *out, gs_error *err) {
+    gs_overlap sum = {0};
+    GS_TRY(visit(rows, segment, context, add_overlap, &sum, err));
+    *out = sum;
+    return GS_OK;
+}
+
+double gs_overlap_dice(const gs_overlap *overlap) {
+    double total = overlap->predicted + overlap->target;
+    return total > 0 ? 2 * overlap->both / total : 1;
 }
 
 gs_status gs_evaluate_dice(const gs_annotated_rows *rows, gs_pixel_map *segment, void *context,
                            double *dice_out, gs_error *err) {
-    overlap sum = {0};
-    GS_TRY(visit(rows, segment, context, add_overlap, &sum, err));
-    double total = sum.predicted + sum.target;
-    *dice_out = total > 0 ? 2 * sum.both / total : 1;
+    gs_overlap sum;
+    GS_TRY(gs_evaluate_overlap(rows, segment, context, &sum, err));
+    *dice_out = gs_overlap_dice(&sum);
     return GS_OK;
 }
 

@@ -27,6 +27,18 @@ typedef gs_status gs_pixel_map(void *context, size_t count, const float *images,
 
 enum { GS_EVALUATION_BATCH = 8 };
 
+/* Pixels counted over all annotated pixels of all rows together. */
+typedef struct gs_overlap {
+    double both, predicted, target, pixels;
+} gs_overlap;
+
+/* s = probability >= 0.5; `segment` gives probabilities. */
+GS_MUST_CHECK gs_status gs_evaluate_overlap(const gs_annotated_rows *rows, gs_pixel_map *segment,
+                                            void *context, gs_overlap *out, gs_error *err);
+
+/* 2 Σ s y / (Σ s + Σ y); 1 where both are empty. */
+double gs_overlap_dice(const gs_overlap *overlap);
+
 /* 2 Σ s y / (Σ s + Σ y) over all annotated pixels of all rows together, s = probability >= 0.5; 1
  * where both are empty. `segment` gives probabilities. */
 GS_MUST_CHECK gs_status gs_evaluate_dice(const gs_annotated_rows *rows, gs_pixel_map *segment,

@@ -75,7 +75,7 @@ static gs_status build_plan(parity *p, gs_step_kind kind, gs_error *err) {
     gs_step_options options = {.kind = kind,
                                .pairs = p->pairs,
                                .annotated = p->pairs,
-                               .weights = gs_loss_weights_default()};
+                               .objective = {.weights = gs_loss_weights_default()}};
     gs_step_build(graph, &p->network, &options, &p->step);
     return gs_plan_new(graph, p->device, GS_PLAN_TRAINING, &p->plan, err);
 }
@@ -280,7 +280,7 @@ static gs_status compare_step_losses(parity *p, int step, gs_error *err) {
     for (gs_term t = 0; t < GS_TERM_COUNT; t++) {
         char name[64];
         const gs_tensor_entry *entry;
-        if (!gs_method_has_term(GS_TRAINING_GENSEG, t)) continue;
+        if (!gs_objective_has_term(&p->step.options.objective, t)) continue;
         snprintf(name, sizeof name, "step%d.loss.%s", step, gs_term_name(t));
         GS_TRY(dump_tensor(p, name, &entry, err));
         double reference = (double)entry->data[0], difference = fabs(terms[t] - reference);

@@ -1,5 +1,9 @@
 /* Training: batches in, checkpoints and the best model out. What it prints is up to the observer.
  *
+ * A training that goes wrong - a loss or weight that is not finite, masks that become empty or
+ * full, translations that become alike - goes back to its last good checkpoint and on at a quarter
+ * of its learning rate, at most GS_MAX_RECOVERIES times.
+ *
  * A run is bit-reproducible for the same options, data, backend and number of threads, also across
  * an interruption: gs_trainer_run with `resume` goes on from the last checkpoint. */
 #ifndef GS_ENGINE_TRAIN_TRAINER_H
@@ -16,7 +20,9 @@ typedef struct gs_trainer_options {
     const char *dataset, *out; /* folders */
     const char *init;          /* weights to start from; NULL = random */
     bool resume;               /* go on from out/checkpoint.safetensors */
-    gs_training_method method;
+    gs_objective objective;
+    gs_architecture_wish
+        architecture;   /* where nothing is wished for, as `init` has it, or default */
     const char *preset; /* of a new model; ignored with `init` */
     double width;
     int batch_size; /* presence (and as many absence) images per step */
@@ -24,22 +30,27 @@ typedef struct gs_trainer_options {
     uint64_t max_steps;
     double max_seconds; /* of training, over all resumed runs */
     double learning_rate;
-    gs_loss_weights weights;
     bool augment;      /* vary the training images (engine/train/augment.h) */
     int min_annotated; /* annotated images per batch at least, where there are any */
+    int patience;      /* validations in a row without a better Dice that end training; 0 = never */
     bool keep_last;    /* model.safetensors: the last validated weights, not the best */
+    bool unguarded;    /* a training that goes wrong is not taken back: it fails, or goes on */
     uint64_t seed;
     const char *backend;
     int threads;
     gs_precision precision;
+    int loader_threads;                        /* that make batches ready; 0 = 1 */
     uint64_t validate_every, checkpoint_every; /* steps; 0 = about once an epoch */
 } gs_trainer_options;
+
+enum { GS_MAX_RECOVERIES = 2 };
 
 typedef enum gs_event_kind {
     GS_EVENT_START,
     GS_EVENT_PROGRESS,
     GS_EVENT_VALIDATION,
     GS_EVENT_CHECKPOINT,
+    GS_EVENT_RECOVERY,
     GS_EVENT_DONE,
 } gs_event_kind;
 
@@ -55,7 +66,16 @@ typedef struct gs_training_event {
     double epoch, fraction, seconds;
     double losses[GS_TERM_COUNT]; /* means since the last such event */
     double dice;                  /* NaN where nothing can be validated */
+    double area;      /* validation: part of all annotated pixels in the masks; NaN as dice */
+    double diversity; /* validation: how much images without their target differ from each other, as
+                         a part of how much the images do; NaN where nothing is translated */
     bool is_best;
+    bool stopped_early; /* done: by `patience` */
+    /* recovery: `step` is where it went wrong */
+    const char *reason;
+    uint64_t back_to;
+    int recoveries; /* so far */
+    double learning_rate;
 } gs_training_event;
 
 typedef struct gs_training_observer {
@@ -64,8 +84,9 @@ typedef struct gs_training_observer {
     const atomic_bool *stop; /* set by anyone: training stops at a checkpoint */
 } gs_training_observer;
 
-/* CANCELLED after `stop` (the checkpoint is written), NUMERIC when a loss is not finite, UNUSABLE
- * for data that cannot train the method; else as files and backends fail. */
+/* CANCELLED after `stop` (the checkpoint is written), NUMERIC when training went wrong once too
+ * often, INVALID_ARGUMENT for options that do not go together, UNUSABLE for data that cannot train
+ * the method; else as files and backends fail. */
 GS_MUST_CHECK gs_status gs_trainer_run(const gs_trainer_options *options,
                                        const gs_training_observer *observer, gs_error *err);
 

@@ -1,13 +1,33 @@
-/* The trainer's insides: trainer.c runs it, trainer_files.c opens, saves and loads it. */
+/* The trainer's insides: trainer.c runs it, trainer_open.c and trainer_files.c open, save and load
+ * it, trainer_step.c makes its steps, trainer_validation.c and trainer_guard.c watch them. */
 #ifndef GS_ENGINE_TRAIN_TRAINER_INTERNAL_H
 #define GS_ENGINE_TRAIN_TRAINER_INTERNAL_H
 
 #include "engine/graph/plan.h"
 #include "engine/model/inference.h"
-#include "engine/train/sampler.h"
+#include "engine/model/safetensors.h"
+#include "engine/train/loader.h"
 #include "engine/train/trainer.h"
 
-enum { GS_MAX_BATCH_SIZE = 256, GS_PLAN_SLOTS = 10 /* 0, 1, 2, 4, … 256 annotated images */ };
+#include <jansson.h>
+
+enum { GS_PLAN_SLOTS = 10 /* 0, 1, 2, 4, … 256 annotated images */ };
+
+/* What a checkpoint holds beside the parameters and their optimiser. */
+typedef struct gs_training_state {
+    uint64_t step;         /* steps done */
+    double best_dice;      /* -1 = none yet */
+    double best_diversity; /* of translations; 0 = none yet */
+    int since_best;        /* validations in a row without a better Dice */
+    int suspicious;        /* … whose masks or translations have collapsed */
+    int recoveries;
+} gs_training_state;
+
+/* One validation's plan of an operation on GS_EVALUATION_BATCH images. */
+typedef struct gs_validation_plan {
+    gs_plan *plan;
+    gs_inference io;
+} gs_validation_plan;
 
 typedef struct gs_trainer {
     const gs_trainer_options *options;
@@ -15,35 +35,89 @@ typedef struct gs_trainer {
     gs_dataset *dataset;
     gs_slice_lists lists;
     gs_sampler *sampler;
+    gs_loader *loader;
     gs_network network;
     gs_device *device;
     gs_parameters *parameters;
     gs_plan *plans[GS_PLAN_SLOTS];
     gs_step steps[GS_PLAN_SLOTS];
-    gs_plan *evaluation;
-    gs_inference evaluation_io;
+    float *factors; /* of one dropout */
+    size_t factors_size;
+    gs_validation_plan segments, removes;
     size_t image, pixels; /* floats of an image, of one channel */
-    float *batch;         /* what is being written to a plan */
-    float *room;          /* one image, for augmentation */
-    uint8_t *masks;       /* [batch_size,H,W] of the annotated images, augmented with them */
     float *evaluation_images, *evaluation_output;
-    uint32_t presence_rows[GS_MAX_BATCH_SIZE], absence_rows[GS_MAX_BATCH_SIZE];
-    uint64_t step, total_steps, validated;
-    double best_dice; /* -1 = none yet */
+    gs_training_state state;
+    uint64_t total_steps, validated;
+    bool has_checkpoint, has_good; /* files that this training wrote and can go back to */
     double seconds_before, started, reported;
     double loss_sums[GS_TERM_COUNT];
     int loss_steps, segmented_steps; /* since the last progress event */
 } gs_trainer;
+
+/* ---- trainer_open.c ---- */
 
 /* Opens data, model and device and, where asked for and possible, the checkpoint. Closed by
  * gs__trainer_close, also after a failure. */
 GS_MUST_CHECK gs_status gs__trainer_open(gs_trainer *trainer, bool *resumed_out, gs_error *err);
 void gs__trainer_close(gs_trainer *trainer);
 
+/* The parameters and state that training begins with. */
+GS_MUST_CHECK gs_status gs__trainer_begin(gs_trainer *trainer, gs_error *err);
+
+/* ---- trainer_files.c ---- */
+
+#define GS_CHECKPOINT_FILE "checkpoint.safetensors"
+#define GS_GOOD_FILE "good.safetensors" /* the checkpoint of the last good validation */
+
+/* "OUT/name"; caller frees. NULL when out of memory. */
+char *gs__trainer_path(const gs_trainer *trainer, const char *name);
+
 /* `dice`: of these weights; NaN where nothing can be validated. */
 GS_MUST_CHECK gs_status gs__trainer_save_model(const gs_trainer *trainer, double dice,
                                                gs_error *err);
 GS_MUST_CHECK gs_status gs__trainer_save_checkpoint(const gs_trainer *trainer, double seconds,
                                                     gs_error *err);
+
+/* Reads parameters, optimiser and state of a checkpoint that must be of a training with the same
+ * options, and the seconds it took. */
+GS_MUST_CHECK gs_status gs__trainer_load_checkpoint(gs_trainer *trainer, const gs_safetensors *file,
+                                                    const char *origin, double *seconds_out,
+                                                    gs_error *err);
+
+/* ---- trainer_step.c ---- */
+
+/* One step. NUMERIC when a loss is not finite. */
+GS_MUST_CHECK gs_status gs__trainer_step(gs_trainer *trainer, gs_error *err);
+
+/* ---- trainer_validation.c ---- */
+
+typedef struct gs_validation {
+    double dice, area; /* NaN where nothing can be validated */
+    double diversity;  /* NaN where nothing is translated */
+    bool has_no_masks; /* all are empty, or full, and should not be */
+} gs_validation;
+
+GS_MUST_CHECK gs_status gs__trainer_validate(gs_trainer *trainer, gs_validation *out,
+                                             gs_error *err);
+
+/* ---- trainer_guard.c ---- */
+
+/* What is wrong with a training, by its latest validation and those before; NULL = nothing that it
+ * may not recover from by itself. Counts the validation. */
+const char *gs__trainer_judge(gs_trainer *trainer, const gs_validation *validation);
+
+/* Marks the checkpoint just written as good. */
+void gs__trainer_mark_good(gs_trainer *trainer);
+
+/* Whether weights and optimiser could go into a checkpoint. */
+bool gs__trainer_is_finite(const gs_trainer *trainer);
+
+/* Goes back to the last good state at a lower learning rate; *event_out then says so. NUMERIC with
+ * the reason when that was done often enough, or is not wanted. */
+GS_MUST_CHECK gs_status gs__trainer_recover(gs_trainer *trainer, const char *reason,
+                                            gs_training_event *event_out, gs_error *err);
+
+/* Sets the learning rate for the number of recoveries. */
+void gs__trainer_set_rate(gs_trainer *trainer);
 
 #endif

@@ -59,7 +59,7 @@ static gs_graph *new_step(gs_step *step) {
                   &(gs_step_options){.kind = GS_STEP_UPDATE,
                                      .pairs = 2,
                                      .annotated = 1,
-                                     .weights = gs_loss_weights_default()},
+                                     .objective = {.weights = gs_loss_weights_default()}},
                   step);
     gs_graph_keep(graph, step->diseased, "x_pp, x_ap");
     return graph;
@@ -197,12 +197,13 @@ static gs_graph *new_segmentation(segmentation *s, int samples) {
     gs_graph *graph = gs_graph_new(&network.set);
     s->images =
         gs_graph_input(graph, "images", (gs_shape){samples, c->channels, c->height, c->columns});
-    gs_encoding code = gs_network_encode(graph, &network.encoder, s->images);
-    s->probability = gs_network_decode(graph, &network.decoder_residual, code.code, &code,
-                                       GS_DECODE_SEGMENTATION);
+    gs_encoding code =
+        gs_network_encode(graph, &network.generator.encoder, s->images, (gs_pass){0});
+    s->probability = gs_network_decode(graph, &network.generator.decoder_residual, code.code, &code,
+                                       GS_DECODE_SEGMENTATION, (gs_pass){0});
     gs_graph_keep(graph, s->probability, "probability");
-    s->weight =
-        gs_graph_effective_weight(graph, network.encoder.conv0.weight, network.encoder.conv0.u);
+    s->weight = gs_graph_effective_weight(graph, network.generator.encoder.conv0.weight,
+                                          network.generator.encoder.conv0.u);
     gs_graph_keep(graph, s->weight, "weight");
     return graph;
 }

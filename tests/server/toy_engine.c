@@ -88,6 +88,10 @@ bool gs_model_translates(const gs_model *model) {
     return true;
 }
 
+bool gs_model_inserts(const gs_model *model) {
+    return gs_model_translates(model);
+}
+
 const gs_model_config *gs_model_get_config(const gs_model *model) {
     return &model->config;
 }

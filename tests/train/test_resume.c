@@ -1,100 +1,7 @@
 /* A killed training goes on from its checkpoint and ends with the same bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/train/training.h"
 
-#include "base/file.h"
-#include "base/memory.h"
-#include "engine/model/safetensors.h"
-#include "engine/train/trainer.h"
-#include "tests/train/small_dataset.h"
-
-#include <math.h>
-#include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/genseg-train-XXXXXX";
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-typedef struct record {
-    atomic_bool stop;
-    uint64_t stop_at, kill_at, step; /* 0 = never */
-    int progress, validations, checkpoints;
-    double dice;
-    int64_t resumed_from;
-    bool is_done;
-} record;
-
-static void note(void *context, const gs_training_event *e) {
-    record *r = context;
-    r->step = e->step;
-    if (e->kind == GS_EVENT_START) r->resumed_from = e->resumed_from;
-    if (e->kind == GS_EVENT_PROGRESS) r->progress++;
-    if (e->kind == GS_EVENT_VALIDATION) r->validations++;
-    if (e->kind == GS_EVENT_CHECKPOINT) r->checkpoints++;
-    if (e->kind == GS_EVENT_DONE) r->is_done = true, r->dice = e->dice;
-    if (r->stop_at && e->step >= r->stop_at) atomic_store(&r->stop, true);
-    if (r->kill_at && e->step >= r->kill_at) raise(SIGKILL);
-}
-
-static gs_trainer_options options_for(const char *dataset, const char *out) {
-    return (gs_trainer_options){.dataset = dataset,
-                                .out = out,
-                                .preset = "tiny",
-                                .width = 1,
-                                .batch_size = 3,
-                                .max_steps = 12,
-                                .learning_rate = 1e-3,
-                                .weights = gs_loss_weights_default(),
-                                .seed = 7,
-                                .threads = 2,
-                                .validate_every = 5,
-                                .checkpoint_every = 4};
-}
-
-static gs_status train(const gs_trainer_options *o, record *r, gs_error *err) {
-    gs_training_observer observer = {note, r, &r->stop};
-    return gs_trainer_run(o, &observer, err);
-}
-
-static char *path(const char *name) {
-    char *text = gs_format("%s/%s", folder, name);
-    assert_non_null(text);
-    return text;
-}
-
-/* The tensors of a checkpoint (its metadata holds the seconds spent, which differ). */
-static void assert_same_tensors(const char *a, const char *b) {
-    char *bytes[2];
-    size_t size[2];
-    const char *out[] = {a, b};
-    uint64_t header[2];
-    for (int i = 0; i < 2; i++) {
-        char *file = gs_format("%s/checkpoint.safetensors", out[i]);
-        assert_int_equal(gs_file_read(file, 1 << 30, &bytes[i], &size[i], NULL), GS_OK);
-        memcpy(&header[i], bytes[i], sizeof header[i]);
-        gs_free(file);
-    }
-    size_t data[] = {size[0] - 8 - header[0], size[1] - 8 - header[1]};
-    assert_int_equal(data[0], data[1]);
-    assert_true(data[0] > 100000);
-    assert_memory_equal(bytes[0] + 8 + header[0], bytes[1] + 8 + header[1], data[0]);
-    gs_free(bytes[0]), gs_free(bytes[1]);
-}
 
 static void killed_training_resumes_bit_exactly(void **state) {
     (void)state;
@@ -155,7 +62,7 @@ static void every_method_goes_on_bit_exactly(void **state) {
         char *whole = gs_format("%s/method-%d", folder, m),
              *cut = gs_format("%s/cut-%d", folder, m);
         gs_trainer_options a = options_for(data, whole), b = options_for(data, cut);
-        a.method = b.method = (gs_training_method)m;
+        a.objective.method = b.objective.method = (gs_training_method)m;
         a.max_steps = b.max_steps = 8;
         record first = {0}, stopped = {.stop_at = 5}, second = {0};
         assert_int_equal(train(&a, &first, &err), GS_OK);
@@ -169,15 +76,6 @@ static void every_method_goes_on_bit_exactly(void **state) {
     gs_free(data);
 }
 
-static gs_safetensors *open_weights(const char *out, const char *name) {
-    gs_safetensors *file;
-    gs_error err;
-    char *file_path = gs_format("%s/%s.safetensors", out, name);
-    assert_int_equal(gs_safetensors_open(file_path, 0, &file, &err), GS_OK);
-    gs_free(file_path);
-    return file;
-}
-
 /* Training that ruins the model (a huge learning rate after a good start) leaves the good one, or
  * with keep_last the last one; also when a finished training is resumed for just that. */
 static void the_model_is_the_best_or_the_last(void **state) {
@@ -186,7 +84,7 @@ static void the_model_is_the_best_or_the_last(void **state) {
     char *data = path("masks-of-all"), *out = path("kept");
     make_small_dataset(data, 24, 0, 1);
     gs_trainer_options o = options_for(data, out);
-    o.method = GS_TRAINING_SEGMENTATION_ONLY;
+    o.objective.method = GS_TRAINING_SEGMENTATION_ONLY;
     o.max_steps = 60;
     o.validate_every = 20;
     record r = {0};
@@ -208,12 +106,6 @@ static void the_model_is_the_best_or_the_last(void **state) {
     gs_free(data), gs_free(out);
 }
 
-static const gs_tensor_entry *tensor_of(const gs_safetensors *file, const char *name) {
-    const gs_tensor_entry *entry = gs_safetensors_find(file, name);
-    if (!entry) fail_msg("no tensor %s", name);
-    return entry;
-}
-
 /* After one step, with w the common start: teacher = 0.99 w + 0.01 student. A run of no step at all
  * (max_seconds over at once) writes the start. */
 static void the_teacher_is_the_moving_average_of_its_student(void **state) {
@@ -221,13 +113,13 @@ static void the_teacher_is_the_moving_average_of_its_student(void **state) {
     gs_error err;
     char *data = path("data"), *before = path("teacher-before"), *after = path("teacher-after");
     gs_trainer_options o = options_for(data, before);
-    o.method = GS_TRAINING_MEAN_TEACHER;
+    o.objective.method = GS_TRAINING_MEAN_TEACHER;
     o.max_steps = 0;
     o.max_seconds = 1e-9;
     record r = {0};
     assert_int_equal(train(&o, &r, &err), GS_OK);
     o = options_for(data, after);
-    o.method = GS_TRAINING_MEAN_TEACHER;
+    o.objective.method = GS_TRAINING_MEAN_TEACHER;
     o.max_steps = 1;
     assert_int_equal(train(&o, &r, &err), GS_OK);
     gs_safetensors *start, *end, *model;
@@ -280,14 +172,15 @@ static void baselines_learn_from_masks(void **state) {
     for (int m = GS_TRAINING_SEGMENTATION_ONLY; m < GS_TRAINING_METHOD_COUNT; m++) {
         char *out = gs_format("%s/learns-%d", folder, m);
         gs_trainer_options o = options_for(data, out);
-        o.method = (gs_training_method)m;
-        o.weights.seg = 1;
-        o.weights.rec = 1;
+        o.objective.method = (gs_training_method)m;
+        o.objective.weights.seg = 1;
+        o.objective.weights.rec = 1;
         o.max_steps = 400;
         o.validate_every = 50;
         record r = {0};
         assert_int_equal(train(&o, &r, &err), GS_OK);
-        if (!(r.dice > 0.8)) fail_msg("%s: Dice %.3f", gs_method_get(o.method)->name, r.dice);
+        if (!(r.dice > 0.8))
+            fail_msg("%s: Dice %.3f", gs_method_get(o.objective.method)->name, r.dice);
         gs_free(out);
     }
     gs_free(data);
