@@ -1,22 +1,36 @@
 #include "engine/train/augment.h"
 
 #include "base/random.h"
+#include "engine/train/spline_warp.h"
 
 #include <math.h>
 #include <string.h>
 
 #define MAX_ROTATION (3.0 * M_PI / 180.0)
 #define MAX_ZOOM 0.1
-#define MAX_SHIFT 0.04
-#define MAX_CONTRAST 0.1
+#define MAX_INTENSITY 0.1
+#define WARP_PIXELS 5.0 /* standard deviation of the warp's vectors, … */
+#define WARP_PART 24.0  /* … which is for sides of at least 120: smaller images get less */
 
-/* Where the pixel (y, x) of the result comes from: source = matrix · (pixel - centre) + offset. */
+/* Where the pixel (y, x) of the result comes from: matrix · (pixel - centre) + centre + warp. */
 typedef struct mapping {
-    double yy, yx, xy, xx, centre_y, centre_x, offset_y, offset_x;
+    double yy, yx, xy, xx, centre_y, centre_x;
+    gs_spline_warp warp;
 } mapping;
 
 static double symmetric(gs_rng *rng, double limit) {
     return (2 * gs_rng_uniform(rng) - 1) * limit;
+}
+
+static void draw_warp(gs_rng *rng, int height, int width, gs_spline_warp *out) {
+    double y[GS_WARP_GRID][GS_WARP_GRID], x[GS_WARP_GRID][GS_WARP_GRID];
+    double side = height < width ? height : width, sigma = fmin(WARP_PIXELS, side / WARP_PART);
+    for (int i = 0; i < GS_WARP_GRID; i++)
+        for (int k = 0; k < GS_WARP_GRID; k++) {
+            y[i][k] = sigma * gs_rng_normal(rng);
+            x[i][k] = sigma * gs_rng_normal(rng);
+        }
+    gs_spline_warp_init(out, height, width, y, x);
 }
 
 static mapping draw_mapping(gs_rng *rng, int height, int width) {
@@ -27,8 +41,7 @@ static mapping draw_mapping(gs_rng *rng, int height, int width) {
     m.yx = -zoom * sin(angle) * flip_x;
     m.xy = zoom * sin(angle) * flip_y;
     m.xx = zoom * cos(angle) * flip_x;
-    m.offset_y = m.centre_y + symmetric(rng, MAX_SHIFT * height);
-    m.offset_x = m.centre_x + symmetric(rng, MAX_SHIFT * width);
+    draw_warp(rng, height, width, &m.warp);
     return m;
 }
 
@@ -42,9 +55,10 @@ static double reflected(double at, int size) {
 
 static void source_of(const mapping *m, int y, int x, int height, int width, double *sy,
                       double *sx) {
-    double dy = y - m->centre_y, dx = x - m->centre_x;
-    *sy = reflected(m->yy * dy + m->yx * dx + m->offset_y, height);
-    *sx = reflected(m->xy * dy + m->xx * dx + m->offset_x, width);
+    double dy = y - m->centre_y, dx = x - m->centre_x, warp_y, warp_x;
+    gs_spline_warp_at(&m->warp, y, x, &warp_y, &warp_x);
+    *sy = reflected(m->yy * dy + m->yx * dx + m->centre_y + warp_y, height);
+    *sx = reflected(m->xy * dy + m->xx * dx + m->centre_x + warp_x, width);
 }
 
 static float bilinear(const float *plane, int height, int width, double y, double x) {
@@ -80,22 +94,23 @@ static void warp_mask(const gs_augment_target *t, const mapping *m) {
         }
 }
 
-/* Scales the distance from the darkest value, so that a dark background stays what it is. */
-static void change_contrast(const gs_augment_target *t, double factor) {
-    size_t plane = (size_t)t->height * (size_t)t->width;
-    for (int c = 0; c < t->channels; c++) {
-        float *pixels = t->image + (size_t)c * plane, darkest = pixels[0];
-        for (size_t i = 1; i < plane; i++) darkest = fminf(darkest, pixels[i]);
-        for (size_t i = 0; i < plane; i++)
-            pixels[i] = darkest + (float)factor * (pixels[i] - darkest);
+/* Within the channel's range, so that what is normalised to a range stays in it. */
+static void shift_intensity(float *pixels, size_t count, double part) {
+    float least = pixels[0], most = pixels[0];
+    for (size_t i = 1; i < count; i++) {
+        least = fminf(least, pixels[i]);
+        most = fmaxf(most, pixels[i]);
     }
+    float shift = (float)part * (most - least);
+    for (size_t i = 0; i < count; i++) pixels[i] = fminf(fmaxf(pixels[i] + shift, least), most);
 }
 
 void gs_augment(const gs_augment_target *t, uint64_t seed, uint64_t stream) {
     gs_rng rng = {.seed = seed, .stream = stream};
+    size_t plane = (size_t)t->height * (size_t)t->width;
     mapping m = draw_mapping(&rng, t->height, t->width);
-    double contrast = 1 + symmetric(&rng, MAX_CONTRAST);
     warp_image(t, &m);
     if (t->mask) warp_mask(t, &m);
-    change_contrast(t, contrast);
+    for (int c = 0; c < t->channels; c++)
+        shift_intensity(t->image + (size_t)c * plane, plane, symmetric(&rng, MAX_INTENSITY));
 }

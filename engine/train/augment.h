@@ -1,6 +1,7 @@
-/* Random variation of training images, image and mask together: horizontal and vertical flips,
- * rotation by up to 3 degrees, zoom by up to 10 %, shift by up to 4 % of the side, contrast by up
- * to 10 %. Pixels from outside are reflected; masks keep their three values (nearest neighbour). */
+/* Random variation of training images, image and mask together, as the paper does it (section 4.2):
+ * horizontal and vertical flips, rotation by up to 3 degrees, zoom by up to 10 %, a spline warp,
+ * and an intensity shift of each channel by up to 10 % of its range, within that range. Pixels from
+ * outside are reflected; masks keep their three values (nearest neighbour). */
 #ifndef GS_ENGINE_TRAIN_AUGMENT_H
 #define GS_ENGINE_TRAIN_AUGMENT_H
 
