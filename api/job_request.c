@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/job_options.h"
 #include "api/model_register.h"
 #include "base/memory.h"
 #include "engine/model/config.h"
@@ -18,7 +19,7 @@ enum { WEIGHTS = 6, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_M
 /* What was asked, with text borrowed from the body. */
 typedef struct job_wish {
     const char *dataset, *init, *preset;
-    gs_training_method method;
+    gs_job_options options;
     double width;           /* 0 = not given */
     json_t *weights;        /* borrowed; NULL = not given */
     gs_model_config config; /* of the model that will come out */
@@ -28,7 +29,7 @@ static gs_status check_data(const gs_api_context *context, const job_wish *asked
                             gs_response *response, gs_error *err) {
     gs_dataset_counts counts;
     GS_TRY(gs_store_dataset_count(context->store, asked->dataset, &counts, err));
-    const gs_method_traits *method = gs_method_get(asked->method);
+    const gs_method_traits *method = gs_method_get(asked->options.objective.method);
     char missing[256] = "";
     if (!method->only_annotated && counts.train_presence == 0)
         strcat(missing, "slices labelled presence, ");
@@ -72,7 +73,8 @@ static gs_status check_init(const gs_api_context *context, job_wish *asked,
                                      "data set has %d x %d x %d",
                                      asked->init, config->channels, config->height, config->columns,
                                      dataset->channels, dataset->height, dataset->width);
-    return GS_OK;
+    return gs_job_options_check_init(&asked->options, asked->init, &config->architecture, response,
+                                     err);
 }
 
 static gs_status check_model(const gs_api_context *context, job_wish *asked, gs_response *response,
@@ -131,34 +133,23 @@ static void read_bounds(gs_fields *fields, json_t *out) {
     }
 }
 
-static gs_training_method read_method(gs_fields *fields) {
-    const char *names[GS_TRAINING_METHOD_COUNT + 1] = {NULL};
-    for (int i = 0; i < GS_TRAINING_METHOD_COUNT; i++)
-        names[i] = gs_method_get((gs_training_method)i)->name;
-    int method = gs_fields_choice(fields, "method", GS_OPTIONAL, names);
-    return method < 0 ? GS_TRAINING_GENSEG : (gs_training_method)method;
-}
-
 static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     (void)gs_fields_choice(fields, "kind", GS_REQUIRED, kinds);
     asked->dataset = gs_fields_string(fields, "dataset", GS_REQUIRED, GS_DATASET_NAME_SIZE - 1);
-    asked->method = read_method(fields);
     asked->init = gs_fields_string(fields, "init", GS_OPTIONAL, GS_ID_SIZE - 1);
     if (asked->init && strcmp(asked->init, "scratch") == 0) asked->init = NULL;
     asked->preset = gs_fields_string(fields, "preset", GS_OPTIONAL, GS_PRESET_SIZE - 1);
     asked->width = gs_fields_number(fields, "width", GS_OPTIONAL, 1.0 / 64, 1, 0);
     read_bounds(fields, out);
     read_weights(fields, asked);
-    bool augment = gs_fields_boolean(fields, "augment", GS_OPTIONAL, false);
     int64_t batch = gs_fields_integer(fields, "batch_size", GS_OPTIONAL, 1, BATCH_MAX, 20);
     double rate = gs_fields_number(fields, "learning_rate", GS_OPTIONAL, 1e-8, 1, 1e-3);
     int64_t seed = gs_fields_integer(fields, "seed", GS_OPTIONAL, 0, ((int64_t)1 << 53) - 1, 1);
     (void)json_object_set_new(out, "kind", json_string("train"));
-    (void)json_object_set_new(out, "method", json_string(gs_method_get(asked->method)->name));
     (void)json_object_set_new(out, "batch_size", json_integer(batch));
     (void)json_object_set_new(out, "learning_rate", json_real(rate));
     (void)json_object_set_new(out, "seed", json_integer(seed));
-    (void)json_object_set_new(out, "augment", json_boolean(augment));
+    gs_job_options_read(fields, (int)batch, &asked->options, out);
 }
 
 /* How long the paper trains: epochs. */
@@ -202,93 +193,4 @@ gs_status gs_job_request_read(const gs_api_context *context, const gs_request *r
     }
     gs_fields_deinit(&fields);
     return status;
-}
-
-/* ==== Command line ==== */
-
-enum { ARGUMENTS_MAX = 32 };
-
-typedef struct argument_list {
-    char **items; /* [ARGUMENTS_MAX + 1] */
-    size_t count;
-    bool failed;
-} argument_list;
-
-/* One argument (NULL = out of memory; taken). */
-static void add_text(argument_list *list, char *text) {
-    gs_assert(list->count + 1 <= ARGUMENTS_MAX);
-    if (text)
-        list->items[list->count++] = text;
-    else
-        list->failed = true;
-}
-
-/* "--name" and its value (NULL = out of memory; taken). */
-static void add(argument_list *list, const char *name, char *value) {
-    add_text(list, gs_copy_string(name));
-    add_text(list, value);
-}
-
-/* "adv=3,rec=50" of the weights that were given. */
-static char *weights_text(const json_t *weights) {
-    char text[200] = "";
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)weights, name, value) {
-        size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%s=%.9g", used ? "," : "", name,
-                 json_number_value(value));
-    }
-    return gs_copy_string(text);
-}
-
-static void add_all(argument_list *list, const json_t *request) {
-    static const struct {
-        const char *field, *option;
-    } options[] = {
-        {"method", "--method"},
-        {"preset", "--preset"},
-        {"width", "--width"},
-        {"batch_size", "--batch-size"},
-        {"epochs", "--epochs"},
-        {"max_steps", "--max-steps"},
-        {"max_seconds", "--max-seconds"},
-        {"learning_rate", "--learning-rate"},
-        {"seed", "--seed"},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        const json_t *value = json_object_get(request, options[i].field);
-        if (json_is_string(value))
-            add(list, options[i].option, gs_copy_string(json_string_value(value)));
-        if (json_is_integer(value))
-            add(list, options[i].option, gs_format("%lld", (long long)json_integer_value(value)));
-        if (json_is_real(value))
-            add(list, options[i].option, gs_format("%.9g", json_real_value(value)));
-    }
-    const json_t *weights = json_object_get(request, "weights");
-    if (json_is_true(json_object_get(request, "augment")))
-        add_text(list, gs_copy_string("--augment"));
-    if (json_object_size(weights) > 0) add(list, "--weights", weights_text(weights));
-}
-
-void gs_arguments_free(char **arguments) {
-    for (char **at = arguments; at && *at; at++) gs_free(*at);
-    gs_free(arguments);
-}
-
-gs_status gs_job_request_arguments(const char *request_json, char ***arguments_out, gs_error *err) {
-    json_t *request = json_loads(request_json, 0, NULL);
-    if (!json_is_object(request)) {
-        json_decref(request);
-        return gs_fail(err, GS_UNUSABLE, "the stored request of the job does not parse");
-    }
-    argument_list list = {.items = gs_alloc(ARGUMENTS_MAX + 1, sizeof(char *))};
-    if (list.items) add_all(&list, request);
-    json_decref(request);
-    if (!list.items || list.failed) {
-        gs_arguments_free(list.items);
-        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the trainer's arguments");
-    }
-    *arguments_out = list.items;
-    return GS_OK;
 }

@@ -9,11 +9,19 @@
 #include "engine/model/weights.h"
 #include "engine/session.h"
 
-/* What images the model takes. */
+#define ARCHITECTURE "architecture"
+
+/* What images the model takes and, where it is not the default, its architecture. */
 static char *config_text(const gs_model_config *config) {
+    const gs_architecture usual = gs_architecture_default();
     json_t *json = json_pack("{s:i, s:i, s:i, s:s}", "channels", config->channels, "height",
                              config->height, "width", config->columns, "normalization",
                              gs_normalization_name(config->normalization));
+    if (!gs_architecture_is_same(&config->architecture, &usual) &&
+        json_object_set_new(json, ARCHITECTURE, gs_architecture_to_json(&config->architecture))) {
+        json_decref(json);
+        return NULL;
+    }
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
@@ -75,12 +83,24 @@ static json_t *stored_json(const char *text) {
     return json ? json : json_null();
 }
 
+/* Takes the architecture out of a stored configuration; the default where it has none. NULL = out
+ * of memory. */
+static json_t *split_architecture(json_t *config) {
+    const gs_architecture usual = gs_architecture_default();
+    json_t *own = json_object_get(config, ARCHITECTURE);
+    if (!own) return gs_architecture_to_json(&usual);
+    json_incref(own);
+    json_object_del(config, ARCHITECTURE);
+    return own;
+}
+
 json_t *gs_model_to_json(const gs_model_record *model) {
-    return json_pack("{s:s, s:s*, s:s*, s:s*, s:s, s:f, s:o, s:o, s:o, s:I, s:s, s:b, s:s}", "id",
-                     model->id, "name", model->name[0] ? model->name : NULL, "parent",
+    json_t *input = stored_json(model->config_json), *architecture = split_architecture(input);
+    return json_pack("{s:s, s:s*, s:s*, s:s*, s:s, s:f, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:s}",
+                     "id", model->id, "name", model->name[0] ? model->name : NULL, "parent",
                      model->parent[0] ? model->parent : NULL, "job",
                      model->job[0] ? model->job : NULL, "preset", model->preset, "width",
-                     model->width, "input", stored_json(model->config_json), "metrics",
+                     model->width, "input", input, ARCHITECTURE, architecture, "metrics",
                      stored_json(model->metrics_json), "dataset", stored_json(model->dataset_json),
                      "weights_size", (json_int_t)model->weights_size, "sha256", model->sha256,
                      "active", model->active, "created_at", model->created_at);
@@ -102,6 +122,9 @@ gs_status gs_model_record_config(const gs_model_record *model, gs_model_config *
         status = gs_model_config_make(model->preset, model->width, channels, height, width, &config,
                                       err);
         if (status == GS_OK) status = gs_normalization_parse(name, &normalization, err);
+        if (status == GS_OK)
+            status = gs_architecture_from_json(json_object_get(json, ARCHITECTURE),
+                                               &config.architecture, err);
     }
     json_decref(json);
     if (status != GS_OK) return status;

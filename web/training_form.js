@@ -6,6 +6,7 @@ import { count, modelName } from './format.js';
 
 const METHODS = [
   ['genseg', 'GenSeg'],
+  ['genseg_separate_decoder', 'GenSeg, separate decoder'],
   ['segmentation_only', 'Segmentation only (baseline)'],
   ['autoencoder', 'Autoencoder (baseline)'],
   ['mean_teacher', 'Mean teacher (baseline)'],
@@ -22,6 +23,7 @@ const ABSENCE = ['absence', 'slices labelled absence'];
 const ANNOTATED = ['annotated_presence', 'annotated presence slices'];
 const NEEDS = {
   genseg: [PRESENCE, ABSENCE, ANNOTATED],
+  genseg_separate_decoder: [PRESENCE, ABSENCE, ANNOTATED],
   segmentation_only: [ANNOTATED],
   autoencoder: [PRESENCE, ABSENCE, ANNOTATED],
   mean_teacher: [PRESENCE, ANNOTATED],

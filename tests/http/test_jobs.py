@@ -25,6 +25,13 @@ def fill(server, presence=2, absence=2, annotated=1, dataset="d"):
                       case=f"a{i}")
 
 
+def wait_until(true, seconds=20):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def start_job(server, **wish):
     answer = server.post("/v1/jobs", json={**WISH, **wish})
     assert answer.status_code == 202, answer.text
@@ -102,6 +109,34 @@ def test_a_training_from_a_model_names_its_parent_and_does_not_activate(trained)
     assert weights["init"].endswith(f"{parent}.safetensors")
 
 
+def test_every_option_reaches_the_trainer(trained):
+    server = trained(pause=0.3)
+    wish = {"method": "mean_teacher", "teacher": "both", "dropout": 0.25, "average_decay": 0.95, "encoder_norm": "batch",
+            "decoder_norm": "instance", "skips": "sum", "min_annotated": 1, "patience": 3, "validate_every": 7,
+            "keep_last": True, "unguarded": True, "augment": True}
+    job_id = start_job(server, **wish)
+    server.wait_for_job(job_id, ("running",))
+    path = server.data / "jobs" / job_id / "out" / "arguments.json"
+    wait_until(path.exists)
+    arguments = json.loads(path.read_text())
+    for name, value in wish.items():
+        option = "--" + name.replace("_", "-")
+        assert option in arguments, arguments
+        if value is not True:
+            assert arguments[arguments.index(option) + 1] == str(value)
+    assert "--mutual-information" not in arguments and "--translation" not in arguments
+    job = server.wait_for_job(job_id)
+    assert job["state"] == "succeeded" and all(job["request"][name] == value for name, value in wish.items())
+
+
+def test_a_recovery_is_told(trained):
+    server = trained(recover_at=2)
+    events = read_events(server, start_job(server))
+    told = [data for _, name, data in events if name == "recovery"]
+    assert told == [{"event": "recovery", "step": 2, "reason": "the gen loss is not finite after step 2", "back_to": 1,
+                     "recoveries": 1, "learning_rate": 0.00025}]
+
+
 def test_two_trainings_run_one_after_the_other(trained):
     server = trained(pause=0.05)
     first, second = start_job(server), start_job(server, seed=2)
@@ -147,6 +182,24 @@ def test_an_idempotency_key_starts_one_job(trained):
     ({"weights": [1]}, "weights"),
     ({"seed": -1}, "seed"),
     ({"augment": "yes"}, "augment"),
+    ({"translation": "sideways"}, "translation"),
+    ({"translation": "none", "method": "autoencoder"}, "translation"),
+    ({"encoder_norm": "group"}, "encoder_norm"),
+    ({"decoder_norm": 3}, "decoder_norm"),
+    ({"skips": "long"}, "skips"),
+    ({"teacher": "strict", "method": "mean_teacher"}, "teacher"),
+    ({"teacher": "dropout"}, "teacher"),
+    ({"teacher": "dropout", "encoder_norm": "batch", "method": "mean_teacher"}, "teacher"),
+    ({"dropout": 1, "method": "mean_teacher"}, "dropout"),
+    ({"dropout": 0.5}, "dropout"),
+    ({"average_decay": 1}, "average_decay"),
+    ({"mutual_information": True, "method": "segmentation_only"}, "mutual_information"),
+    ({"mutual_information": True, "batch_size": 1}, "batch_size"),
+    ({"min_annotated": -1}, "min_annotated"),
+    ({"patience": 0}, "patience"),
+    ({"validate_every": 0}, "validate_every"),
+    ({"keep_last": 1}, "keep_last"),
+    ({"unguarded": "no"}, "unguarded"),
     ({"lerning_rate": 1}, "lerning_rate"),
 ])
 def test_wrong_wishes_are_422_and_named(trained, change, field):

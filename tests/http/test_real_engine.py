@@ -152,6 +152,45 @@ def test_baselines_train_and_their_models_only_segment(server, method, losses):
         assert method in detail
 
 
+VARIANTS = [  # wish, further losses, architecture, what the model cannot do
+    ({"method": "genseg_separate_decoder", "skips": "concatenated", "mutual_information": True}, {"mi"},
+     {"separate_decoder": True, "skips": "concatenated"}, []),
+    ({"translation": "presence_to_absence", "encoder_norm": "batch", "decoder_norm": "batch"}, set(),
+     {"encoder_norm": "batch", "decoder_norm": "batch"}, ["absence_to_presence"]),
+    ({"translation": "none", "average_decay": 0.9}, set(), {"encoder_norm": "instance"},
+     ["presence_to_absence", "absence_to_presence"]),
+    ({"method": "mean_teacher", "teacher": "dropout"}, {"con"}, {"encoder_norm": "none", "decoder_norm": "none"},
+     ["presence_to_absence", "absence_to_presence"]),
+]
+
+
+@pytest.mark.parametrize("wish, losses, architecture, unable", VARIANTS)
+def test_variants_train_and_answer_what_they_learnt(server, wish, losses, architecture, unable):
+    fill(server)
+    job = server.wait_for_job(start_job(server, max_steps=3, augment=True, **wish), seconds=120)
+    assert job["state"] == "succeeded" and losses <= set(job["losses"]), job
+    model = server.get("/v1/models/active").json()
+    assert architecture.items() <= model["architecture"].items() and "architecture" not in model["input"]
+    body = {"slice_id": slice_id(server, "presence")}
+    assert server.post("/v1/segment", json=body).status_code == 200
+    for direction in ("presence_to_absence", "absence_to_presence"):
+        answer = server.post("/v1/translate", json={**body, "direction": direction})
+        if direction in unable:
+            problem(answer, 422)
+        else:
+            assert answer.status_code == 200, answer.text
+    assert server.post("/v1/sample", json=body).status_code == (422 if "absence_to_presence" in unable else 200)
+
+    # Training goes on from it as it is, not with another architecture.
+    first = job["model"]
+    options = {name: wish[name] for name in ("method", "translation", "teacher") if name in wish}
+    again = server.wait_for_job(start_job(server, max_steps=1, init=first, preset=None, width=None, **options),
+                                seconds=120)
+    assert again["state"] == "succeeded", again
+    refused = server.post("/v1/jobs", json={**WISH, **options, "init": first, "max_steps": 1, "skips": "sum"})
+    assert "skips" in [error["field"] for error in problem(refused, 422)["errors"]]
+
+
 def test_training_from_a_model(server):
     fill(server)
     parent = server.wait_for_job(start_job(server, max_steps=2), seconds=120)["model"]

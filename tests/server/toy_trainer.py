@@ -5,6 +5,7 @@ engine. What it does is steered by TOY_TRAINER, a JSON object in the environment
   steps       progress lines to print (default 5; the job's max_steps comes first)
   pause       seconds between them (default 0.02)
   fail        "exit", "signal", "silent" or "garbage": how it goes wrong, at step fail_at (default 2)
+  recover_at  a step at which it says that it went back
   ignore_term true: SIGTERM is not heard
 """
 import argparse
@@ -19,13 +20,15 @@ from pathlib import Path
 def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("command", choices=["train"])
-    for name in ("--dataset", "--out", "--init", "--method", "--preset", "--weights", "--backend", "--precision"):
+    for name in ("--dataset", "--out", "--init", "--method", "--preset", "--weights", "--backend",
+                 "--translation", "--encoder-norm", "--decoder-norm", "--skips", "--teacher", "--precision"):
         parser.add_argument(name)
-    for name in ("--batch-size", "--epochs", "--max-steps", "--max-seconds", "--seed", "--threads"):
+    for name in ("--batch-size", "--epochs", "--max-steps", "--max-seconds", "--seed", "--threads",
+                 "--min-annotated", "--patience", "--validate-every"):
         parser.add_argument(name, type=int)
-    for name in ("--width", "--learning-rate"):
+    for name in ("--width", "--learning-rate", "--dropout", "--average-decay"):
         parser.add_argument(name, type=float)
-    for name in ("--resume", "--augment"):
+    for name in ("--resume", "--augment", "--mutual-information", "--keep-last", "--unguarded"):
         parser.add_argument(name, action="store_true")
     return parser.parse_args()
 
@@ -84,6 +87,9 @@ def main():
             losses={"seg": -step / steps, "adv": 1, "rec": 1, "lat": 1, "cyc": 1, "gen": 1, "disc": 1})
         say("validation", step, epoch=1, dice=step / steps * 0.9, best=True)
         write_whole(checkpoint, str(step))
+        if step == plan.get("recover_at"):
+            say("recovery", step, reason=f"the gen loss is not finite after step {step}", back_to=step - 1,
+                recoveries=1, learning_rate=0.00025)
         if plan.get("fail") and step == plan.get("fail_at", 2):
             go_wrong(plan["fail"])
     write_whole(out / "model.safetensors", json.dumps({
