@@ -78,7 +78,7 @@ export class TrainingForm {
     el('div', { class: 'field' }, el('label', { for: 'train-budget' }, 'Budget'),
       el('div', { class: 'budget' }, this.#budget, this.#budgetChoice)),
     el('div', { class: 'pair' }, field('Batch size', this.#batch), field('Learning rate', this.#rate)),
-    el('label', { class: 'check' }, this.#augment, ' Vary the images (flips, rotation, zoom, contrast)'),
+    el('label', { class: 'check' }, this.#augment, ' Vary the images (flips, rotation, zoom, warp, intensity)'),
     el('details', {}, el('summary', {}, 'Loss weights and seed'),
       el('div', { class: 'weights' }, [...this.#weights].map(([name, input]) => field(name, input)), field('seed', this.#seed)),
       el('p', { class: 'muted' }, 'Empty: as shown. More annotations want a larger seg.')),

@@ -99,16 +99,16 @@ static gs_status checkpoint(gs_trainer *t, gs_error *err) {
 /* ---- The loop ---------------------------------------------------------------------------------
  */
 
-typedef struct intervals {
-    uint64_t validate, checkpoint;
-} intervals;
-
-static intervals intervals_of(const gs_trainer *t) {
+/* Validations and checkpoints are usually an epoch apart. What looks like a collapse must last for
+ * some of these, however often it is looked at. */
+static void set_intervals(gs_trainer *t) {
     const gs_trainer_options *o = t->options;
     uint64_t epoch = (uint64_t)ceil(gs_sampler_epoch_steps(t->sampler));
     uint64_t usual = epoch > MIN_VALIDATION_INTERVAL ? epoch : MIN_VALIDATION_INTERVAL;
-    return (intervals){o->validate_every ? o->validate_every : usual,
-                       o->checkpoint_every ? o->checkpoint_every : usual};
+    t->validate_every = o->validate_every ? o->validate_every : usual;
+    t->checkpoint_every = o->checkpoint_every ? o->checkpoint_every : usual;
+    double lasting = ceil((double)usual * GS_SUSPICIOUS_INTERVALS / (double)t->validate_every);
+    t->suspicions = (int)fmax(lasting, GS_SUSPICIOUS_INTERVALS);
 }
 
 static bool is_stopped_early(const gs_trainer *t) {
@@ -122,17 +122,17 @@ static bool is_finished(const gs_trainer *t) {
 }
 
 /* A step and what is due after it. NUMERIC: it went wrong. */
-static gs_status advance(gs_trainer *t, intervals every, gs_error *err) {
+static gs_status advance(gs_trainer *t, gs_error *err) {
     GS_TRY(gs__trainer_step(t, err));
     if (now_seconds() - t->reported >= PROGRESS_SECONDS) report_progress(t);
-    bool validates = t->state.step % every.validate == 0, is_good = false;
+    bool validates = t->state.step % t->validate_every == 0, is_good = false;
     if (validates) {
         const char *reason;
         GS_TRY(validate(t, &reason, err));
         if (reason) return gs_fail(err, GS_NUMERIC, "%s", reason);
         is_good = !t->options->unguarded && t->state.suspicious == 0;
     }
-    if (is_good || t->state.step % every.checkpoint == 0) GS_TRY(checkpoint(t, err));
+    if (is_good || t->state.step % t->checkpoint_every == 0) GS_TRY(checkpoint(t, err));
     if (is_good) gs__trainer_mark_good(t);
     return GS_OK;
 }
@@ -168,7 +168,7 @@ static gs_status stop(gs_trainer *t, gs_error *err) {
 }
 
 static gs_status loop(gs_trainer *t, gs_error *err) {
-    intervals every = intervals_of(t);
+    set_intervals(t);
     t->reported = now_seconds();
     for (;;) {
         gs_status status;
@@ -178,7 +178,7 @@ static gs_status loop(gs_trainer *t, gs_error *err) {
         } else if (atomic_load(t->observer->stop)) {
             status = stop(t, err);
         } else {
-            status = advance(t, every, err);
+            status = advance(t, err);
         }
         if (status == GS_NUMERIC) status = recover(t, err);
         if (status != GS_OK) return status;

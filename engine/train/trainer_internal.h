@@ -48,6 +48,8 @@ typedef struct gs_trainer {
     float *evaluation_images, *evaluation_output;
     gs_training_state state;
     uint64_t total_steps, validated;
+    uint64_t validate_every, checkpoint_every; /* steps */
+    int suspicions;                            /* validations in a row that make a collapse */
     bool has_checkpoint, has_good; /* files that this training wrote and can go back to */
     double seconds_before, started, reported;
     double loss_sums[GS_TERM_COUNT];
@@ -101,6 +103,10 @@ GS_MUST_CHECK gs_status gs__trainer_validate(gs_trainer *trainer, gs_validation 
                                              gs_error *err);
 
 /* ---- trainer_guard.c ---- */
+
+enum {
+    GS_SUSPICIOUS_INTERVALS = 3 /* of the usual interval between validations, and validations */
+};
 
 /* What is wrong with a training, by its latest validation and those before; NULL = nothing that it
  * may not recover from by itself. Counts the validation. */

@@ -24,9 +24,27 @@ static void small_slice(int number, int has_target, float *image, uint8_t *mask)
         }
 }
 
+/* What the masks of the training cases hold; those of the validation cases are always right. */
+typedef enum small_masks {
+    SMALL_MASKS_RIGHT,
+    SMALL_MASKS_EMPTY,      /* nothing: a lesson to forget */
+    SMALL_MASKS_HALF_WRONG, /* nothing in the left half, … */
+    SMALL_MASKS_HALF,       /* … which is not annotated */
+} small_masks;
+
+static inline void spoil_mask(uint8_t *mask, small_masks masks) {
+    for (int i = 0; i < SMALL_PIXELS; i++) {
+        int is_left = i % SMALL_WIDTH < SMALL_WIDTH / 2;
+        if (masks == SMALL_MASKS_EMPTY) mask[i] = 0;
+        if (masks == SMALL_MASKS_HALF_WRONG && is_left) mask[i] = 0;
+        if (masks == SMALL_MASKS_HALF && is_left) mask[i] = 127;
+    }
+}
+
 /* presence and absence slices of as many cases; every `annotate`-th presence slice has its mask (0
  * = none); every fourth case is for validation, with masks. */
-static void make_small_dataset(const char *folder, int presence, int absence, int annotate) {
+static inline void make_small_dataset_with(const char *folder, int presence, int absence,
+                                           int annotate, small_masks masks) {
     gs_error err;
     gs_dataset_info info = {.name = "small",
                             .made_by = "a test",
@@ -42,6 +60,7 @@ static void make_small_dataset(const char *folder, int presence, int absence, in
         int is_presence = i < presence, validates = i % 4 == 3;
         snprintf(name, sizeof name, "case-%d", i);
         small_slice(i, is_presence, image, mask);
+        if (!validates) spoil_mask(mask, masks);
         gs_dataset_slice slice = {.case_name = name,
                                   .name = name,
                                   .label = is_presence ? GS_LABEL_PRESENCE : GS_LABEL_ABSENCE,
@@ -52,6 +71,10 @@ static void make_small_dataset(const char *folder, int presence, int absence, in
     }
     if (gs_dataset_writer_finish(writer, &err) != GS_OK) abort();
     gs_dataset_writer_close(writer);
+}
+
+static inline void make_small_dataset(const char *folder, int presence, int absence, int annotate) {
+    make_small_dataset_with(folder, presence, absence, annotate, SMALL_MASKS_RIGHT);
 }
 
 #endif

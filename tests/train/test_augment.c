@@ -50,7 +50,7 @@ static void image_and_mask_move_together(void **state) {
             target += e.mask[i] == 255;
         }
         assert_true(agreeing > PIXELS - 30); /* the rims: bilinear against nearest */
-        assert_in_range(target, 25, 110); /* 54, zoomed by 10 %, strained by some 12 % */
+        assert_in_range(target, 25, 110);    /* 54, zoomed by 10 %, strained by some 12 % */
         /* One motion for all channels, a shift of its own for each. */
         for (int i = 0; i < PIXELS; i++)
             assert_true(fabsf(e.image[i] - e.image[PIXELS + i]) <= 0.4001f);

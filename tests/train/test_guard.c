@@ -14,7 +14,8 @@ typedef struct judged {
 /* Judges one validation after the other of a training whose best Dice and diversity were these. */
 static void expect_judgements(double best_dice, double best_diversity, const judged *of,
                               size_t count) {
-    gs_trainer t = {.state = {.best_dice = best_dice, .best_diversity = best_diversity}};
+    gs_trainer t = {.state = {.best_dice = best_dice, .best_diversity = best_diversity},
+                    .suspicions = 3};
     for (size_t i = 0; i < count; i++) {
         const char *reason = gs__trainer_judge(&t, &of[i].validation);
         if ((reason != NULL) != of[i].is_wrong)
@@ -26,7 +27,7 @@ static void expect_judgements(double best_dice, double best_diversity, const jud
     expect_judgements(dice, diversity, (const judged[]){__VA_ARGS__},                              \
                       sizeof((const judged[]){__VA_ARGS__}) / sizeof(judged))
 
-static void a_collapse_is_three_validations_in_a_row_after_better_ones(void **state) {
+static void a_collapse_is_some_validations_in_a_row_after_better_ones(void **state) {
     (void)state;
     const gs_validation good = {0.5, 0.1, 0.9, false}, empty = {0, 0, 0.9, true};
     const gs_validation full = {0.1, 1, 0.9, true}, alike = {0.5, 0.1, 0.01, false};
@@ -36,7 +37,7 @@ static void a_collapse_is_three_validations_in_a_row_after_better_ones(void **st
     JUDGEMENTS(0.5, 0.9, {empty, false}, {empty, false}, {good, false}, {empty, false});
     JUDGEMENTS(0.5, 0.9, {alike, false}, {alike, false}, {alike, true});
     /* At the start nothing could be lost yet. */
-    JUDGEMENTS(0.05, 0.1, {empty, false}, {empty, false}, {empty, false}, {full, false});
+    JUDGEMENTS(0.2, 0.1, {empty, false}, {empty, false}, {empty, false}, {full, false});
     JUDGEMENTS(-1, 0, {alike, false}, {alike, false}, {alike, false}, {alike, false});
     JUDGEMENTS(0.5, 0.9, {unknown, false}, {unknown, false}, {unknown, false});
 }
@@ -53,63 +54,69 @@ static void train_well(gs_trainer_options *o) {
     o->validate_every = 10;
     o->checkpoint_every = 10;
     assert_int_equal(train(o, &r, &err), GS_OK);
-    if (!(r.dice > 0.2)) fail_msg("Dice %.3f", r.dice);
+    if (!(r.dice > 0.4)) fail_msg("Dice %.3f", r.dice);
 }
 
-/* From there on with steps that ruin it: it goes back to the last validation before masks became
- * empty (or full), at a quarter of the rate, then at a sixteenth, then gives up. Cut at the first
- * recovery and resumed, it ends the same way. */
+/* From there on with masks that teach it to find nothing: it goes back to the last validation
+ * before masks became empty, at a quarter of the rate, then at a sixteenth, then gives up. Cut at
+ * the first recovery and resumed, it ends the same way. */
 static void collapsed_masks_take_training_back_at_a_lower_rate(void **state) {
     (void)state;
     gs_error err;
-    char *data = path("guarded"), *out = path("collapsing"), *cut = path("cut");
+    char *data = path("guarded"), *empty = path("empty"), *out = path("collapsing");
+    char *cut = path("cut");
     make_small_dataset(data, 24, 0, 1);
+    make_small_dataset_with(empty, 24, 0, 1, SMALL_MASKS_EMPTY);
     for (int i = 0; i < 2; i++) {
         gs_trainer_options o = options_for(data, i ? cut : out);
         train_well(&o);
+        o.dataset = empty;
         o.resume = true;
-        o.learning_rate = 1e6;
-        o.max_steps = 300;
+        o.learning_rate = 0.02;
+        o.max_steps = 1500;
         record r = {.stop_at_recovery = i == 1};
         gs_status status = train(&o, &r, &err);
         assert_true(r.recoveries >= 1);
-        assert_non_null(strstr(r.reason, "masks of all validation images have become"));
+        assert_non_null(strstr(r.reason, "masks of all validation images have become empty"));
         assert_int_equal(r.back_to % 10, 0);
         assert_true(r.back_to >= 60);
         if (i == 1) {
+            uint64_t back_to = r.back_to;
             assert_int_equal(status, GS_CANCELLED);
-            assert_true(r.learning_rate == 1e6 / 4);
+            assert_true(r.learning_rate == 0.02 / 4);
             r = (record){0};
             status = train(&o, &r, &err);
-            assert_int_equal(r.resumed_from, r.back_to);
+            assert_int_equal(r.resumed_from, back_to);
         }
         assert_int_equal(status, GS_NUMERIC);
         assert_int_equal(r.recoveries, 2);
-        assert_true(r.learning_rate == 1e6 / 16);
+        assert_true(r.learning_rate == 0.02 / 16);
         assert_non_null(strstr(err.text, "although training went back 2 times"));
     }
     assert_same_tensors(out, cut);
-    gs_free(data), gs_free(out), gs_free(cut);
+    gs_free(data), gs_free(empty), gs_free(out), gs_free(cut);
 }
 
 static void unguarded_training_goes_on_whatever_happens(void **state) {
     (void)state;
     gs_error err;
     char *data = path("guarded"), *out = path("unguarded");
+    char *empty = path("empty");
     gs_trainer_options o = options_for(data, out);
     train_well(&o);
+    o.dataset = empty;
     o.resume = true;
     o.unguarded = true;
-    o.learning_rate = 1e6;
-    o.max_steps = 120;
+    o.learning_rate = 0.02;
+    o.max_steps = 200;
     record r = {0};
     assert_int_equal(train(&o, &r, &err), GS_OK);
     assert_int_equal(r.recoveries, 0);
     o.learning_rate = 1e30;
-    o.max_steps = 200;
+    o.max_steps = 300;
     assert_int_equal(train(&o, &r, &err), GS_NUMERIC);
     assert_non_null(strstr(err.text, "not finite"));
-    gs_free(data), gs_free(out);
+    gs_free(data), gs_free(empty), gs_free(out);
 }
 
 /* Not finite before there was any checkpoint: it starts over, twice. */
@@ -213,7 +220,7 @@ static void the_model_is_the_average_of_what_is_trained(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_collapse_is_three_validations_in_a_row_after_better_ones),
+        cmocka_unit_test(a_collapse_is_some_validations_in_a_row_after_better_ones),
         cmocka_unit_test(collapsed_masks_take_training_back_at_a_lower_rate),
         cmocka_unit_test(unguarded_training_goes_on_whatever_happens),
         cmocka_unit_test(numbers_that_are_not_finite_take_training_back),

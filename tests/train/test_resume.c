@@ -186,6 +186,28 @@ static void baselines_learn_from_masks(void **state) {
     gs_free(data);
 }
 
+/* Half of every training mask is missing. Told that it is missing, training finds whole targets;
+ * told that nothing is there, it learns that. */
+static void pixels_that_are_not_annotated_teach_nothing(void **state) {
+    (void)state;
+    double dice[2];
+    for (int i = 0; i < 2; i++) {
+        gs_error err;
+        char *data = path("half"), *out = gs_format("%s/half-%d", folder, i);
+        make_small_dataset_with(data, 24, 0, 1, i ? SMALL_MASKS_HALF_WRONG : SMALL_MASKS_HALF);
+        gs_trainer_options o = options_for(data, out);
+        o.objective.method = GS_TRAINING_SEGMENTATION_ONLY;
+        o.max_steps = 300;
+        o.validate_every = 50;
+        record r = {0};
+        assert_int_equal(train(&o, &r, &err), GS_OK);
+        dice[i] = r.dice;
+        gs_free(data), gs_free(out);
+    }
+    if (!(dice[0] > 0.8 && dice[1] < dice[0] - 0.1))
+        fail_msg("Dice %.3f, and %.3f with wrong masks", dice[0], dice[1]);
+}
+
 static void data_that_cannot_train_is_refused_with_what_is_missing(void **state) {
     (void)state;
     const struct {
@@ -245,6 +267,7 @@ int main(void) {
         cmocka_unit_test(the_model_is_the_best_or_the_last),
         cmocka_unit_test(the_teacher_is_the_moving_average_of_its_student),
         cmocka_unit_test(baselines_learn_from_masks),
+        cmocka_unit_test(pixels_that_are_not_annotated_teach_nothing),
         cmocka_unit_test(data_that_cannot_train_is_refused_with_what_is_missing),
         cmocka_unit_test(loss_that_is_not_finite_ends_training),
         cmocka_unit_test(options_out_of_range_are_refused),
