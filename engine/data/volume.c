@@ -1,15 +1,17 @@
 /* Owns the only use of libnifti's file functions, and reorientation. Must not know what is in the
- * image. */
+ * image. Threads: libnifti's one global setting, how much it prints, is set once. */
 #include "engine/data/volume.h"
 
 #include "base/memory.h"
 
 #include <math.h>
 #include <nifti/nifti1_io.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 size_t gs_volume_voxels(const gs_volume *volume) {
     return (size_t)volume->side[0] * (size_t)volume->side[1] * (size_t)volume->side[2];
@@ -51,6 +53,7 @@ void gs_volume_deinit(gs_volume *volume) {
 typedef struct orientation {
     int axis[3];
     bool flip[3];
+    const mat44 *to_mm; /* NULL: the file has neither form */
 } orientation;
 
 /* A file without either form (ANALYZE) is taken as stored: x to the right, y to the front, z up. */
@@ -58,9 +61,10 @@ static orientation read_orientation(const nifti_image *nim) {
     orientation result = {.axis = {0, 1, 2}};
     int code[3] = {NIFTI_L2R, NIFTI_P2A, NIFTI_I2S};
     if (nim->sform_code > 0)
-        nifti_mat44_to_orientation(nim->sto_xyz, &code[0], &code[1], &code[2]);
+        result.to_mm = &nim->sto_xyz;
     else if (nim->qform_code > 0)
-        nifti_mat44_to_orientation(nim->qto_xyz, &code[0], &code[1], &code[2]);
+        result.to_mm = &nim->qto_xyz;
+    if (result.to_mm) nifti_mat44_to_orientation(*result.to_mm, &code[0], &code[1], &code[2]);
     for (int from = 0; from < 3; from++) {
         int to = code[from] == NIFTI_L2R || code[from] == NIFTI_R2L   ? 0
                  : code[from] == NIFTI_P2A || code[from] == NIFTI_A2P ? 1
@@ -114,6 +118,15 @@ static double read_voxel(const void *data, int datatype, size_t i) {
     }
 }
 
+/* Reads to the end, where zlib compares the checksum of a compressed file; a plain one is fine. */
+static bool rest_is_sound(gzFile file) {
+    char bytes[4096];
+    int read = sizeof bytes, why = Z_OK;
+    while (read == sizeof bytes) read = gzread(file, bytes, sizeof bytes);
+    gzerror(file, &why);
+    return read >= 0 && (why == Z_OK || why == Z_STREAM_END);
+}
+
 /* libnifti's own reader fills up a truncated file with zeros, and says so only on standard error.
  */
 static gs_status read_data(nifti_image *nim, const char *path, gs_error *err) {
@@ -123,14 +136,19 @@ static gs_status read_data(nifti_image *nim, const char *path, gs_error *err) {
     nim->data = malloc(size); /* nifti_image_free frees it */
     if (!nim->data)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu bytes of voxels", size);
-    znzFile file = znzopen(nim->iname, "rb", nifti_is_gzfile(nim->iname));
-    if (znz_isnull(file)) return gs_fail_errno(err, "cannot open %s", nim->iname);
+    gzFile file = gzopen(nim->iname, "rbe"); /* reads plain files as well */
+    if (!file) return gs_fail_errno(err, "cannot open %s", nim->iname);
     size_t done = 0;
-    if (znzseek(file, nim->iname_offset, SEEK_SET) >= 0) done = znzread(nim->data, 1, size, file);
-    znzclose(file);
+    bool is_whole = true;
+    if (gzseek(file, nim->iname_offset, SEEK_SET) >= 0) done = gzfread(nim->data, 1, size, file);
+    if (done == size) is_whole = rest_is_sound(file);
+    gzclose_r(file);
     if (done != size)
         return gs_fail(err, GS_MALFORMED, "%s ends after %zu of %zu bytes of voxels", path, done,
                        size);
+    if (!is_whole)
+        return gs_fail(err, GS_MALFORMED, "%s: the gzip stream is cut off or its checksum is wrong",
+                       path);
     if (nim->swapsize > 1 && nim->byteorder != nifti_short_order())
         nifti_swap_Nbytes(nim->nvox, nim->swapsize, nim->data);
     return GS_OK;
@@ -160,6 +178,20 @@ static gs_status copy_voxels(const nifti_image *nim, const orientation *o, gs_vo
     return GS_OK;
 }
 
+/* The place of the file's voxel that becomes our first one. */
+static void find_origin(const nifti_image *nim, const orientation *o, gs_volume *volume) {
+    if (!o->to_mm) return;
+    const int sides[3] = {nim->nx, nim->ny, nim->nz};
+    double at[3] = {0};
+    for (int k = 0; k < 3; k++)
+        if (o->flip[k]) at[o->axis[k]] = sides[o->axis[k]] - 1;
+    for (int row = 0; row < 3; row++) {
+        const float *m = o->to_mm->m[row];
+        volume->origin_mm[row] = (double)m[3];
+        for (int k = 0; k < 3; k++) volume->origin_mm[row] += (double)m[k] * at[k];
+    }
+}
+
 static gs_status check_header(const nifti_image *nim, const char *path, gs_error *err) {
     if (nim->nx < 1 || nim->ny < 1 || nim->nz < 1 || nim->ndim < 3 ||
         nim->nvox != (size_t)nim->nx * (size_t)nim->ny * (size_t)nim->nz)
@@ -171,8 +203,14 @@ static gs_status check_header(const nifti_image *nim, const char *path, gs_error
     return GS_OK;
 }
 
+/* Else libnifti would print its complaints. */
+static void silence_libnifti(void) {
+    nifti_set_debug_level(0);
+}
+
 gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
-    nifti_set_debug_level(0); /* libnifti would print its complaints */
+    static pthread_once_t silenced = PTHREAD_ONCE_INIT;
+    pthread_once(&silenced, silence_libnifti);
     nifti_image *nim = nifti_image_read(path, 0);
     if (!nim) return gs_fail(err, GS_MALFORMED, "%s cannot be read as NIfTI", path);
     gs_volume volume = {0};
@@ -194,6 +232,7 @@ gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
     }
     status = gs_volume_init(side, spacing_mm, &volume, err);
     if (status != GS_OK) goto done;
+    find_origin(nim, &o, &volume);
     status = read_data(nim, path, err);
     if (status == GS_OK) status = copy_voxels(nim, &o, &volume, path, err);
 done:
@@ -205,60 +244,21 @@ done:
     return status;
 }
 
-/* ---- blurring ---- */
-
-enum { MAX_RADIUS = 128 };
-
-static int blur_weights(double sigma, float weights[MAX_RADIUS + 1]) {
-    int radius = (int)ceil(3 * sigma);
-    if (radius > MAX_RADIUS) radius = MAX_RADIUS;
-    double sum = 1;
-    for (int i = 1; i <= radius; i++) sum += 2 * exp(-0.5 * i * i / (sigma * sigma));
-    for (int i = 0; i <= radius; i++)
-        weights[i] = (float)(exp(-0.5 * i * i / (sigma * sigma)) / sum);
-    return radius;
-}
-
-/* Adds weight * (the plane or line `offset` away) to `to`, as far as there is one. */
-static void add_shifted(float *to, const float *from, float weight, ptrdiff_t count) {
-    for (ptrdiff_t i = 0; i < count; i++) to[i] += weight * from[i];
-}
-
-/* A pass along axis 1 or 2 treats `run` neighbouring voxels at once; along axis 0, run is 1. */
-static void blur_line(const float *from, float *to, int length, ptrdiff_t run, const float *weights,
-                      int radius) {
-    memset(to, 0, (size_t)length * (size_t)run * sizeof *to);
-    for (int i = -radius; i <= radius; i++) {
-        int kept = length - abs(i);
-        if (kept <= 0) continue;
-        ptrdiff_t to_start = i < 0 ? -i : 0, from_start = i > 0 ? i : 0;
-        add_shifted(to + to_start * run, from + from_start * run, weights[abs(i)],
-                    (ptrdiff_t)kept * run);
-    }
-}
-
-gs_status gs_volume_blur(gs_volume *volume, double sigma_mm, gs_error *err) {
-    gs_volume other;
-    GS_TRY(gs_volume_init(volume->side, volume->spacing_mm, &other, err));
-    ptrdiff_t run = 1;
-    for (int axis = 0; axis < 3; axis++) {
-        double sigma = sigma_mm / volume->spacing_mm[axis];
-        int length = volume->side[axis];
-        ptrdiff_t stretch = length * run;
-        ptrdiff_t stretches = (ptrdiff_t)gs_volume_voxels(volume) / stretch;
-        if (sigma > 0.05) {
-            float weights[MAX_RADIUS + 1];
-            int radius = blur_weights(sigma, weights);
-#pragma omp parallel for schedule(static)
-            for (ptrdiff_t i = 0; i < stretches; i++)
-                blur_line(volume->voxels + i * stretch, other.voxels + i * stretch, length, run,
-                          weights, radius);
-            float *kept = volume->voxels;
-            volume->voxels = other.voxels;
-            other.voxels = kept;
-        }
-        run = stretch;
-    }
-    gs_volume_deinit(&other);
-    return GS_OK;
+gs_status gs_volume_check_grid(const gs_volume *a, const char *a_path, const gs_volume *b,
+                               const char *b_path, gs_error *err) {
+    bool same = true;
+    for (int k = 0; k < 3; k++)
+        same = same && a->side[k] == b->side[k] &&
+               fabs(a->spacing_mm[k] - b->spacing_mm[k]) <= 0.01 * a->spacing_mm[k] &&
+               fabs(a->origin_mm[k] - b->origin_mm[k]) <= 0.5 * a->spacing_mm[k];
+    if (same) return GS_OK;
+    return gs_fail(err, GS_SHAPE_MISMATCH,
+                   "%s has another grid than %s: %d x %d x %d voxels of %.3g x %.3g x %.3g mm from "
+                   "(%.1f, %.1f, %.1f), not %d x %d x %d of %.3g x %.3g x %.3g from (%.1f, %.1f, "
+                   "%.1f)",
+                   b_path, a_path, b->side[0], b->side[1], b->side[2], b->spacing_mm[0],
+                   b->spacing_mm[1], b->spacing_mm[2], b->origin_mm[0], b->origin_mm[1],
+                   b->origin_mm[2], a->side[0], a->side[1], a->side[2], a->spacing_mm[0],
+                   a->spacing_mm[1], a->spacing_mm[2], a->origin_mm[0], a->origin_mm[1],
+                   a->origin_mm[2]);
 }

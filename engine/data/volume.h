@@ -1,5 +1,6 @@
-/* Three-dimensional images: read from NIfTI into one orientation, blurred, with spacing.
- * Threads: a volume that is not being changed may be read by any number. */
+/* Three-dimensional images: read from NIfTI into one orientation, blurred, with spacing, written.
+ * Threads: a volume that is not being changed may be read by any number; loading and saving may run
+ * in any number of threads at once. */
 #ifndef GS_ENGINE_DATA_VOLUME_H
 #define GS_ENGINE_DATA_VOLUME_H
 
@@ -15,14 +16,16 @@ enum { GS_VOLUME_MAX_SIDE = 1024 };
 typedef struct gs_volume {
     int side[3];
     double spacing_mm[3];
-    float *voxels; /* owned */
+    double
+        origin_mm[3]; /* where the header puts voxel (0, 0, 0) of ours; 0 without an orientation */
+    float *voxels;    /* owned */
 } gs_volume;
 
 /* Reads a .nii or .nii.gz (or .hdr/.img) of one 3-D image; orientation, spacing, data type and
  * intensity scaling come from its header. An oblique image is taken along the nearest axes.
  * UNSUPPORTED for complex or RGB voxels, or for more than one volume; MALFORMED when the file does
- * not parse; NUMERIC for voxels that are not finite. Caller deinits. Not to be called by two
- * threads at once: libnifti keeps global settings. */
+ * not parse, is truncated or fails its gzip checksum; NUMERIC for voxels that are not finite.
+ * Caller deinits. */
 GS_MUST_CHECK gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err);
 
 /* Zeroed voxels. Caller deinits. */
@@ -30,10 +33,25 @@ GS_MUST_CHECK gs_status gs_volume_init(const int side[3], const double spacing_m
                                        gs_volume *out, gs_error *err);
 void gs_volume_deinit(gs_volume *volume); /* a zeroed volume is allowed */
 
+/* SHAPE_MISMATCH, naming both files and the numbers, unless `b` has a's sides, a's spacing within
+ * 1 % and a's origin within half a voxel. */
+GS_MUST_CHECK gs_status gs_volume_check_grid(const gs_volume *a, const char *a_path,
+                                             const gs_volume *b, const char *b_path, gs_error *err);
+
 size_t gs_volume_voxels(const gs_volume *volume);
 
 /* Gaussian blur in place, cut off at three standard deviations; outside counts as zero. Uses
  * OpenMP; the result does not depend on the number of threads. */
 GS_MUST_CHECK gs_status gs_volume_blur(gs_volume *volume, double sigma_mm, gs_error *err);
+
+/* How voxels are kept in a file. */
+typedef enum gs_voxel_type { GS_VOXEL_UINT8, GS_VOXEL_INT16 } gs_voxel_type;
+
+/* Writes a .nii.gz whose axes run to the patient's left, back and top (LPS+), as the files of BraTS
+ * do: the bytes depend on the arguments alone. Values are rounded and cut to the type's range;
+ * voxels as gs_volume's. The name must end in .nii.gz. Fails as base/file.h; leaves no file then.
+ */
+GS_MUST_CHECK gs_status gs_volume_save(const gs_volume *volume, gs_voxel_type type,
+                                       const char *path, gs_error *err);
 
 #endif
