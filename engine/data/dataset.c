@@ -180,3 +180,16 @@ gs_status gs_dataset_check_pixels(const gs_dataset *dataset, gs_error *err) {
     }
     return GS_OK;
 }
+
+gs_status gs_dataset_check_labels(const gs_dataset *dataset, gs_error *err) {
+    size_t area = (size_t)dataset->info.height * (size_t)dataset->info.width;
+    for (size_t i = 0; i < dataset->count; i++) {
+        const uint8_t *mask = gs_dataset_mask(dataset, i);
+        if (dataset->slices[i].label != GS_LABEL_ABSENCE || !mask) continue;
+        if (memchr(mask, GS_MASK_TARGET, area))
+            return gs_fail(err, GS_UNUSABLE,
+                           "slice %zu (%s) is labelled absence, but its mask has target pixels", i,
+                           dataset->slices[i].name);
+    }
+    return GS_OK;
+}

@@ -61,6 +61,10 @@ void gs_dataset_close(gs_dataset *dataset); /* NULL is allowed */
  * slice. Reads everything. */
 GS_MUST_CHECK gs_status gs_dataset_check_pixels(const gs_dataset *dataset, gs_error *err);
 
+/* UNUSABLE, naming the slice, when an absence slice's mask has a target pixel: one of the two is
+ * wrong. Training looks at neither such a mask nor at those without target. */
+GS_MUST_CHECK gs_status gs_dataset_check_labels(const gs_dataset *dataset, gs_error *err);
+
 /* All borrowed from the dataset, valid until it is closed. i < gs_dataset_count. */
 const gs_dataset_info *gs_dataset_get_info(const gs_dataset *dataset);
 size_t gs_dataset_count(const gs_dataset *dataset);
@@ -84,7 +88,8 @@ GS_MUST_CHECK gs_status gs_dataset_assign_splits(gs_dataset *dataset, uint64_t s
 typedef struct gs_dataset_writer gs_dataset_writer;
 
 /* Starts a dataset in `folder`, which is made when missing. Nothing that is there changes before
- * gs_dataset_writer_finish. One writer per folder at a time. Copies what `info` points to. */
+ * gs_dataset_writer_finish. CONFLICT while another writer, of this or another process, writes the
+ * folder. Copies what `info` points to. */
 GS_MUST_CHECK gs_status gs_dataset_writer_open(const char *folder, const gs_dataset_info *info,
                                                gs_dataset_writer **out, gs_error *err);
 
@@ -94,10 +99,20 @@ GS_MUST_CHECK gs_status gs_dataset_writer_add(gs_dataset_writer *writer,
                                               const gs_dataset_slice *slice, const float *image,
                                               const uint8_t *mask, gs_error *err);
 
-/* Makes the dataset whole on disk, dataset.json last, replacing one that was there. */
+/* The two halves of gs_dataset_writer_add, for makers who know what a slice is called only after
+ * later images: the n-th description is that of the n-th image. */
+GS_MUST_CHECK gs_status gs_dataset_writer_add_image(gs_dataset_writer *writer, const float *image,
+                                                    gs_error *err);
+GS_MUST_CHECK gs_status gs_dataset_writer_describe(gs_dataset_writer *writer,
+                                                   const gs_dataset_slice *slice,
+                                                   const uint8_t *mask, gs_error *err);
+
+/* INVALID_ARGUMENT when images and descriptions differ in number. Makes the dataset whole on disk,
+ * dataset.json last, replacing one that was there. */
 GS_MUST_CHECK gs_status gs_dataset_writer_finish(gs_dataset_writer *writer, gs_error *err);
 
-/* Removes the partial files of a dataset that was not finished. NULL is allowed. */
+/* Removes the partial files of a dataset that was not finished, and the folder if the writer made
+ * it. NULL is allowed. */
 void gs_dataset_writer_close(gs_dataset_writer *writer);
 
 #endif

@@ -1,6 +1,7 @@
 /* Owns the writer: three partial files that grow with every slice and are renamed at the end. Must
- * not know who makes the slices. Invariant: while dataset.json is in the folder, images.npy and
- * masks.npy are the ones it describes. */
+ * not know who makes the slices. Invariants: (1) while dataset.json is in the folder, images.npy
+ * and masks.npy are the ones it describes; (2) whoever writes holds the folder's lock, which the
+ * system releases with the process. */
 #include "engine/data/dataset_internal.h"
 
 #include "base/file.h"
@@ -11,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { IMAGES, MASKS, MANIFEST, FILES };
@@ -23,8 +26,10 @@ struct gs_dataset_writer {
     char *folder;
     char *partial[FILES]; /* paths */
     FILE *files[FILES];   /* NULL before the file is made */
+    int lock;             /* the open folder; -1 before it is locked */
+    bool made_folder;     /* by this writer: goes again unless the dataset is finished */
     int channels, height, width;
-    size_t slices, masks;
+    size_t images, slices, masks; /* written and described */
 };
 
 static gs_status write_bytes(gs_dataset_writer *writer, int file, const void *bytes, size_t size,
@@ -36,7 +41,7 @@ static gs_status write_bytes(gs_dataset_writer *writer, int file, const void *by
 /* The .npy header of one of the two arrays for as many rows as there are by now. */
 static gs_status write_header(gs_dataset_writer *writer, int file, gs_error *err) {
     size_t height = (size_t)writer->height, width = (size_t)writer->width;
-    gs_npy_header header = {"<f4", 4, {writer->slices, (size_t)writer->channels, height, width}, 0};
+    gs_npy_header header = {"<f4", 4, {writer->images, (size_t)writer->channels, height, width}, 0};
     if (file == MASKS) header = (gs_npy_header){"|u1", 3, {writer->masks, height, width}, 0};
     char bytes[GS_NPY_WRITTEN_HEADER];
     gs_npy_header_write(&header, bytes);
@@ -63,6 +68,17 @@ static gs_status write_info(gs_dataset_writer *writer, const gs_dataset_info *in
         info->height, "width", info->width, "made_by", info->made_by);
     GS_TRY(write_json(writer, value, "{", JSON_EMBED, err));
     return write_bytes(writer, MANIFEST, ", \"slices\": [", 13, err);
+}
+
+/* Waits for nobody: two runs that write one folder are a mistake. */
+static gs_status lock_folder(gs_dataset_writer *writer, gs_error *err) {
+    writer->lock = open(writer->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (writer->lock < 0) return gs_fail_errno(err, "cannot open %s", writer->folder);
+    if (flock(writer->lock, LOCK_EX | LOCK_NB) == 0) return GS_OK;
+    writer->made_folder = false; /* it is the other's now */
+    if (errno == EWOULDBLOCK)
+        return gs_fail(err, GS_CONFLICT, "%s is being written by another run", writer->folder);
+    return gs_fail_errno(err, "cannot lock %s", writer->folder);
 }
 
 static gs_status make_file(gs_dataset_writer *writer, int file, gs_error *err) {
@@ -93,14 +109,18 @@ static gs_status check_info(const gs_dataset_info *info, gs_error *err) {
 gs_status gs_dataset_writer_open(const char *folder, const gs_dataset_info *info,
                                  gs_dataset_writer **out, gs_error *err) {
     GS_TRY(check_info(info, err));
-    GS_TRY(gs_folder_make(folder, err));
     gs_status status = GS_OK;
     gs_dataset_writer *writer = gs_alloc(1, sizeof *writer);
-    if (writer) writer->folder = gs_copy_string(folder);
+    if (writer) writer->lock = -1, writer->folder = gs_copy_string(folder);
     if (!writer || !writer->folder) {
         status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory to write %s", folder);
         goto done;
     }
+    bool is_there = access(folder, F_OK) == 0;
+    status = gs_folder_make(folder, err);
+    writer->made_folder = !is_there && status == GS_OK;
+    if (status == GS_OK) status = lock_folder(writer, err);
+    if (status != GS_OK) goto done;
     writer->channels = info->channels;
     writer->height = info->height;
     writer->width = info->width;
@@ -117,29 +137,49 @@ done:
     return status;
 }
 
-gs_status gs_dataset_writer_add(gs_dataset_writer *writer, const gs_dataset_slice *slice,
-                                const float *image, const uint8_t *mask, gs_error *err) {
-    GS_TRY(check_text("slice's case", slice->case_name, err));
-    GS_TRY(check_text("slice's name", slice->name, err));
-    if (writer->slices == GS_DATASET_MAX_SLICES)
-        return gs_fail(err, GS_TOO_LARGE, "more than %d slices", GS_DATASET_MAX_SLICES);
+/* The entry of dataset.json; NULL when a text is not UTF-8 or memory is short. */
+static json_t *describe(const gs_dataset_writer *writer, const gs_dataset_slice *slice,
+                        bool is_annotated) {
     json_t *entry =
         json_pack("{ss sI ss ss}", "case", slice->case_name, "index", (json_int_t)slice->index,
                   "name", slice->name, "label", gs_label_name(slice->label));
     if (entry && slice->split != GS_SPLIT_NONE &&
         json_object_set_new(entry, "split", json_string(gs_split_name(slice->split))) != 0)
         json_decref(entry), entry = NULL;
-    if (entry && mask &&
+    if (entry && is_annotated &&
         json_object_set_new(entry, "mask", json_integer((json_int_t)writer->masks)) != 0)
         json_decref(entry), entry = NULL;
-    GS_TRY(write_json(writer, entry, writer->slices ? ",\n  " : "\n  ", 0, err));
-    size_t area = (size_t)writer->height * (size_t)writer->width;
-    GS_TRY(
-        write_bytes(writer, IMAGES, image, area * (size_t)writer->channels * sizeof *image, err));
-    if (mask) GS_TRY(write_bytes(writer, MASKS, mask, area, err));
+    return entry;
+}
+
+gs_status gs_dataset_writer_add_image(gs_dataset_writer *writer, const float *image,
+                                      gs_error *err) {
+    if (writer->images == GS_DATASET_MAX_SLICES)
+        return gs_fail(err, GS_TOO_LARGE, "more than %d slices", GS_DATASET_MAX_SLICES);
+    size_t values = (size_t)writer->channels * (size_t)writer->height * (size_t)writer->width;
+    GS_TRY(write_bytes(writer, IMAGES, image, values * sizeof *image, err));
+    writer->images++;
+    return GS_OK;
+}
+
+gs_status gs_dataset_writer_describe(gs_dataset_writer *writer, const gs_dataset_slice *slice,
+                                     const uint8_t *mask, gs_error *err) {
+    GS_TRY(check_text("slice's case", slice->case_name, err));
+    GS_TRY(check_text("slice's name", slice->name, err));
+    GS_TRY(write_json(writer, describe(writer, slice, mask != NULL),
+                      writer->slices ? ",\n  " : "\n  ", 0, err));
+    if (mask)
+        GS_TRY(
+            write_bytes(writer, MASKS, mask, (size_t)writer->height * (size_t)writer->width, err));
     writer->slices++;
     writer->masks += mask != NULL;
     return GS_OK;
+}
+
+gs_status gs_dataset_writer_add(gs_dataset_writer *writer, const gs_dataset_slice *slice,
+                                const float *image, const uint8_t *mask, gs_error *err) {
+    GS_TRY(gs_dataset_writer_describe(writer, slice, mask, err));
+    return gs_dataset_writer_add_image(writer, image, err);
 }
 
 /* ---- the end ---- */
@@ -187,6 +227,9 @@ done:
 }
 
 gs_status gs_dataset_writer_finish(gs_dataset_writer *writer, gs_error *err) {
+    if (writer->images != writer->slices)
+        return gs_fail(err, GS_INVALID_ARGUMENT, "%zu images, but %zu are described",
+                       writer->images, writer->slices);
     GS_TRY(write_bytes(writer, MANIFEST, "\n]}\n", 4, err));
     for (int file = IMAGES; file <= MASKS; file++) {
         if (fseeko(writer->files[file], 0, SEEK_SET) != 0)
@@ -194,7 +237,9 @@ gs_status gs_dataset_writer_finish(gs_dataset_writer *writer, gs_error *err) {
         GS_TRY(write_header(writer, file, err));
     }
     for (int file = 0; file < FILES; file++) GS_TRY(settle_file(writer, file, err));
-    return rename_files(writer, err);
+    GS_TRY(rename_files(writer, err));
+    writer->made_folder = false;
+    return GS_OK;
 }
 
 void gs_dataset_writer_close(gs_dataset_writer *writer) {
@@ -204,6 +249,8 @@ void gs_dataset_writer_close(gs_dataset_writer *writer) {
         if (writer->partial[file]) unlink(writer->partial[file]); /* gone already when finished */
         gs_free(writer->partial[file]);
     }
+    if (writer->made_folder) rmdir(writer->folder); /* its parents may have other uses */
+    if (writer->lock >= 0) close(writer->lock);
     gs_free(writer->folder);
     gs_free(writer);
 }
