@@ -1,14 +1,11 @@
-/* Owns the simulation of one case: where each voxel's tissue comes from in the anatomy, and how it
- * looks. Must not know slices, labels or files. A case is rendered by one thread.
- *
- * A voxel at p shows the anatomy at q = V(A p + d(p)), moved back by each lesion's push: A is a
- * random affine map near the identity, d a smooth random displacement, V widens or narrows the
- * ventricles. */
+/* Owns the simulation of one case: how each voxel looks. Must not know slices, labels or files. A
+ * case is rendered by one thread. A voxel shows the anatomy where the head (engine/data/head.h)
+ * puts it, moved back by each lesion's push. */
 #include "engine/data/demo_internal.h"
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "engine/data/field.h"
+#include "engine/data/head.h"
 #include "engine/data/lesion.h"
 
 #include <math.h>
@@ -16,25 +13,21 @@
 
 enum { MAX_LESIONS = 2 };
 
-/* Of the ventricles' middle in the anatomy, and how far their widening carries. */
-static const double ventricles_mm[3] = {0, 6, 10}, ventricles_reach_mm = 22;
 /* Lesions lie where the halves of axial slices are large enough to be kept. */
 static const double lesion_height_mm = 26;
 
 typedef struct body {
-    double affine[3][3], shift_mm[3];
-    double widening; /* of the ventricles; 0 = as in the anatomy */
+    gs_head head;
     double gamma;
     int lesions;
     gs_lesion lesion[MAX_LESIONS];
-    gs_field *coarse, *fine, *bias;    /* of every case */
+    gs_field *bias;                    /* of every case */
     gs_field *shape, *grain, *texture; /* of cases with lesions */
 } body;
 
 /* Room for one row of voxels. */
 typedef struct row_values {
     int count;
-    float *coarse, *fine;                  /* [3, count] */
     float *bias, *shape, *grain, *texture; /* [count] */
     float *memory;
 } row_values;
@@ -45,56 +38,45 @@ static double voxel_mm(int index, int count, double step_mm) {
 
 /* ---- drawing what makes this case differ ---- */
 
-static void draw_body(gs_rng *rng, body *b, double *noise) {
-    for (int row = 0; row < 3; row++)
-        for (int column = 0; column < 3; column++)
-            b->affine[row][column] =
-                row == column ? 1 + 0.04 * gs_rng_normal(rng) : 0.025 * gs_rng_normal(rng);
-    for (int k = 0; k < 3; k++) b->shift_mm[k] = (k == 0 ? 0.7 : 2.0) * gs_rng_normal(rng);
-    b->widening = -0.12 + 0.45 * gs_rng_uniform(rng);
-    b->gamma = exp(0.15 * gs_rng_normal(rng));
-    *noise = 0.015 + 0.025 * gs_rng_uniform(rng);
-}
-
 static gs_status make_field(const gs__demo_grid *grid, const gs__demo_case *made, int stream,
                             int components, double spacing_mm, double deviation, gs_field **out,
                             gs_error *err) {
-    gs_field_options options = {.spacing_mm = spacing_mm,
-                                .components = components,
-                                .deviation = deviation,
-                                .seed = made->seed,
-                                .stream = made->number * GS__STREAMS + (uint64_t)stream};
     const double size_mm[3] = {2 * grid->half_width * grid->pixel_mm, grid->height * grid->pixel_mm,
                                grid->levels * grid->step_mm};
-    for (int k = 0; k < 3; k++) {
-        options.low_mm[k] = -0.5 * size_mm[k];
-        options.high_mm[k] = 0.5 * size_mm[k];
-    }
+    gs_field_options options =
+        gs_field_options_for_box(size_mm, components, spacing_mm, deviation, made->seed,
+                                 made->number * GS__STREAMS + (uint64_t)stream);
     return gs_field_new(&options, out, err);
+}
+
+static gs_status make_body(const gs__demo_grid *grid, gs__demo_case *made, body *b, gs_error *err) {
+    const double size_mm[3] = {2 * grid->half_width * grid->pixel_mm, grid->height * grid->pixel_mm,
+                               grid->levels * grid->step_mm};
+    uint64_t streams = made->number * GS__STREAMS;
+    gs_rng rng = {.seed = made->seed, .stream = streams + GS__STREAM_BODY};
+    GS_TRY(gs_head_init(size_mm, &rng, streams + GS__STREAM_COARSE, streams + GS__STREAM_FINE,
+                        2 * grid->half_width, &b->head, err));
+    b->gamma = exp(0.15 * gs_rng_normal(&rng));
+    made->noise = 0.015 + 0.025 * gs_rng_uniform(&rng);
+    return make_field(grid, made, GS__STREAM_BIAS, 1, 70.0, 0.08, &b->bias, err);
 }
 
 static gs_status make_lesions(const gs_anatomy *anatomy, const gs__demo_grid *grid, int attempt,
                               const gs__demo_case *made, body *b, gs_error *err) {
     int stream = GS__STREAM_LESIONS + 4 * attempt;
+    const gs_lesion_range range = {
+        .height_mm = lesion_height_mm, .smallest_mm = 9.0 + attempt, .largest_mm = 17.0};
     gs_rng rng = {.seed = made->seed, .stream = made->number * GS__STREAMS + (uint64_t)stream};
     b->lesions = gs_rng_uniform(&rng) < 0.25 ? 2 : 1;
     for (int i = 0; i < b->lesions; i++)
-        GS_TRY(gs_lesion_draw(anatomy, lesion_height_mm, 9.0 + attempt, &rng, &b->lesion[i], err));
+        GS_TRY(gs_lesion_draw(anatomy, &range, &rng, &b->lesion[i], err));
     GS_TRY(make_field(grid, made, stream + 1, 1, 7.0, 1.0, &b->shape, err));
     GS_TRY(make_field(grid, made, stream + 2, 1, 3.0, 1.0, &b->grain, err));
     return make_field(grid, made, stream + 3, 1, 8.0, 1.0, &b->texture, err);
 }
 
-static gs_status make_fields(const gs__demo_grid *grid, const gs__demo_case *made, body *b,
-                             gs_error *err) {
-    GS_TRY(make_field(grid, made, GS__STREAM_COARSE, 3, 48.0, 3.5, &b->coarse, err));
-    GS_TRY(make_field(grid, made, GS__STREAM_FINE, 3, 22.0, 1.3, &b->fine, err));
-    return make_field(grid, made, GS__STREAM_BIAS, 1, 70.0, 0.08, &b->bias, err);
-}
-
 static void body_deinit(body *b) {
-    gs_field_free(b->coarse);
-    gs_field_free(b->fine);
+    gs_head_deinit(&b->head);
     gs_field_free(b->bias);
     gs_field_free(b->shape);
     gs_field_free(b->grain);
@@ -102,19 +84,6 @@ static void body_deinit(body *b) {
 }
 
 /* ---- one voxel ---- */
-
-static void to_anatomy(const body *b, const double p[3], const row_values *row, int i,
-                       double q[3]) {
-    for (int k = 0; k < 3; k++) {
-        q[k] = b->shift_mm[k] + (double)row->coarse[k * row->count + i] +
-               (double)row->fine[k * row->count + i];
-        for (int j = 0; j < 3; j++) q[k] += b->affine[k][j] * p[j];
-    }
-    double square = 0;
-    for (int k = 0; k < 3; k++) square += pow(q[k] - ventricles_mm[k], 2);
-    double part = b->widening * exp(-0.5 * square / pow(ventricles_reach_mm, 2));
-    for (int k = 0; k < 3; k++) q[k] -= part * (q[k] - ventricles_mm[k]);
-}
 
 /* Fills depth_mm of each lesion and moves *q to where the tissue was. */
 static void unpush(const gs_anatomy *anatomy, const body *b, float shape, double q[3],
@@ -128,7 +97,7 @@ static void unpush(const gs_anatomy *anatomy, const body *b, float shape, double
 static float voxel_intensity(const gs_anatomy *anatomy, const body *b, const double p[3],
                              const row_values *row, int i, uint8_t *flags) {
     double q[3], depth_mm[MAX_LESIONS];
-    to_anatomy(b, p, row, i, q);
+    gs_head_to_anatomy(&b->head, i, p, q);
     unpush(anatomy, b, b->lesions ? row->shape[i] : 0, q, depth_mm);
     gs_tissue tissue = gs_anatomy_sample(anatomy, q);
     *flags = 0;
@@ -149,22 +118,19 @@ static float voxel_intensity(const gs_anatomy *anatomy, const body *b, const dou
 /* ---- all voxels ---- */
 
 static gs_status row_init(int count, row_values *row, gs_error *err) {
-    float *at = gs_alloc(10 * (size_t)count, sizeof *at);
+    float *at = gs_alloc(4 * (size_t)count, sizeof *at);
     if (!at) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a row of %d voxels", count);
     *row = (row_values){.count = count,
-                        .coarse = at,
-                        .fine = at + 3 * count,
-                        .bias = at + 6 * count,
-                        .shape = at + 7 * count,
-                        .grain = at + 8 * count,
-                        .texture = at + 9 * count,
+                        .bias = at,
+                        .shape = at + count,
+                        .grain = at + 2 * count,
+                        .texture = at + 3 * count,
                         .memory = at};
     return GS_OK;
 }
 
-static void fill_row(const body *b, const double start_mm[3], double step_mm, row_values *row) {
-    gs_field_row(b->coarse, start_mm, step_mm, row->count, row->coarse);
-    gs_field_row(b->fine, start_mm, step_mm, row->count, row->fine);
+static void fill_row(body *b, const double start_mm[3], double step_mm, row_values *row) {
+    gs_head_set_row(&b->head, start_mm, step_mm);
     gs_field_row(b->bias, start_mm, step_mm, row->count, row->bias);
     if (b->lesions == 0) return;
     gs_field_row(b->shape, start_mm, step_mm, row->count, row->shape);
@@ -172,7 +138,7 @@ static void fill_row(const body *b, const double start_mm[3], double step_mm, ro
     gs_field_row(b->texture, start_mm, step_mm, row->count, row->texture);
 }
 
-static void render_voxels(const gs_anatomy *anatomy, const gs__demo_grid *grid, const body *b,
+static void render_voxels(const gs_anatomy *anatomy, const gs__demo_grid *grid, body *b,
                           row_values *row, gs__demo_case *made) {
     const double *extent_mm = gs_anatomy_get_extent_mm(anatomy);
     const double margin_mm = 20; /* more than the deformations move the brain's surface */
@@ -213,9 +179,7 @@ gs_status gs__demo_case_render(const gs_anatomy *anatomy, const gs__demo_grid *g
                                int attempt, gs__demo_case *made, gs_error *err) {
     body b = {0};
     row_values row = {0};
-    gs_rng rng = {.seed = made->seed, .stream = made->number * GS__STREAMS + GS__STREAM_BODY};
-    draw_body(&rng, &b, &made->noise);
-    gs_status status = make_fields(grid, made, &b, err);
+    gs_status status = make_body(grid, made, &b, err);
     if (status == GS_OK && diseased) status = make_lesions(anatomy, grid, attempt, made, &b, err);
     if (status == GS_OK) status = row_init(2 * grid->half_width, &row, err);
     if (status == GS_OK) {

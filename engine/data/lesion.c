@@ -5,7 +5,6 @@
 #include <string.h>
 
 enum { PLACE_ATTEMPTS = 20000 };
-static const double largest_mm = 17;
 
 static double between(gs_rng *rng, double low, double high) {
     return low + (high - low) * gs_rng_uniform(rng);
@@ -60,24 +59,28 @@ static void draw_look(gs_rng *rng, gs_lesion *lesion) {
     lesion->halo = (float)between(rng, 0.04, 0.20);
 }
 
-gs_status gs_lesion_draw(const gs_anatomy *anatomy, double height_mm, double smallest_mm,
-                         gs_rng *rng, gs_lesion *out, gs_error *err) {
+void gs_lesion_draw_shape(gs_rng *rng, gs_lesion *out) {
+    draw_to_ball(rng, out->to_ball);
+    draw_look(rng, out);
+}
+
+gs_status gs_lesion_draw(const gs_anatomy *anatomy, const gs_lesion_range *range, gs_rng *rng,
+                         gs_lesion *out, gs_error *err) {
     const double *extent_mm = gs_anatomy_get_extent_mm(anatomy);
     gs_lesion lesion = {0};
     double size = gs_rng_uniform(rng);
-    lesion.radius_mm = smallest_mm + (largest_mm - smallest_mm) * size;
+    lesion.radius_mm = range->smallest_mm + (range->largest_mm - range->smallest_mm) * size;
     bool placed = false;
     for (int attempt = 0; attempt < PLACE_ATTEMPTS && !placed; attempt++) {
         lesion.center_mm[0] = between(rng, -extent_mm[0], extent_mm[0]);
         lesion.center_mm[1] = between(rng, -extent_mm[1], extent_mm[1]);
-        lesion.center_mm[2] = between(rng, -height_mm, height_mm);
+        lesion.center_mm[2] = between(rng, -range->height_mm, range->height_mm);
         placed = place_is_fit(anatomy, lesion.center_mm, lesion.radius_mm);
     }
     if (!placed)
         return gs_fail(err, GS_UNUSABLE, "no place for a lesion of %.1f mm in the anatomy",
                        lesion.radius_mm);
-    draw_to_ball(rng, lesion.to_ball);
-    draw_look(rng, &lesion);
+    gs_lesion_draw_shape(rng, &lesion);
     *out = lesion;
     return GS_OK;
 }

@@ -24,11 +24,19 @@ typedef struct gs_lesion {
     float halo;    /* part of the intensity that the tissue next to the lesion loses */
 } gs_lesion;
 
-/* Draws a lesion inside the brain: within `height_mm` of the axial middle, clear of the midline and
- * of large spaces of fluid. UNUSABLE when the anatomy has no such place. */
-GS_MUST_CHECK gs_status gs_lesion_draw(const gs_anatomy *anatomy, double height_mm,
-                                       double smallest_mm, gs_rng *rng, gs_lesion *out,
-                                       gs_error *err);
+typedef struct gs_lesion_range {
+    double height_mm;               /* of the centre, above or below the axial middle */
+    double smallest_mm, largest_mm; /* radius */
+} gs_lesion_range;
+
+/* Draws a lesion inside the brain, clear of the midline and of large spaces of fluid. UNUSABLE when
+ * the anatomy has no such place. */
+GS_MUST_CHECK gs_status gs_lesion_draw(const gs_anatomy *anatomy, const gs_lesion_range *range,
+                                       gs_rng *rng, gs_lesion *out, gs_error *err);
+
+/* Draws only the shape and the look of a lesion at out->center_mm of out->radius_mm; the rest of
+ * *out is replaced. */
+void gs_lesion_draw_shape(gs_rng *rng, gs_lesion *out);
 
 /* Millimetres below the lesion's surface, negative outside. `shape` is a smooth random field of
  * standard deviation 1. */
