@@ -1,0 +1,139 @@
+/* Owns the BraTS layout: which files make a case, and what must be true of them. Must not know
+ * half-slices (brats_cut.c) or data sets. */
+#include "engine/data/brats_internal.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+enum { CASE_DEPTH = 4 }; /* folders below the one given, the case's own included */
+
+static const char *const endings[GS__BRATS_FILES] = {"_flair", "_t1", "_t1ce", "_t2", "_seg"};
+
+/* ---- listing ---- */
+
+static int find_kind(const char *name) {
+    size_t length;
+    if (!gs__is_nifti(name, &length)) return -1;
+    for (int kind = 0; kind < GS__BRATS_FILES; kind++) {
+        size_t ending = strlen(endings[kind]);
+        if (length > ending && strncasecmp(name + length - ending, endings[kind], ending) == 0)
+            return kind;
+    }
+    return -1;
+}
+
+/* The case is the folder, its group the folders above. A file beside the cases is no case's. */
+static gs_status visit_file(void *context, const char *folder, const char *below, const char *name,
+                            gs_error *err) {
+    gs__candidates *list = context;
+    int kind = find_kind(name);
+    if (kind < 0 || !below[0]) return GS_OK;
+    const char *slash = strrchr(below, '/');
+    char *group = gs_copy_bytes(below, slash ? (size_t)(slash - below) : 0);
+    gs__candidate *c = group ? gs__candidates_get(list, slash ? slash + 1 : below, group) : NULL;
+    gs_status status = GS_OK;
+    if (!c) {
+        status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for another case, or more than %d",
+                         GS_IMPORT_MAX_CASES);
+    } else if (strcmp(c->group, group) != 0 || c->files[kind]) {
+        c->has_twin = true;
+    } else {
+        c->files[kind] = gs_format("%s/%s", folder, name);
+        if (!c->files[kind]) status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+    }
+    gs_free(group);
+    return status;
+}
+
+static gs_status list_cases(const char *folder, gs__candidates *out, gs_error *err) {
+    return gs__walk_folder(folder, CASE_DEPTH, visit_file, out, err);
+}
+
+/* ---- one case ---- */
+
+static gs_status check_labels(const gs_volume *seg, const char *path, gs_error *err) {
+    size_t count = gs_volume_voxels(seg);
+    for (size_t i = 0; i < count; i++) {
+        float label = seg->voxels[i];
+        if (label != 0 && label != 1 && label != 2 && label != 4)
+            return gs_fail(err, GS_UNUSABLE, "%s: label %g at voxel %zu; the layout has 0, 1, 2, 4",
+                           path, (double)label, i);
+    }
+    return GS_OK;
+}
+
+static gs_status find_brain(gs__brats_case *c, const gs__candidate *files, gs_error *err) {
+    size_t count = gs_volume_voxels(&c->seg), inside = 0;
+    c->brain = gs_alloc(count, sizeof *c->brain);
+    if (!c->brain) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu voxels", count);
+    for (size_t i = 0; i < count; i++) {
+        for (int k = 0; k < GS__BRATS_SEQUENCES; k++)
+            if (c->sequence[k].voxels[i] != 0) c->brain[i] = 1;
+        inside += c->brain[i] != 0;
+    }
+    if (inside == 0 || inside > count / 20 * 19)
+        return gs_fail(err, GS_UNUSABLE,
+                       "%s and its like: %zu of %zu voxels are not 0; expected is a brain without "
+                       "skull, and 0 around it",
+                       files->files[0], inside, count);
+    return GS_OK;
+}
+
+/* Two passes, as the sum of squares of large values would lose the deviation. */
+static gs_status measure(gs__brats_case *c, const gs__candidate *files, gs_error *err) {
+    size_t count = gs_volume_voxels(&c->seg);
+    for (int k = 0; k < GS__BRATS_SEQUENCES; k++) {
+        const float *voxels = c->sequence[k].voxels;
+        double sum = 0, squares = 0, inside = 0;
+        for (size_t i = 0; i < count; i++)
+            if (c->brain[i] != 0) sum += (double)voxels[i], inside++;
+        c->mean[k] = sum / inside;
+        for (size_t i = 0; i < count; i++)
+            if (c->brain[i] != 0) squares += pow((double)voxels[i] - c->mean[k], 2);
+        c->deviation[k] = sqrt(squares / inside);
+        if (!(c->deviation[k] > 1e-9 * fabs(c->mean[k])))
+            return gs_fail(err, GS_UNUSABLE, "%s: the brain has one value, %g", files->files[k],
+                           c->mean[k]);
+    }
+    return GS_OK;
+}
+
+static gs_status load_case(const gs__candidate *files, gs__brats_case *c, gs_error *err) {
+    GS_TRY(gs_volume_load(files->files[GS__BRATS_SEQUENCES], &c->seg, err));
+    GS_TRY(check_labels(&c->seg, files->files[GS__BRATS_SEQUENCES], err));
+    for (int k = 0; k < GS__BRATS_SEQUENCES; k++) {
+        GS_TRY(gs_volume_load(files->files[k], &c->sequence[k], err));
+        GS_TRY(gs_volume_check_grid(&c->seg, files->files[GS__BRATS_SEQUENCES], &c->sequence[k],
+                                    files->files[k], err));
+    }
+    GS_TRY(find_brain(c, files, err));
+    return measure(c, files, err);
+}
+
+static gs_status cut_case(const gs__candidate *candidate, const gs_import_options *options,
+                          const gs_dataset_info *info, gs__cut *out, gs_error *err) {
+    gs__brats_case c = {0};
+    gs_status status = load_case(candidate, &c, err);
+    if (status == GS_OK) status = gs__brats_cut(&c, options->scale, info, out, err);
+    for (int k = 0; k < GS__BRATS_SEQUENCES; k++) gs_volume_deinit(&c.sequence[k]);
+    gs_volume_deinit(&c.seg);
+    gs_free(c.brain);
+    return status;
+}
+
+gs_status gs_import_brats(const char *folder, const gs_import_options *options, gs_error *err) {
+    static const gs__layout layout = {
+        .name = "brats",
+        .expected = "a folder per case with *_flair, *_t1, *_t1ce, *_t2 and *_seg, .nii or .nii.gz",
+        .channels = GS__BRATS_SEQUENCES,
+        .height = GS__BRATS_FRAME_MM,
+        .width = GS__BRATS_FRAME_MM / 2,
+        .file_names = {"*_flair.nii[.gz]", "*_t1.nii[.gz]", "*_t1ce.nii[.gz]", "*_t2.nii[.gz]",
+                       "*_seg.nii[.gz]"},
+        .list = list_cases,
+        .cut = cut_case};
+    return gs__import(folder, &layout, options, err);
+}
