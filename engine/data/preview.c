@@ -8,25 +8,27 @@
 
 #include <string.h>
 
-enum { COLUMNS = 12, SHOWN = 24, ROWS = 6, MAX_TILE_SIDE = GS_MAX_SIDE / COLUMNS };
+enum { COLUMNS = 12, SHOWN = 24, MAX_TILE_SIDE = GS_MAX_SIDE / COLUMNS };
 
 typedef struct sheet {
     const gs_dataset *dataset;
     int height, width, zoom, rows; /* of a tile, in the dataset's pixels; sheet pixels per pixel */
+    int channels;                  /* that are shown, one below the other */
+    int bands;                     /* rows of slices per label */
     float low, high;
     uint8_t *pixels; /* [rows * height * zoom, COLUMNS * width * zoom] */
 } sheet;
 
-/* Up to SHOWN slices of the label, with a mask if they are presence slices, evenly spread. */
-static size_t choose(const gs_dataset *dataset, gs_label label, size_t chosen[SHOWN]) {
+/* Up to `most` slices of the label, with a mask if they are presence slices, evenly spread. */
+static size_t choose(const gs_dataset *dataset, gs_label label, size_t most, size_t chosen[SHOWN]) {
     size_t fitting = 0, taken = 0, seen = 0;
     for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < gs_dataset_count(dataset) && taken < SHOWN; i++) {
+        for (size_t i = 0; i < gs_dataset_count(dataset) && taken < most; i++) {
             if (gs_dataset_get_slice(dataset, i)->label != label) continue;
             if (label == GS_LABEL_PRESENCE && !gs_dataset_mask(dataset, i)) continue;
             if (pass == 0)
                 fitting++;
-            else if (fitting <= SHOWN || seen++ * SHOWN / fitting >= taken)
+            else if (fitting <= most || seen++ * most / fitting >= taken)
                 chosen[taken++] = i;
         }
     return taken;
@@ -40,8 +42,9 @@ static bool is_outline(const uint8_t *mask, int y, int x, int height, int width)
     return at[-1] != *at || at[1] != *at || at[-width] != *at || at[width] != *at;
 }
 
-static void draw(sheet *s, int row, int column, size_t slice, const uint8_t *mask) {
-    const float *image = gs_dataset_image(s->dataset, slice);
+static void draw(sheet *s, int row, int column, size_t slice, int channel, const uint8_t *mask) {
+    const float *image =
+        gs_dataset_image(s->dataset, slice) + (ptrdiff_t)channel * s->height * s->width;
     ptrdiff_t stride = (ptrdiff_t)COLUMNS * s->width * s->zoom;
     for (int y = 0; y < s->height * s->zoom; y++) {
         uint8_t *to = s->pixels + ((ptrdiff_t)row * s->height * s->zoom + y) * stride +
@@ -56,10 +59,10 @@ static void draw(sheet *s, int row, int column, size_t slice, const uint8_t *mas
 }
 
 static void widen_window(sheet *s, const size_t *chosen, size_t count) {
-    size_t area = (size_t)s->height * (size_t)s->width;
+    size_t values = (size_t)s->height * (size_t)s->width * (size_t)s->channels;
     for (size_t i = 0; i < count; i++) {
         const float *image = gs_dataset_image(s->dataset, chosen[i]);
-        for (size_t k = 0; k < area; k++) {
+        for (size_t k = 0; k < values; k++) {
             if (image[k] < s->low) s->low = image[k];
             if (image[k] > s->high) s->high = image[k];
         }
@@ -78,33 +81,64 @@ static gs_status write_sheet(const sheet *s, const char *path, gs_error *err) {
     return status;
 }
 
-gs_status gs_dataset_preview(const gs_dataset *dataset, const char *path, gs_error *err) {
-    const gs_dataset_info *info = gs_dataset_get_info(dataset);
-    size_t present[SHOWN], absent[SHOWN];
-    size_t presents = choose(dataset, GS_LABEL_PRESENCE, present);
-    size_t absents = choose(dataset, GS_LABEL_ABSENCE, absent);
-    if (presents + absents == 0)
+/* A band of presence slices: every channel, then the first once more with the mask's outline. */
+static void draw_presence(sheet *s, const size_t *slices, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int row = (int)(i / COLUMNS) * (s->channels + 1), column = (int)(i % COLUMNS);
+        for (int c = 0; c < s->channels; c++) draw(s, row + c, column, slices[i], c, NULL);
+        draw(s, row + s->channels, column, slices[i], 0, gs_dataset_mask(s->dataset, slices[i]));
+    }
+}
+
+static void draw_absence(sheet *s, const size_t *slices, size_t count) {
+    int first = s->bands * (s->channels + 1);
+    for (size_t i = 0; i < count; i++)
+        for (int c = 0; c < s->channels; c++)
+            draw(s, first + (int)(i / COLUMNS) * s->channels + c, (int)(i % COLUMNS), slices[i], c,
+                 NULL);
+}
+
+static gs_status check_sheet(const gs_dataset_info *info, size_t slices, gs_error *err) {
+    if (slices == 0)
         return gs_fail(err, GS_UNUSABLE, "%s has no annotated presence and no absence slices",
                        info->name);
     if (info->height > MAX_TILE_SIDE || info->width > MAX_TILE_SIDE)
         return gs_fail(err, GS_TOO_LARGE, "no contact sheet of slices over %d pixels",
                        MAX_TILE_SIDE);
-    sheet s = {dataset, info->height, info->width, info->width < 100 ? 2 : 1,
-               ROWS,    1e30f,        -1e30f,      NULL};
-    if (s.height * s.zoom * ROWS > GS_MAX_SIDE) s.zoom = 1;
+    return GS_OK;
+}
+
+static sheet plan_sheet(const gs_dataset *dataset) {
+    const gs_dataset_info *info = gs_dataset_get_info(dataset);
+    sheet s = {.dataset = dataset,
+               .height = info->height,
+               .width = info->width,
+               .zoom = info->width < 100 ? 2 : 1,
+               .channels = info->channels,
+               .bands = info->channels == 1 ? SHOWN / COLUMNS : 1,
+               .low = 1e30f,
+               .high = -1e30f};
+    while (s.channels > 1 && s.height * s.bands * (2 * s.channels + 1) > GS_MAX_SIDE) s.channels--;
+    s.rows = s.bands * (2 * s.channels + 1);
+    if (s.height * s.zoom * s.rows > GS_MAX_SIDE) s.zoom = 1;
+    return s;
+}
+
+gs_status gs_dataset_preview(const gs_dataset *dataset, const char *path, gs_error *err) {
+    size_t present[SHOWN], absent[SHOWN];
+    sheet s = plan_sheet(dataset);
+    size_t most = (size_t)s.bands * COLUMNS;
+    size_t presents = choose(dataset, GS_LABEL_PRESENCE, most, present);
+    size_t absents = choose(dataset, GS_LABEL_ABSENCE, most, absent);
+    GS_TRY(check_sheet(gs_dataset_get_info(dataset), presents + absents, err));
     widen_window(&s, present, presents);
     widen_window(&s, absent, absents);
     if (!(s.high > s.low)) s.high = s.low + 1;
     size_t area = (size_t)s.height * (size_t)s.width * (size_t)(s.zoom * s.zoom);
-    s.pixels = gs_alloc(area, ROWS * COLUMNS); /* at most GS_MAX_SIDE squared */
+    s.pixels = gs_alloc(area, (size_t)s.rows * COLUMNS); /* at most GS_MAX_SIDE squared */
     if (!s.pixels) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a contact sheet");
-    for (size_t i = 0; i < presents; i++) {
-        int row = (int)(i / COLUMNS) * 2, column = (int)(i % COLUMNS);
-        draw(&s, row, column, present[i], NULL);
-        draw(&s, row + 1, column, present[i], gs_dataset_mask(dataset, present[i]));
-    }
-    for (size_t i = 0; i < absents; i++)
-        draw(&s, 4 + (int)(i / COLUMNS), (int)(i % COLUMNS), absent[i], NULL);
+    draw_presence(&s, present, presents);
+    draw_absence(&s, absent, absents);
     gs_status status = write_sheet(&s, path, err);
     gs_free(s.pixels);
     return status;

@@ -5,8 +5,9 @@
 #include "engine/data/dataset.h"
 
 /* Writes an 8-bit gray PNG to `path`: 24 annotated presence slices, each with its mask's outline
- * below it, and 24 absence slices, spread over the dataset (fewer when there are fewer). The first
- * channel is shown, black the darkest and white the brightest pixel of the sheet. UNUSABLE when the
+ * below it, and 24 absence slices, spread over the dataset (fewer when there are fewer). Slices of
+ * several channels are 12 of each kind, the channels one below the other, as many as the sheet has
+ * room for. Black is the darkest and white the brightest pixel of the sheet. UNUSABLE when the
  * dataset has neither kind. */
 GS_MUST_CHECK gs_status gs_dataset_preview(const gs_dataset *dataset, const char *path,
                                            gs_error *err);
