@@ -2,11 +2,13 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "engine/train/histogram.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* Random streams; each is further divided by the number of the epoch. */
-enum { STREAM_PRESENCE = 1, STREAM_ABSENCE = 2, STREAM_ANNOTATED = 3 };
+enum { STREAM_PRESENCE = 1, STREAM_ABSENCE = 2, STREAM_ANNOTATED = 3, STREAM_MATCHED = 4 };
 
 /* An endless sequence: the members of a list in one random order after the other. */
 typedef struct sequence {
@@ -19,7 +21,8 @@ typedef struct sequence {
 
 struct gs_sampler {
     sequence presence, absence, annotated;
-    bool has_absence;
+    bool has_absence, has_histogram;
+    gs_position_histogram histogram; /* when has_histogram */
     int pairs, min_annotated;
 };
 
@@ -117,6 +120,7 @@ gs_status gs_sampler_new(const gs_slice_lists *l, gs_training_method method, int
 void gs_sampler_free(gs_sampler *s) {
     if (!s) return;
     gs_free(s->presence.order), gs_free(s->absence.order), gs_free(s->annotated.order);
+    gs_position_histogram_deinit(&s->histogram);
     gs_free(s);
 }
 
@@ -133,12 +137,26 @@ static int annotated_first(const gs_dataset *dataset, uint32_t *slices, int coun
     return annotated;
 }
 
+gs_status gs_sampler_match_positions(gs_sampler *s, const gs_dataset *dataset, gs_error *err) {
+    if (!s->has_absence || s->has_histogram) return GS_OK;
+    GS_TRY(gs_position_histogram_init(dataset, s->presence.members, s->presence.count,
+                                      s->absence.members, s->absence.count, &s->histogram, err));
+    s->has_histogram = true;
+    return GS_OK;
+}
+
+static uint32_t absence_at(gs_sampler *s, uint64_t position) {
+    if (!s->has_histogram) return sequence_at(&s->absence, position);
+    gs_rng rng = {.seed = s->absence.seed, .stream = (uint64_t)STREAM_MATCHED << 48 | position};
+    return gs_position_histogram_draw(&s->histogram, &rng);
+}
+
 int gs_sampler_batch(gs_sampler *s, const gs_dataset *dataset, uint64_t step, uint32_t *presence,
                      uint32_t *absence) {
     uint64_t position = step * (uint64_t)s->pairs;
     for (int i = 0; i < s->pairs; i++) {
         presence[i] = sequence_at(&s->presence, position + (uint64_t)i);
-        if (s->has_absence) absence[i] = sequence_at(&s->absence, position + (uint64_t)i);
+        if (s->has_absence) absence[i] = absence_at(s, position + (uint64_t)i);
     }
     int annotated = annotated_first(dataset, presence, s->pairs);
     for (; annotated < s->min_annotated; annotated++)

@@ -36,6 +36,11 @@ GS_MUST_CHECK gs_status gs_sampler_new(const gs_slice_lists *lists, gs_training_
                                        gs_sampler **out, gs_error *err);
 void gs_sampler_free(gs_sampler *sampler); /* NULL is allowed */
 
+/* From now on absence slices are drawn, with replacement, to follow the presence slices' axial
+ * positions (engine/train/histogram.h). Nothing changes for methods without absence slices. */
+GS_MUST_CHECK gs_status gs_sampler_match_positions(gs_sampler *sampler, const gs_dataset *dataset,
+                                                   gs_error *err);
+
 /* Slices of the step-th batch (from 0): presence[pairs], the annotated ones first, and
  * absence[pairs] (untouched by methods without). Returns how many are annotated. */
 int gs_sampler_batch(gs_sampler *sampler, const gs_dataset *dataset, uint64_t step,

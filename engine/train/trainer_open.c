@@ -86,6 +86,8 @@ static gs_status open_model(gs_trainer *t, const gs_safetensors *file, const cha
     const gs_objective *objective = &t->options->objective;
     gs_model_config config;
     GS_TRY(make_config(t, file, &config, err));
+    if (strcmp(config.preset, "liver") == 0) /* the protocol of that task */
+        GS_TRY(gs_sampler_match_positions(t->sampler, t->dataset, err));
     GS_TRY(gs_network_init(&t->network, &config, gs_objective_parts(objective), err));
     GS_TRY(gs_device_open(t->options->backend, t->options->threads, t->options->precision,
                           &t->device, err));

@@ -90,10 +90,80 @@ static void annotated_slices_come_first_and_as_many_as_asked_for(void **state) {
     }
 }
 
+/* ---- positions ---- */
+
+enum { MATCHED_CASES = 4, LEVELS = 40 };
+
+/* Of each case, every level is there twice: absence everywhere, presence from level 20 to 29 alone.
+ */
+static gs_dataset *open_positions(char *place) {
+    gs_dataset *made = NULL;
+    gs_dataset_writer *writer = NULL;
+    const gs_dataset_info info = {
+        .name = "levels", .made_by = "a test", .channels = 1, .height = 1, .width = 1};
+    assert_int_equal(gs_dataset_writer_open(place, &info, &writer, NULL), GS_OK);
+    for (int i = 0; i < MATCHED_CASES * LEVELS * 2; i++) {
+        char name[32];
+        int level = i / 2 % LEVELS;
+        bool is_presence = i % 2 && level >= 20 && level < 30;
+        snprintf(name, sizeof name, "case-%d", i / 2 / LEVELS);
+        const gs_dataset_slice slice = {.case_name = name,
+                                        .name = name,
+                                        .index = 7 + level,
+                                        .split = GS_SPLIT_TRAIN,
+                                        .label =
+                                            is_presence ? GS_LABEL_PRESENCE : GS_LABEL_ABSENCE};
+        const float pixel = 0;
+        const uint8_t mask = 255;
+        assert_int_equal(
+            gs_dataset_writer_add(writer, &slice, &pixel, is_presence ? &mask : NULL, NULL), GS_OK);
+    }
+    assert_int_equal(gs_dataset_writer_finish(writer, NULL), GS_OK);
+    gs_dataset_writer_close(writer);
+    assert_int_equal(gs_dataset_open(place, &made, NULL), GS_OK);
+    return made;
+}
+
+static void absence_slices_follow_the_positions_of_presence_slices(void **state) {
+    (void)state;
+    char place[96];
+    snprintf(place, sizeof place, "%s/levels", folder);
+    gs_dataset *levels = open_positions(place);
+    gs_slice_lists own;
+    gs_sampler *sampler = NULL, *again = NULL;
+    assert_int_equal(gs_slice_lists_init(&own, levels, NULL), GS_OK);
+    assert_int_equal(gs_sampler_new(&own, GS_TRAINING_GENSEG, PAIRS, 0, 3, &sampler, NULL), GS_OK);
+    assert_int_equal(gs_sampler_new(&own, GS_TRAINING_GENSEG, PAIRS, 0, 3, &again, NULL), GS_OK);
+    assert_int_equal(gs_sampler_match_positions(sampler, levels, NULL), GS_OK);
+    assert_int_equal(gs_sampler_match_positions(again, levels, NULL), GS_OK);
+    int counts[LEVELS] = {0};
+    for (uint64_t step = 0; step < 400; step++) {
+        uint32_t p[PAIRS], a[2][PAIRS];
+        gs_sampler_batch(sampler, levels, step, p, a[0]);
+        gs_sampler_batch(again, levels, step, p, a[1]);
+        assert_memory_equal(a[0], a[1], sizeof a[0]);
+        for (int i = 0; i < PAIRS; i++) {
+            const gs_dataset_slice *slice = gs_dataset_get_slice(levels, a[0][i]);
+            assert_int_equal(slice->label, GS_LABEL_ABSENCE);
+            counts[slice->index - 7]++;
+        }
+    }
+    int inside = 0;
+    for (int level = 20; level < 30; level++) inside += counts[level];
+    /* A bin is two levels wide, so one level beyond each end may share a bin with the range. */
+    assert_true(inside > 400 * PAIRS * 8 / 10);
+    assert_int_equal(inside + counts[19] + counts[30], 400 * PAIRS);
+    for (int level = 21; level < 29; level++) assert_true(counts[level] > 60);
+    gs_sampler_free(sampler), gs_sampler_free(again);
+    gs_slice_lists_deinit(&own);
+    gs_dataset_close(levels);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_epoch_shows_every_presence_slice_once),
         cmocka_unit_test(batches_depend_on_seed_and_step_alone),
+        cmocka_unit_test(absence_slices_follow_the_positions_of_presence_slices),
         cmocka_unit_test(annotated_slices_come_first_and_as_many_as_asked_for),
     };
     return cmocka_run_group_tests(tests, open_data, close_data);
