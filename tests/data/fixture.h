@@ -48,12 +48,17 @@ static inline int remove_folder(void **state) {
     return system(command);
 }
 
-/* Static storage; four paths may be in use at once. */
+static inline void put_path(char *path, size_t size, const char *folder, const char *name) {
+    int length = snprintf(path, size, "%s/%s", folder, name);
+    assert_true(length >= 0 && (size_t)length < size);
+}
+
+/* Static storage; eight paths may be in use at once. */
 static inline const char *path_in(const char *folder, const char *name) {
-    static char paths[4][160];
+    static char paths[8][256];
     static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    char *path = paths[next++ % 8];
+    put_path(path, sizeof paths[0], folder, name);
     return path;
 }
 
