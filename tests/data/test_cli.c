@@ -2,11 +2,15 @@
 
 #include "cli/data.h"
 
-#include <getopt.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
-enum { MAX_ARGUMENTS = 8 };
+enum { MAX_ARGUMENTS = 12 };
 
-/* gs_cli_data may permute its arguments, so they are copied. */
 static int run(const char *const *arguments) {
     char *copies[MAX_ARGUMENTS + 1] = {NULL};
     int count = 0;
@@ -34,16 +38,101 @@ static void wrong_usage_is_status_2(void **state) {
         {"data", "demo", "--out", "x", "--normalization", "sharp"},
         {"data", "demo", "--out", "x", "--color", "red"},
         {"data", "demo", "--out", "x", "y"},
+        {"data", "brats", "--out", "x"},
+        {"data", "lits", "--in", "x"},
+        {"data", "brats", "--in", "x", "--out", "x", "--normalization", "foreground"},
+        {"data", "synthetic", "--out", "x"},
+        {"data", "synthetic", "--mnist", "x", "--out", "x", "--annotate-digits", "4,"},
+        {"data", "synthetic", "--mnist", "x", "--out", "x", "--annotate-digits", "12"},
+        {"data", "synthetic", "--mnist", "x", "--out", "x", "--variant", "easy"},
+        {"data", "phantom", "--out", "x"},
+        {"data", "phantom", "--kind", "heart", "--out", "x"},
+        {"data", "phantom", "--kind", "liver", "--out", "x", "--healthy", "y"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_int_equal(run(wrong[i]), 2);
 }
 
-static void a_failure_is_status_1(void **state) {
+static void every_help_is_on_standard_output(void **state) {
+    static const char *const whats[] = {"brats", "lits", "synthetic", "phantom", "demo", "info"};
+    fflush(stdout);
+    int kept = dup(STDOUT_FILENO);
+    for (size_t i = 0; i < sizeof whats / sizeof *whats; i++) {
+        size_t size;
+        const char *const help[] = {"data", whats[i], "--help", NULL};
+        assert_non_null(freopen(path_in(*state, "help"), "w", stdout));
+        int status = run(help);
+        fflush(stdout);
+        dup2(kept, STDOUT_FILENO);
+        assert_int_equal(status, 0);
+        char *text = get_file(*state, "help", &size);
+        assert_memory_equal(text, "usage: genseg data ", 19);
+        assert_non_null(strstr(text, whats[i]));
+        gs_free(text);
+    }
+    close(kept);
+}
+
+static void what_the_caller_can_set_right_is_status_2(void **state) {
     const char *const missing[] = {"data", "info", *state, NULL};
-    assert_int_equal(run(missing), 1);
+    assert_int_equal(run(missing), 2);
     const char *const no_source[] = {
         "data", "demo", "--out", *state, "--source", "/nonexistent.nii", NULL};
-    assert_int_equal(run(no_source), 1);
+    assert_int_equal(run(no_source), 2);
+    const char *out = path_in(*state, "out");
+    const char *const nothing[] = {"data", "brats", "--in", *state, "--out", out, NULL};
+    assert_int_equal(run(nothing), 2);
+    const char *const no_mnist[] = {"data", "synthetic", "--mnist", *state, "--out", out, NULL};
+    assert_int_equal(run(no_mnist), 2);
+    assert_int_equal(access(out, F_OK), -1);
+}
+
+static void a_folder_that_is_being_written_is_status_2(void **state) {
+    int lock = open(*state, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    const char *const demo[] = {"data", "demo",    "--out", *state, "--cases",
+                                "2",    "--scale", "4",     NULL};
+    if (access("/usr/share/mricron/templates/ch2bet.nii.gz", R_OK) == 0)
+        assert_int_equal(run(demo), 2);
+    close(lock);
+    assert_int_equal(rmdir(*state), 0);
+    assert_int_equal(mkdir(*state, 0700), 0);
+}
+
+static void a_full_disk_is_status_2_and_leaves_nothing(void **state) {
+    const char *out = path_in(*state, "out");
+    const char *const liver[] = {"data",    "phantom", "--kind",  "liver", "--out", out,
+                                 "--cases", "1",       "--scale", "4",     NULL};
+    struct rlimit before, small;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = 50000;
+    setrlimit(RLIMIT_FSIZE, &small);
+    int status = run(liver);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(status, 2);
+    assert_int_equal(rmdir(*state), 0); /* empty */
+    assert_int_equal(mkdir(*state, 0700), 0);
+    assert_int_equal(run(liver), 0);
+    assert_int_equal(access(path_in(*state, "out/volume-0.nii.gz"), R_OK), 0);
+}
+
+static void an_interrupt_stops_in_good_order(void **state) {
+    const char *out = path_in(*state, "out");
+    const char *const liver[] = {"data",    "phantom", "--kind",  "liver", "--out", out,
+                                 "--cases", "500",     "--scale", "4",     NULL};
+    pid_t child = fork();
+    if (child == 0) _exit(run(liver));
+    assert_true(child > 0);
+    const char *partial = path_in(*state, "out.partial/volume-0.nii.gz");
+    for (int i = 0; i < 600 && access(partial, F_OK) != 0; i++) usleep(100000);
+    assert_int_equal(kill(child, SIGTERM), 0);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_int_equal(rmdir(*state), 0); /* empty */
+    assert_int_equal(mkdir(*state, 0700), 0);
 }
 
 static void a_whole_dataset_is_counted(void **state) {
@@ -56,8 +145,18 @@ static void a_whole_dataset_is_counted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        /* First: OpenMP's threads would be missing in a child. */
+        cmocka_unit_test_setup_teardown(an_interrupt_stops_in_good_order, make_folder,
+                                        remove_folder),
         cmocka_unit_test(wrong_usage_is_status_2),
-        cmocka_unit_test_setup_teardown(a_failure_is_status_1, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(every_help_is_on_standard_output, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(what_the_caller_can_set_right_is_status_2, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_folder_that_is_being_written_is_status_2, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_status_2_and_leaves_nothing, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(a_whole_dataset_is_counted, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,81 @@ static void a_full_disk_is_reported_and_leaves_no_dataset(void **state) {
     gs_free(image);
 }
 
+static void only_one_writer_has_a_folder(void **state) {
+    gs_dataset_writer *writer = NULL, *other = NULL;
+    assert_ok(gs_dataset_writer_open(*state, &small_info, &writer, &error));
+    assert_fails(gs_dataset_writer_open(*state, &small_info, &other, &error), GS_CONFLICT);
+    assert_non_null(strstr(error.text, *state));
+    for (int i = 0; i < SLICES; i++) assert_ok(add_small(writer, i));
+    assert_ok(gs_dataset_writer_finish(writer, &error));
+    gs_dataset_writer_close(writer);
+    write_small(*state); /* the lock is gone */
+}
+
+static void a_folder_made_for_nothing_goes_again(void **state) {
+    gs_dataset_writer *writer = NULL, *other = NULL;
+    const char *folder = path_in(*state, "above/made");
+    assert_ok(gs_dataset_writer_open(folder, &small_info, &writer, &error));
+    assert_fails(gs_dataset_writer_open(folder, &small_info, &other, &error), GS_CONFLICT);
+    assert_int_equal(access(folder, F_OK), 0);
+    assert_ok(add_small(writer, 0));
+    gs_dataset_writer_close(writer);
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
+static void images_may_come_before_their_descriptions(void **state) {
+    gs_dataset_writer *writer = NULL;
+    float image[VALUES];
+    uint8_t mask[AREA];
+    assert_ok(gs_dataset_writer_open(path_in(*state, "late"), &small_info, &writer, &error));
+    for (int i = 0; i < SLICES; i++) {
+        fill_small(i, image, mask);
+        assert_ok(gs_dataset_writer_add_image(writer, image, &error));
+    }
+    for (int i = 0; i < SLICES; i++) {
+        if (i == 2) /* too early: the last two are not described */
+            assert_fails(gs_dataset_writer_finish(writer, &error), GS_INVALID_ARGUMENT);
+        fill_small(i, image, mask);
+        assert_ok(gs_dataset_writer_describe(writer, &small_slices[i],
+                                             small_masked[i] ? mask : NULL, &error));
+    }
+    assert_ok(gs_dataset_writer_finish(writer, &error));
+    gs_dataset_writer_close(writer);
+    write_small(path_in(*state, "early"));
+    for (int i = 0; i < 3; i++) {
+        static const char *const files[][2] = {{"late/images.npy", "early/images.npy"},
+                                               {"late/masks.npy", "early/masks.npy"},
+                                               {"late/dataset.json", "early/dataset.json"}};
+        size_t sizes[2];
+        char *a = get_file(*state, files[i][0], &sizes[0]);
+        char *b = get_file(*state, files[i][1], &sizes[1]);
+        assert_int_equal(sizes[0], sizes[1]);
+        assert_memory_equal(a, b, sizes[0]);
+        gs_free(a);
+        gs_free(b);
+    }
+}
+
+static void an_absence_slice_with_target_pixels_is_named(void **state) {
+    gs_dataset_writer *writer = NULL;
+    gs_dataset *dataset = NULL;
+    float image[VALUES] = {0};
+    uint8_t mask[AREA] = {0};
+    assert_ok(gs_dataset_writer_open(*state, &small_info, &writer, &error));
+    assert_ok(gs_dataset_writer_add(writer, &small_slices[1], image, mask, &error));
+    mask[3] = GS_MASK_TARGET;
+    assert_ok(gs_dataset_writer_add(writer, &small_slices[0], image, mask, &error));
+    gs_dataset_slice wrong = small_slices[1];
+    wrong.name = "the wrong one";
+    assert_ok(gs_dataset_writer_add(writer, &wrong, image, mask, &error));
+    assert_ok(gs_dataset_writer_finish(writer, &error));
+    gs_dataset_writer_close(writer);
+    assert_ok(gs_dataset_open(*state, &dataset, &error));
+    assert_fails(gs_dataset_check_labels(dataset, &error), GS_UNUSABLE);
+    assert_non_null(strstr(error.text, "the wrong one"));
+    gs_dataset_close(dataset);
+}
+
 static void the_writer_refuses_what_the_reader_would(void **state) {
     gs_dataset_writer *writer = NULL;
     gs_dataset_info info = small_info;
@@ -156,6 +231,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_old_dataset_stays_until_the_new_one_is_whole,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_full_disk_is_reported_and_leaves_no_dataset, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(only_one_writer_has_a_folder, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_folder_made_for_nothing_goes_again, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(images_may_come_before_their_descriptions, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(an_absence_slice_with_target_pixels_is_named, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(the_writer_refuses_what_the_reader_would, make_folder,
                                         remove_folder),
