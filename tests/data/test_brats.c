@@ -1,6 +1,8 @@
 /* The BraTS importer on small generated folders: a brain of 40 x 50 x 6 voxels of 4 mm. */
 #include "tests/data/import_fixture.h"
 
+#include "engine/data/preview.h"
+
 enum { CASE_COUNT = 8, LEFT = 10, RIGHT = 49, BACK = 5, FRONT = 54, LOW = 2, HIGH = 7 };
 
 static const char *const kinds[] = {"flair", "t1", "t1ce", "t2", "seg"};
@@ -191,6 +193,21 @@ static void other_spacings_are_resampled(void **state) {
     gs_dataset_close(dataset);
 }
 
+static void a_contact_sheet_shows_every_channel(void **state) {
+    gs_import_options options = import_options(make_tree(*state, "tree"), 4);
+    assert_ok(gs_import_brats(path_in(*state, "out"), &options, &error));
+    gs_dataset *dataset = open_dataset(*state, "out");
+    assert_ok(gs_dataset_preview(dataset, path_in(*state, "sheet.png"), &error));
+    gs_dataset_close(dataset);
+    size_t size;
+    char *bytes = get_file(*state, "sheet.png", &size);
+    assert_memory_equal(bytes, "\x89PNG", 4);
+    /* 12 tiles of 30 pixels, twice as large; 4 channels and the outline, then 4 channels. */
+    const uint8_t sides[8] = {0, 0, 12 * 60 >> 8, 12 * 60 & 255, 0, 0, 9 * 120 >> 8, 9 * 120 & 255};
+    assert_memory_equal(bytes + 16, sides, sizeof sides);
+    gs_free(bytes);
+}
+
 /* ---- splits and masks ---- */
 
 static void splits_never_divide_a_case_and_share_the_groups(void **state) {
@@ -338,6 +355,7 @@ int main(void) {
         TEST(types_and_orientations_do_not_change_the_bytes),
         TEST(threads_do_not_change_the_bytes_and_seeds_do),
         TEST(other_spacings_are_resampled),
+        TEST(a_contact_sheet_shows_every_channel),
         TEST(splits_never_divide_a_case_and_share_the_groups),
         TEST(cases_that_are_not_in_order_are_named_and_left_out),
         TEST(folders_that_can_not_be_used_leave_nothing),
