@@ -18,9 +18,10 @@ typedef struct request {
 static char *command_line(const request *r) {
     const gs_import_options *o = &r->options;
     return gs_format("genseg data %s --in %s --scale %d --min-width %d --annotated %g "
-                     "--validation %g --test %g --normalization %s --seed %llu",
+                     "--validation %g --test %g --normalization %s --seed %llu%s%s",
                      r->what, o->in, o->scale, o->min_width, o->annotated, o->validation, o->test,
-                     gs_normalization_name(o->normalization), (unsigned long long)o->seed);
+                     gs_normalization_name(o->normalization), (unsigned long long)o->seed,
+                     o->healthy ? " --healthy " : "", o->healthy ? o->healthy : "");
 }
 
 static gs_status run(request *r, gs_error *err) {
@@ -39,6 +40,8 @@ static int parse_and_run(int argc, char **argv, request *r, const char *usage) {
     const gs_option known[] = {
         {"--in", GS_OPTION_TEXT, &o->in, "folder to import"},
         {"--out", GS_OPTION_TEXT, &r->out, "dataset directory to write"},
+        {"--healthy", GS_OPTION_TEXT, &o->healthy,
+         "brats: take the pixels from this folder of the phantom's lesion-free volumes"},
         {"--name", GS_OPTION_TEXT, &o->name, "of the dataset (that of the layout)"},
         {"--scale", GS_OPTION_INT, &o->scale, "images of 1/N of the task's height and width (1)"},
         {"--annotated", GS_OPTION_NUMBER, &o->annotated,

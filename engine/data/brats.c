@@ -101,7 +101,34 @@ static gs_status measure(gs__brats_case *c, const gs__candidate *files, gs_error
     return GS_OK;
 }
 
-static gs_status load_case(const gs__candidate *files, gs__brats_case *c, gs_error *err) {
+/* in/…/NAME_t1.nii.gz → healthy/…/NAME_healthy_t1.nii.gz. NULL: out of memory. */
+static char *healthy_path(const gs_import_options *options, const char *file, int kind) {
+    const char *below = file + strlen(options->in);
+    size_t length;
+    if (!gs__is_nifti(below, &length)) return NULL; /* it was listed as one */
+    return gs_format("%s%.*s_healthy%s.nii.gz", options->healthy,
+                     (int)(length - strlen(endings[kind])), below, endings[kind]);
+}
+
+/* The lesion-free pixels, as those of the case are normalised. */
+static gs_status load_healthy(const gs__candidate *files, const gs_import_options *options,
+                              gs__brats_case *c, gs_error *err) {
+    for (int k = 0; k < GS__BRATS_SEQUENCES; k++) {
+        char *path = healthy_path(options, files->files[k], k);
+        if (!path) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+        gs_volume_deinit(&c->sequence[k]);
+        gs_status status = gs_volume_load(path, &c->sequence[k], err);
+        if (status == GS_OK)
+            status = gs_volume_check_grid(&c->seg, files->files[GS__BRATS_SEQUENCES],
+                                          &c->sequence[k], path, err);
+        gs_free(path);
+        GS_TRY(status);
+    }
+    return GS_OK;
+}
+
+static gs_status load_case(const gs__candidate *files, const gs_import_options *options,
+                           gs__brats_case *c, gs_error *err) {
     GS_TRY(gs_volume_load(files->files[GS__BRATS_SEQUENCES], &c->seg, err));
     GS_TRY(check_labels(&c->seg, files->files[GS__BRATS_SEQUENCES], err));
     for (int k = 0; k < GS__BRATS_SEQUENCES; k++) {
@@ -110,13 +137,14 @@ static gs_status load_case(const gs__candidate *files, gs__brats_case *c, gs_err
                                     files->files[k], err));
     }
     GS_TRY(find_brain(c, files, err));
-    return measure(c, files, err);
+    GS_TRY(measure(c, files, err));
+    return options->healthy ? load_healthy(files, options, c, err) : GS_OK;
 }
 
 static gs_status cut_case(const gs__candidate *candidate, const gs_import_options *options,
                           const gs_dataset_info *info, gs__cut *out, gs_error *err) {
     gs__brats_case c = {0};
-    gs_status status = load_case(candidate, &c, err);
+    gs_status status = load_case(candidate, options, &c, err);
     if (status == GS_OK) status = gs__brats_cut(&c, options->scale, info, out, err);
     for (int k = 0; k < GS__BRATS_SEQUENCES; k++) gs_volume_deinit(&c.sequence[k]);
     gs_volume_deinit(&c.seg);

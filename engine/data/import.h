@@ -17,14 +17,16 @@
 enum { GS_IMPORT_MAX_SCALE = 8, GS_IMPORT_MAX_CASES = 100000 };
 
 typedef struct gs_import_options {
-    const char *in;          /* the folder */
-    const char *made_by;     /* for dataset.json: the command */
-    const char *name;        /* of the dataset; NULL: the layout's */
-    double annotated;        /* fraction of the training cases with presence slices that keep their
-                                masks, at least one case unless it is 0 */
-    double validation, test; /* fractions of the cases */
-    int scale;               /* images get 1/scale of the task's height and width */
-    int min_width;           /* liver: pixels across the widest lesion of a presence slice */
+    const char *in;      /* the folder */
+    const char *healthy; /* brain: a folder of the phantom's lesion-free volumes, whose pixels are
+                            taken; all else is that of `in`. NULL: the pixels of `in` too */
+    const char *made_by; /* for dataset.json: the command */
+    const char *name;    /* of the dataset; NULL: the layout's */
+    double annotated;    /* fraction of the training cases with presence slices that keep their
+                            masks, at least one case unless it is 0 */
+    double validation, test;        /* fractions of the cases */
+    int scale;                      /* images get 1/scale of the task's height and width */
+    int min_width;                  /* liver: pixels across the widest lesion of a presence slice */
     gs_normalization normalization; /* NONE: as the method has them, in [-1,1]; UNIT: the same
                                        mapped to [0,1] */
     uint64_t seed;                  /* of splits and annotated cases */

@@ -137,6 +137,51 @@ static void brains_are_reproducible_and_can_be_imported(void **state) {
     gs_dataset_close(dataset);
 }
 
+/* Mean differences of two datasets' images inside and outside the masks of the first. */
+static void image_differences(const gs_dataset *a, const gs_dataset *b, double *inside,
+                              double *outside) {
+    const gs_dataset_info *info = gs_dataset_get_info(a);
+    size_t area = (size_t)info->height * (size_t)info->width;
+    double sums[2] = {0}, counts[2] = {0};
+    for (size_t i = 0; i < gs_dataset_count(a); i++) {
+        const uint8_t *mask = gs_dataset_mask(a, i);
+        const float *x = gs_dataset_image(a, i), *t = gs_dataset_image(b, i);
+        for (size_t p = 0; mask && p < area * (size_t)info->channels; p++) {
+            int is_inside = mask[p % area] == 255;
+            sums[is_inside] += fabs((double)x[p] - (double)t[p]), counts[is_inside]++;
+        }
+    }
+    *inside = sums[1] / counts[1], *outside = sums[0] / counts[0];
+}
+
+static void healthy_brains_are_the_same_slices_without_their_tumours(void **state) {
+    need_source();
+    gs_phantom_options options = small_options(5);
+    char ill[256], healthy[256], out[256], truth[256];
+    put_path(ill, sizeof ill, *state, "ill"), put_path(healthy, sizeof healthy, *state, "healthy");
+    put_path(out, sizeof out, *state, "out"), put_path(truth, sizeof truth, *state, "truth");
+    options.healthy = healthy;
+    assert_ok(gs_phantom_brain(ill, &options, &error));
+    gs_import_options import = import_options(ill, 4);
+    assert_ok(gs_import_brats(out, &import, &error));
+    import.healthy = healthy;
+    assert_ok(gs_import_brats(truth, &import, &error));
+    assert_true(same_file(out, truth, "masks.npy"));
+    gs_dataset *a = NULL, *b = NULL;
+    assert_ok(gs_dataset_open(out, &a, &error));
+    assert_ok(gs_dataset_open(truth, &b, &error));
+    assert_int_equal(gs_dataset_count(a), gs_dataset_count(b));
+    for (size_t i = 0; i < gs_dataset_count(a); i++)
+        assert_string_equal(gs_dataset_get_slice(a, i)->name, gs_dataset_get_slice(b, i)->name);
+    double inside, outside;
+    image_differences(a, b, &inside, &outside);
+    assert_true(inside > 0.1 && outside < inside / 5);
+    gs_dataset_close(a), gs_dataset_close(b);
+    import.healthy = out; /* which has no volumes */
+    assert_int_equal(gs_import_brats(truth, &import, &error), GS_UNUSABLE);
+    assert_non_null(strstr(notes, "_healthy_flair.nii.gz"));
+}
+
 /* ---- liver ---- */
 
 static void livers_are_reproducible_and_can_be_imported(void **state) {
@@ -246,6 +291,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(tumours_differ_from_the_healthy_brain_and_little_else_does),
         TEST(brains_are_reproducible_and_can_be_imported),
+        TEST(healthy_brains_are_the_same_slices_without_their_tumours),
         TEST(livers_are_reproducible_and_can_be_imported),
         TEST(livers_have_their_hounsfield_units_and_darker_lesions),
         TEST(folders_appear_whole_or_not_at_all),
