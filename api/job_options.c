@@ -112,6 +112,8 @@ void gs_job_options_read(gs_fields *fields, int batch_size, gs_job_options *out,
     o->dropout = read_number(fields, "dropout", DROPOUT_MAX, o->dropout, stored);
     o->average_decay = read_number(fields, "average_decay", DECAY_MAX, 0, stored);
     o->estimates_information = read_flag(fields, "mutual_information", stored);
+    if (!(read_number(fields, "annotated_fraction", 1, 1, stored) > 0))
+        note(fields, "annotated_fraction", "must be above 0");
     read_integer(fields, "min_annotated", 0, BATCH_MAX, stored);
     read_integer(fields, "patience", 1, VALIDATIONS_MAX, stored);
     read_integer(fields, "validate_every", 1, STEPS_MAX, stored);

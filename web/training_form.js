@@ -49,6 +49,7 @@ export class TrainingForm {
   #batch = el('input', { id: 'train-batch', type: 'number', min: 1, max: 64, value: 4 });
   #rate = el('input', { id: 'train-rate', type: 'number', min: 1e-6, max: 1, step: 'any', value: 0.001 });
   #augment = el('input', { id: 'train-augment', type: 'checkbox', checked: true });
+  #annotated = el('input', { id: 'train-annotated', type: 'number', min: 0.001, max: 1, step: 'any', placeholder: 1 });
   #seed = el('input', { id: 'train-seed', type: 'number', min: 0, step: 1, value: 1 });
   #preferred = '';
   #budgetKind = 'max_seconds';
@@ -79,8 +80,9 @@ export class TrainingForm {
       el('div', { class: 'budget' }, this.#budget, this.#budgetChoice)),
     el('div', { class: 'pair' }, field('Batch size', this.#batch), field('Learning rate', this.#rate)),
     el('label', { class: 'check' }, this.#augment, ' Vary the images (flips, rotation, zoom, warp, intensity)'),
-    el('details', {}, el('summary', {}, 'Loss weights and seed'),
-      el('div', { class: 'weights' }, [...this.#weights].map(([name, input]) => field(name, input)), field('seed', this.#seed)),
+    el('details', {}, el('summary', {}, 'Loss weights, masks and seed'),
+      el('div', { class: 'weights' }, [...this.#weights].map(([name, input]) => field(name, input)),
+        field('part of masks', this.#annotated), field('seed', this.#seed)),
       el('p', { class: 'muted' }, 'Empty: as shown. More annotations want a larger seg.')),
     this.#start);
   }
@@ -138,6 +140,7 @@ export class TrainingForm {
       batch_size: Number(this.#batch.value), [this.#budgetKind]: Math.round(budget),
       learning_rate: Number(this.#rate.value), augment: this.#augment.checked, seed: Number(this.#seed.value),
       ...(Object.keys(weights).length && { weights }),
+      ...(this.#annotated.value !== '' && { annotated_fraction: Number(this.#annotated.value) }),
     };
   }
 }

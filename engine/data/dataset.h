@@ -2,8 +2,9 @@
  *
  * Shapes: C channels, H height, W width of the whole dataset; float32, rows contiguous. Pixels are
  * as stored: whoever reads them applies the dataset's normalization (engine/image/normalize.h).
- * Threads: an open dataset is immutable but for gs_dataset_assign_splits and may be shared
- * otherwise; a writer belongs to one thread at a time. */
+ * Threads: an open dataset is immutable but for gs_dataset_assign_splits and
+ * gs_dataset_keep_annotations and may be shared otherwise; a writer belongs to one thread at a
+ * time. */
 #ifndef GS_ENGINE_DATA_DATASET_H
 #define GS_ENGINE_DATA_DATASET_H
 
@@ -82,6 +83,13 @@ const uint8_t *gs_dataset_mask(const gs_dataset *dataset, size_t i);
  * and their sum < 1. */
 GS_MUST_CHECK gs_status gs_dataset_assign_splits(gs_dataset *dataset, uint64_t seed,
                                                  double validation, double test, gs_error *err);
+
+/* Leaves masks to a fraction of the training cases that have annotated presence slices: the rounded
+ * number, at least one. The others become unannotated. The seed chooses; a smaller fraction chooses
+ * among the cases of a larger one. Call after splits are assigned. INVALID_ARGUMENT unless
+ * 0 < fraction <= 1; 1 changes nothing. */
+GS_MUST_CHECK gs_status gs_dataset_keep_annotations(gs_dataset *dataset, uint64_t seed,
+                                                    double fraction, gs_error *err);
 
 /* ---- writing ---- */
 

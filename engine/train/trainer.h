@@ -31,6 +31,9 @@ typedef struct gs_trainer_options {
     double max_seconds; /* of training, over all resumed runs */
     double learning_rate;
     bool augment;      /* vary the training images (engine/train/augment.h) */
+    /* Of the training cases with masks, the part that keeps them, chosen by the seed alone (see
+     * gs_dataset_keep_annotations); 0 = 1 = all. */
+    double annotated_fraction;
     int min_annotated; /* annotated images per batch at least, where there are any */
     int patience;      /* validations in a row without a better Dice that end training; 0 = never */
     bool keep_last;    /* model.safetensors: the last validated weights, not the best */

@@ -1,5 +1,7 @@
 #include "tests/data/fixture.h"
 
+#include <math.h>
+
 typedef struct split_counts {
     int cases[4], annotated[4], present[4];
 } split_counts;
@@ -109,6 +111,69 @@ static void large_fractions_leave_something_to_train_on(void **state) {
     gs_dataset_close(dataset);
 }
 
+/* Which of the cases 0 … 9 have masks, as bits. */
+static unsigned annotated_cases(const gs_dataset *dataset) {
+    unsigned cases = 0;
+    for (size_t i = 0; i < gs_dataset_count(dataset); i++)
+        if (gs_dataset_mask(dataset, i))
+            cases |= 1u << gs_dataset_get_slice(dataset, i)->case_number;
+    return cases;
+}
+
+static unsigned keep(const char *folder, uint64_t seed, double fraction) {
+    gs_dataset *dataset = NULL;
+    assert_ok(gs_dataset_open(folder, &dataset, &error));
+    assert_ok(gs_dataset_assign_splits(dataset, 1, 0.2, 0.1, &error)); /* 7 of 10 train */
+    assert_ok(gs_dataset_keep_annotations(dataset, seed, fraction, &error));
+    unsigned kept = annotated_cases(dataset);
+    gs_dataset_close(dataset);
+    return kept;
+}
+
+static unsigned held_out(const char *folder) {
+    gs_dataset *dataset = NULL;
+    unsigned cases = 0;
+    assert_ok(gs_dataset_open(folder, &dataset, &error));
+    assert_ok(gs_dataset_assign_splits(dataset, 1, 0.2, 0.1, &error));
+    for (size_t i = 0; i < gs_dataset_count(dataset); i++)
+        if (gs_dataset_get_slice(dataset, i)->split != GS_SPLIT_TRAIN &&
+            gs_dataset_mask(dataset, i))
+            cases |= 1u << gs_dataset_get_slice(dataset, i)->case_number;
+    gs_dataset_close(dataset);
+    return cases;
+}
+
+static void a_fraction_of_the_training_cases_keeps_its_masks(void **state) {
+    gs_dataset_close(open_unsplit(*state, CASES, GS_SPLIT_NONE));
+    unsigned others = held_out(*state), chosen = 0;
+    assert_int_equal(__builtin_popcount(others), 3);
+    static const struct {
+        double fraction;
+        int cases;
+    } expected[] = {{1e-6, 1}, {0.2, 1}, {0.3, 2}, {0.5, 4}, {0.99, 7}, {1, 7}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        unsigned kept = keep(*state, 3, expected[i].fraction);
+        assert_int_equal(kept & others, others); /* validation and test keep theirs */
+        assert_int_equal(__builtin_popcount(kept & ~others), expected[i].cases);
+        assert_int_equal(kept & chosen, chosen); /* among the cases of a larger fraction */
+        assert_int_equal(kept, keep(*state, 3, expected[i].fraction));
+        chosen = kept;
+    }
+    unsigned seen = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) seen |= keep(*state, seed, 0.2) & ~others;
+    assert_int_equal(__builtin_popcount(seen), 7);
+}
+
+static void fractions_of_masks_out_of_range_are_refused(void **state) {
+    gs_dataset *dataset = open_unsplit(*state, CASES, GS_SPLIT_NONE);
+    const double fractions[] = {0, -0.5, 1.01, (double)NAN};
+    for (size_t i = 0; i < sizeof fractions / sizeof *fractions; i++)
+        assert_fails(gs_dataset_keep_annotations(dataset, 1, fractions[i], &error),
+                     GS_INVALID_ARGUMENT);
+    assert_int_equal(annotated_cases(dataset), 1023);
+    gs_dataset_close(dataset);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_split_gets_its_share_of_each_kind, make_folder,
@@ -118,6 +183,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(few_cases_still_train_and_validate, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(large_fractions_leave_something_to_train_on, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_fraction_of_the_training_cases_keeps_its_masks,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(fractions_of_masks_out_of_range_are_refused, make_folder,
                                         remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

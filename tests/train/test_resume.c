@@ -150,6 +150,34 @@ static void the_teacher_is_the_moving_average_of_its_student(void **state) {
     gs_free(data), gs_free(before), gs_free(after);
 }
 
+/* The fraction is a part of what a run is: it goes on with the same cases, or not at all. */
+static void a_part_of_the_annotations_is_kept_over_a_resume(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("annotations"), *out = path("fraction");
+    make_small_dataset(data, 12, 12, 1); /* 9 annotated slices to train with, a case each */
+    gs_trainer_options o = options_for(data, out);
+    o.annotated_fraction = 0.5;
+    for (int m = 0; m < GS_TRAINING_METHOD_COUNT; m++) {
+        o.objective.method = (gs_training_method)m;
+        o.max_steps = 2;
+        record r = {0};
+        assert_int_equal(train(&o, &r, &err), GS_OK);
+        assert_int_equal(r.annotated, 5);
+    }
+    o.resume = true;
+    o.max_steps = 3;
+    record again = {0};
+    assert_int_equal(train(&o, &again, &err), GS_OK);
+    assert_int_equal(again.resumed_from, 2);
+    o.annotated_fraction = 0;
+    assert_int_equal(train(&o, &again, &err), GS_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.text, "annotated_fraction"));
+    o.annotated_fraction = 1.5;
+    assert_int_equal(train(&o, &again, &err), GS_INVALID_ARGUMENT);
+    gs_free(data), gs_free(out);
+}
+
 static void training_from_a_model_starts_with_its_weights(void **state) {
     (void)state;
     gs_error err;
@@ -262,6 +290,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_training_resumes_bit_exactly),
         cmocka_unit_test(stopped_training_leaves_a_checkpoint_and_goes_on),
+        cmocka_unit_test(a_part_of_the_annotations_is_kept_over_a_resume),
         cmocka_unit_test(training_from_a_model_starts_with_its_weights),
         cmocka_unit_test(every_method_goes_on_bit_exactly),
         cmocka_unit_test(the_model_is_the_best_or_the_last),

@@ -38,6 +38,7 @@ typedef struct record {
     int progress, validations, checkpoints;
     double dice;
     int64_t resumed_from;
+    size_t annotated; /* of the training slices */
     bool is_done, stopped_early;
     bool stop_at_recovery;
     int recoveries;
@@ -50,7 +51,7 @@ typedef struct record {
 static inline void note(void *context, const gs_training_event *e) {
     record *r = context;
     r->step = e->step;
-    if (e->kind == GS_EVENT_START) r->resumed_from = e->resumed_from;
+    if (e->kind == GS_EVENT_START) r->resumed_from = e->resumed_from, r->annotated = e->annotated;
     if (e->kind == GS_EVENT_PROGRESS) r->progress++, memcpy(r->losses, e->losses, sizeof r->losses);
     if (e->kind == GS_EVENT_VALIDATION) r->validations++;
     if (e->kind == GS_EVENT_CHECKPOINT) r->checkpoints++;
