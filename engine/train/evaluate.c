@@ -75,6 +75,18 @@ gs_status gs_evaluate_overlap(const gs_annotated_rows *rows, gs_pixel_map *segme
     return GS_OK;
 }
 
+static void add_next(void *context, const float *probability, const uint8_t *mask, size_t pixels) {
+    gs_overlap **next = context;
+    add_overlap((*next)++, probability, mask, pixels);
+}
+
+gs_status gs_evaluate_each(const gs_annotated_rows *rows, gs_pixel_map *segment, void *context,
+                           gs_overlap *each_out, gs_error *err) {
+    memset(each_out, 0, rows->count * sizeof *each_out);
+    gs_overlap *next = each_out;
+    return visit(rows, segment, context, add_next, &next, err);
+}
+
 double gs_overlap_dice(const gs_overlap *overlap) {
     double total = overlap->predicted + overlap->target;
     return total > 0 ? 2 * overlap->both / total : 1;

@@ -36,6 +36,10 @@ typedef struct gs_overlap {
 GS_MUST_CHECK gs_status gs_evaluate_overlap(const gs_annotated_rows *rows, gs_pixel_map *segment,
                                             void *context, gs_overlap *out, gs_error *err);
 
+/* The same for each row apart: each_out[rows->count]. */
+GS_MUST_CHECK gs_status gs_evaluate_each(const gs_annotated_rows *rows, gs_pixel_map *segment,
+                                         void *context, gs_overlap *each_out, gs_error *err);
+
 /* 2 Σ s y / (Σ s + Σ y); 1 where both are empty. */
 double gs_overlap_dice(const gs_overlap *overlap);
 

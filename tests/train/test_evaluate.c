@@ -73,6 +73,32 @@ static void changes_inside_are_told_from_those_outside(void **state) {
                 1e-12); /* both off the scale */
 }
 
+/* Slice s of a row has all of its mask, and the first s pixels: those were never target. */
+static gs_status segment_more(void *context, size_t count, const float *images, float *values,
+                              gs_error *err) {
+    (void)err;
+    size_t *seen = context;
+    for (size_t i = 0; i < count; i++, (*seen)++)
+        for (size_t p = 0; p < SMALL_PIXELS; p++)
+            values[i * SMALL_PIXELS + p] =
+                images[i * SMALL_PIXELS + p] > 0.15f || p < *seen ? 1.0f : 0.0f;
+    return GS_OK;
+}
+
+static void each_row_is_counted_apart_and_the_sum_is_that_of_all(void **state) {
+    (void)state;
+    gs_overlap each[SLICES], all;
+    size_t seen = 0;
+    assert_int_equal(gs_evaluate_each(&rows, segment_more, &seen, each, NULL), GS_OK);
+    for (int i = 0; i < SLICES; i++) {
+        assert_true(each[i].both == 36 && each[i].target == 36 && each[i].pixels == SMALL_PIXELS);
+        assert_true(each[i].predicted == 36 + i);
+    }
+    seen = 0;
+    assert_int_equal(gs_evaluate_overlap(&rows, segment_more, &seen, &all, NULL), GS_OK);
+    assert_true(all.both == 36 * SLICES && all.predicted == 36 * SLICES + 55);
+}
+
 /* Every second pixel outside changed more than those inside: about half the pairs. */
 static void the_auc_counts_pairs(void **state) {
     (void)state;
@@ -121,6 +147,7 @@ static void failures_are_passed_on(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_row_is_counted_apart_and_the_sum_is_that_of_all),
         cmocka_unit_test(changes_inside_are_told_from_those_outside),
         cmocka_unit_test(the_auc_counts_pairs),
         cmocka_unit_test(dice_is_that_of_all_slices_together),
