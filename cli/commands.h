@@ -5,6 +5,7 @@
 int gs_cli_serve(int argc, char **argv);
 int gs_cli_train(int argc, char **argv);
 int gs_cli_eval(int argc, char **argv);
+int gs_cli_experiment(int argc, char **argv);
 int gs_cli_segment(int argc, char **argv);
 int gs_cli_translate(int argc, char **argv);
 int gs_cli_sample(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct command {
     {"serve", gs_cli_serve, "the HTTP server"},
     {"train", gs_cli_train, "train a model on a dataset directory"},
     {"eval", gs_cli_eval, "Dice of a model on a dataset directory"},
+    {"experiment", gs_cli_experiment, "compare methods on one task: tables, curves, pictures"},
     {"segment", gs_cli_segment, "where is the tumour in an image"},
     {"translate", gs_cli_translate, "what the image would look like healthy, or with a tumour"},
     {"sample", gs_cli_sample, "several tumours in a healthy image"},

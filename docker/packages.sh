@@ -1,17 +1,19 @@
 #!/bin/sh
 # Installs the Debian 12 packages that genseg needs and that are missing: what building and the demo
-# take, and with "test" or "bench" as argument what the tests or the benchmark take as well. Needs root or
-# sudo only if something is missing.
+# take, and with "test", "bench" or "results" as argument what the tests, the benchmark or the quick
+# check of results take as well. Needs root or sudo only if something is missing.
 set -eu
 
 packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
-  libpng-dev libnifti-dev zlib1g-dev nettle-dev libcmocka-dev python3 python3-yaml mricron-data"
+  libpng-dev libcairo2-dev libnifti-dev zlib1g-dev nettle-dev libcmocka-dev python3 python3-yaml mricron-data"
 if [ "${1:-}" = test ]; then
   packages="$packages curl jq nodejs chromium chromium-driver python3-pytest python3-requests
     python3-selenium python3-jsonschema"
 fi
 if [ "${1:-}" = bench ]; then
   packages="$packages python3-torch nodejs wrk"
+fi
+if [ "${1:-}" = bench ] || [ "${1:-}" = results ]; then
   # Other packages of Node bring npm themselves and conflict with Debian's.
   command -v npm >/dev/null || packages="$packages npm"
 fi
