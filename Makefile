@@ -5,6 +5,7 @@
 # make parity     compare with the PyTorch program: REFERENCE=path/to/genseg_torch.py
 # make bench      the goals of speed and memory, beside PyTorch and ONNX Runtime: REFERENCE=…,
 #                 ROWS="segment translate train scaling serve" (all), BENCH_MINUTES of load by 32 clients (1)
+# make results-quick  the method against its plainest baseline on a small task; fails unless it is better
 # make demo-model train the demo's model anew (an hour)
 
 JOBS ?= $(shell nproc)
@@ -16,7 +17,8 @@ REFERENCE ?= ../shared/reference/genseg_torch.py
 ROWS ?=
 BENCH_MINUTES ?= 1
 
-.PHONY: run test test-asan test-tsan parity bench demo-model build packages test-packages bench-packages clean
+.PHONY: run test test-asan test-tsan parity bench results-quick demo-model build packages test-packages \
+  bench-packages results-packages clean
 
 packages:
 	docker/packages.sh
@@ -24,6 +26,8 @@ test-packages:
 	docker/packages.sh test
 bench-packages:
 	docker/packages.sh bench
+results-packages:
+	docker/packages.sh results
 
 build: packages
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
@@ -64,6 +68,9 @@ tests/bench/node_modules: tests/bench/package-lock.json | bench-packages
 
 bench: build bench-packages tests/bench/node_modules
 	tests/bench/bench.py build/genseg --reference "$(REFERENCE)" --rows "$(ROWS)" --minutes $(BENCH_MINUTES)
+
+results-quick: build results-packages
+	tests/results/quick.sh build/genseg
 
 demo-model: build
 	demo/train.sh build/genseg
