@@ -1,11 +1,12 @@
 /* Convolutions by our own kernels, where oneDNN's are slower or maps are bfloat16: forward and the
- * gradient of the data.
+ * gradient of the data; by filters of fewer multiplications (winograd.h) where those are faster.
  *
  * The forward convolution is one implicit product. The data gradient of a convolution with stride s
  * is s² of them, one for each position (p,q) of an input pixel within a step: it sees only the taps
  * p, p+s, …, each at one pixel of the output's gradient, which is padded with zeros first. */
 #include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/implicit_gemm.h"
+#include "engine/backend/cpu/winograd.h"
 
 #include "base/memory.h"
 
@@ -16,7 +17,8 @@ enum { MAX_STRIDE = 2, PHASES = MAX_STRIDE * MAX_STRIDE, MAX_TAPS = 64, TAIL = 2
 /* What tells panels of one weight apart. */
 typedef struct panels_layout {
     const gs_gemm_kernel *kernel;
-    int is_forward, stride; /* forward: 0 */
+    const gs_winograd_filter *filter;
+    int is_forward, stride; /* forward without a filter: 0 */
 } panels_layout;
 
 /* One product: a phase's taps, and where its panels begin. */
@@ -32,8 +34,9 @@ struct gs_direct_conv {
     int stride, phase_count;
     phase phases[PHASES];
     int zeros, padded_h, padded_w; /* of the padded gradient: zeros above and to the left */
+    gs_winograd winograd; /* where it has a filter, nothing of phases and padding is used */
     panels_layout layout;
-    size_t panel_words; /* of all phases */
+    size_t panel_words; /* of the filter or of all phases */
 };
 
 /* ---- Shapes ---------------------------------------------------------------------------------- */
@@ -126,6 +129,7 @@ gs_packing gs__cpu_direct_conv_packing(const gs_direct_conv *conv) {
 }
 
 void gs__cpu_direct_conv_pack(const gs_direct_conv *conv, const float *weight, uint32_t *panels) {
+    if (conv->winograd.filter) gs__winograd_pack(&conv->winograd, weight, panels);
     for (int i = 0; i < conv->phase_count; i++)
         pack_phase(conv, &conv->phases[i], weight, panels + conv->phases[i].panels);
 }
@@ -151,14 +155,41 @@ bool gs__cpu_direct_conv_is_possible(gs_shape weight, int stride) {
     return stride <= MAX_STRIDE && weight.h * weight.w <= MAX_TAPS;
 }
 
-/* NULL: oneDNN is to do it. */
+/* NULL: oneDNN is to do it, unless a filter needs fewer multiplications. */
 static const gs_gemm_kernel *choose_kernel(const gs_cpu_state *state, const gs_node *node) {
     bool is_forward = node->op == GS_OP_CONV;
     gs_bf16 bf16 = !is_forward || node->in[0]->is_bfloat16 ? state->bf16 : GS_BF16_NONE;
     gs_shape weight = node->in[is_forward ? 1 : 0]->shape;
-    if (!gs__cpu_direct_conv_is_possible(weight, node->as.conv.stride)) return NULL;
-    if (bf16 == GS_BF16_NONE && !is_ours_in_floats(node)) return NULL;
-    return gs__gemm_kernel(state->isa, bf16);
+    bool is_possible = gs__cpu_direct_conv_is_possible(weight, node->as.conv.stride);
+    return is_possible ? gs__gemm_kernel(state->isa, bf16) : NULL;
+}
+
+static gs_direct_conv describe(const gs_node *node, const gs_gemm_kernel *kernel) {
+    bool is_forward = node->op == GS_OP_CONV;
+    gs_direct_conv conv = {.kernel = kernel,
+                           .op = node->op,
+                           .x = is_forward ? node->in[0]->shape : node->out[0]->shape,
+                           .w = node->in[is_forward ? 1 : 0]->shape,
+                           .y = is_forward ? node->out[0]->shape : node->in[1]->shape,
+                           .stride = node->as.conv.stride};
+    conv.winograd = gs__winograd_plan(
+        &(gs_winograd_conv){kernel, conv.op, conv.x, conv.w, conv.y, conv.stride});
+    bool is_any_stride = is_forward && !conv.winograd.filter;
+    conv.layout =
+        (panels_layout){kernel, conv.winograd.filter, is_forward, is_any_stride ? 0 : conv.stride};
+    return conv;
+}
+
+/* Bytes of scratch. */
+static size_t plan_products(gs_direct_conv *conv, int threads) {
+    if (conv->winograd.filter) {
+        conv->panel_words = gs__winograd_words(&conv->winograd);
+        return gs__winograd_scratch(&conv->winograd, threads);
+    }
+    conv->panel_words = plan_phases(conv);
+    plan_padding(conv);
+    return padded_bytes(conv) +
+           gs__implicit_gemm_scratch(conv->kernel, product_outputs(conv), threads);
 }
 
 gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node, gs_direct_conv **out,
@@ -166,21 +197,13 @@ gs_status gs__cpu_direct_conv_new(gs_cpu_state *state, const gs_node *node, gs_d
     *out = NULL;
     const gs_gemm_kernel *kernel = choose_kernel(state, node);
     if (!kernel) return GS_OK;
+    gs_direct_conv plan = describe(node, kernel);
+    if (!plan.winograd.filter && kernel->word_values == 1 && !is_ours_in_floats(node)) return GS_OK;
+    size_t scratch = plan_products(&plan, state->threads);
     gs_direct_conv *conv = gs_alloc(1, sizeof *conv);
     if (!conv) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
-    bool is_forward = node->op == GS_OP_CONV;
-    const gs_tensor *weight = node->in[is_forward ? 1 : 0];
-    *conv = (gs_direct_conv){.kernel = kernel,
-                             .op = node->op,
-                             .x = is_forward ? node->in[0]->shape : node->out[0]->shape,
-                             .w = weight->shape,
-                             .y = is_forward ? node->out[0]->shape : node->in[1]->shape,
-                             .stride = node->as.conv.stride};
-    conv->layout = (panels_layout){kernel, is_forward, is_forward ? 0 : conv->stride};
-    conv->panel_words = plan_phases(conv);
-    plan_padding(conv);
-    *scratch_bytes_out = padded_bytes(conv) +
-                         gs__implicit_gemm_scratch(kernel, product_outputs(conv), state->threads);
+    *conv = plan;
+    *scratch_bytes_out = scratch;
     *out = conv;
     return GS_OK;
 }
@@ -285,7 +308,13 @@ static void run_gradient(const gs_run *run, const gs_node *node, const gs_direct
 }
 
 void gs__cpu_direct_conv_run(const gs_run *run, const gs_node *node, const gs_direct_conv *conv) {
-    if (conv->op == GS_OP_CONV)
+    bool is_forward = conv->op == GS_OP_CONV;
+    if (conv->winograd.filter)
+        gs__winograd_run(&conv->winograd, gs_run_pointer(run, node->in[is_forward ? 0 : 1]),
+                         gs_run_pointer(run, node->in[is_forward ? 1 : 0]),
+                         is_forward ? gs_run_pointer(run, node->in[2]) : NULL,
+                         gs_run_pointer(run, node->out[0]), run->scratch, run->threads);
+    else if (is_forward)
         run_forward(run, node, conv);
     else
         run_gradient(run, node, conv);
