@@ -57,9 +57,8 @@ gs_winograd gs__winograd_plan_filter(const gs_winograd_conv *conv, gs_winograd_k
 
 /* ---- What is fastest -------------------------------------------------------------------------
  *
- * Estimates in clock cycles of a core that does two fused multiply-adds of a vector in each; fitted
- * to measurements (docs/performance.md), where they say which is the faster in all but near ties.
- */
+ * Estimates in clock cycles of a core that does two fused multiply-adds of a vector in each; their
+ * constants are of one machine with AVX2. Whole plans before and after: docs/performance.md. */
 
 /* A matrix product of `rows` by `depth` by `columns`. */
 static double product_cycles(const gs_gemm_kernel *kernel, double rows, double depth, int columns) {
