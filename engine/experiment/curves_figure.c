@@ -51,7 +51,7 @@ static const gs_dice_point *find_step(const gs_curves *c, uint64_t step) {
 }
 
 /* Whether the run is finished, and of this method and fraction. */
-static bool is_of(const gs_run *run, size_t method, size_t fraction) {
+static bool is_of(const gs_trial *run, size_t method, size_t fraction) {
     return run->result && run->method == method && run->fraction == fraction;
 }
 
@@ -192,7 +192,7 @@ static void draw_strip(cairo_t *cr, gs_axes a, const char *name, const double *s
     cairo_stroke(cr);
 }
 
-static void draw_losses(const drawing *d, double x, double y, const gs_run *run,
+static void draw_losses(const drawing *d, double x, double y, const gs_trial *run,
                         const gs_curves *c) {
     enum { RANGE_WIDTH = 40 };
     gs_axes a = axes_at(x, y);
@@ -284,7 +284,7 @@ static gs_status read_curves(drawing *d, gs_error *err) {
 
 static gs_status draw_panels(const drawing *d, int columns, double top, gs_error *err) {
     const gs_experiment *e = d->state->experiment;
-    const gs_run *run = gs__best_run(d->state, 0, gs__smallest_fraction(e));
+    const gs_trial *run = gs__best_trial(d->state, 0, gs__smallest_fraction(e));
     for (size_t i = 0; i <= e->fraction_count; i++) {
         double x = MARGIN + (double)((int)i % columns) * PANEL_WIDTH;
         double y = top + (double)((int)i / columns) * PANEL_HEIGHT;

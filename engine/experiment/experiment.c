@@ -90,7 +90,7 @@ static gs_status open_data(gs_experiment_state *s, gs_error *err) {
 /* ---- Runs -------------------------------------------------------------------------------------
  */
 
-static gs_status name_run(const gs_experiment_state *s, gs_run *run, gs_error *err) {
+static gs_status name_run(const gs_experiment_state *s, gs_trial *run, gs_error *err) {
     const gs_experiment *e = s->experiment;
     char fraction[GS_EXPERIMENT_FRACTION_TEXT];
     gs__fraction_text(e->fractions[run->fraction], fraction);
@@ -99,7 +99,7 @@ static gs_status name_run(const gs_experiment_state *s, gs_run *run, gs_error *e
     run->folder = run->name ? gs_format("%s/runs/%s", s->options->out, run->name) : NULL;
     if (!run->folder) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the runs");
     GS_TRY(gs_folder_make(run->folder, err));
-    return gs__run_find_result(run, err);
+    return gs__trial_find_result(run, err);
 }
 
 static gs_status list_runs(gs_experiment_state *s, gs_error *err) {
@@ -109,8 +109,8 @@ static gs_status list_runs(gs_experiment_state *s, gs_error *err) {
     for (size_t seed = 0; seed < e->seed_count; seed++)
         for (size_t fraction = 0; fraction < e->fraction_count; fraction++)
             for (size_t method = 0; method < e->method_count; method++) {
-                gs_run *run = &s->runs[s->run_count++];
-                *run = (gs_run){.method = method, .fraction = fraction, .seed = seed};
+                gs_trial *run = &s->runs[s->run_count++];
+                *run = (gs_trial){.method = method, .fraction = fraction, .seed = seed};
                 GS_TRY(name_run(s, run, err));
             }
     return GS_OK;
@@ -118,12 +118,12 @@ static gs_status list_runs(gs_experiment_state *s, gs_error *err) {
 
 static gs_status finish_runs(gs_experiment_state *s, gs_error *err) {
     for (size_t i = 0; i < s->run_count; i++) {
-        gs_run *run = &s->runs[i];
+        gs_trial *run = &s->runs[i];
         if (run->result) continue;
         if (atomic_load(s->observer->stop))
             return gs_fail(err, GS_CANCELLED, "stopped before run %zu of %zu", i + 1, s->run_count);
         gs__note(s, "run %zu of %zu: %s", i + 1, s->run_count, run->name);
-        GS_TRY(gs__run_finish(s, run, err));
+        GS_TRY(gs__trial_finish(s, run, err));
         GS_TRY(gs__write_report(s, err));
     }
     return GS_OK;
@@ -149,7 +149,7 @@ gs_status gs_experiment_run(const gs_experiment *experiment, const gs_experiment
     size_t failed = 0;
     gs_status status = run_all(&s, err);
     for (size_t i = 0; i < s.run_count; i++) {
-        failed += gs__run_has_failed(&s.runs[i]);
+        failed += gs__trial_has_failed(&s.runs[i]);
         gs_free(s.runs[i].name), gs_free(s.runs[i].folder);
         json_decref(s.runs[i].result);
     }

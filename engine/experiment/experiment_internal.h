@@ -7,13 +7,13 @@
 #include "engine/data/dataset.h"
 #include "engine/experiment/experiment.h"
 
-/* One training and its evaluation. */
-typedef struct gs_run {
+/* One training and its evaluation: a run, to users. */
+typedef struct gs_trial {
     size_t method, fraction, seed; /* in the experiment's lists */
     char *name;                    /* "genseg-f0.1-s1"; owned */
     char *folder;                  /* owned */
     json_t *result;                /* NULL until it is finished; owned */
-} gs_run;
+} gs_trial;
 
 /* An experiment under way. */
 typedef struct gs_experiment_state {
@@ -22,7 +22,7 @@ typedef struct gs_experiment_state {
     const gs_experiment_observer *observer;
     gs_dataset *dataset;
     int lock_fd;
-    gs_run *runs; /* by seed, then fraction, then method: what compares comes together */
+    gs_trial *runs; /* by seed, then fraction, then method: what compares comes together */
     size_t run_count;
 } gs_experiment_state;
 
@@ -42,17 +42,17 @@ GS_MUST_CHECK gs_status gs__experiment_claim(const gs_experiment_state *state, g
 #define GS_CASES_COLUMNS "case,slices,dice,predicted_pixels,target_pixels"
 
 /* Reads the result where the run is finished. UNUSABLE for a result that is none. */
-GS_MUST_CHECK gs_status gs__run_find_result(gs_run *run, gs_error *err);
+GS_MUST_CHECK gs_status gs__trial_find_result(gs_trial *run, gs_error *err);
 
 /* Trains, evaluates and writes the result, last of all. */
-GS_MUST_CHECK gs_status gs__run_finish(const gs_experiment_state *state, gs_run *run,
-                                       gs_error *err);
+GS_MUST_CHECK gs_status gs__trial_finish(const gs_experiment_state *state, gs_trial *run,
+                                         gs_error *err);
 
 /* Whether training went wrong for good. */
-bool gs__run_has_failed(const gs_run *run);
+bool gs__trial_has_failed(const gs_trial *run);
 
 /* A number of the result by its path ("test.dice"); NaN where there is none. */
-double gs__run_number(const gs_run *run, const char *path);
+double gs__trial_number(const gs_trial *run, const char *path);
 
 /* ---- small things ---- */
 

@@ -24,7 +24,7 @@
 /* What is seen of a training. */
 typedef struct witness {
     const gs_experiment_state *state;
-    const gs_run *run;
+    const gs_trial *run;
     const gs_trainer_options *options;
     FILE *history;
     size_t annotated;
@@ -63,7 +63,7 @@ static gs_status train(witness *w, gs_error *err) {
     return status;
 }
 
-static gs_trainer_options options_of(const gs_experiment_state *s, const gs_run *run) {
+static gs_trainer_options options_of(const gs_experiment_state *s, const gs_trial *run) {
     const gs_experiment *e = s->experiment;
     gs_trainer_options o = e->methods[run->method].options;
     o.dataset = e->dataset;
@@ -121,7 +121,7 @@ static void print_field(FILE *file, const char *text) {
     if (is_quoted) fputc('"', file);
 }
 
-static gs_status write_cases(const gs_experiment_state *s, const gs_run *run,
+static gs_status write_cases(const gs_experiment_state *s, const gs_trial *run,
                              const gs_model_evaluation *e, gs_error *err) {
     char *text = NULL, *name = gs_format("runs/%s/%s", run->name, GS_CASES_FILE);
     size_t size;
@@ -149,7 +149,7 @@ static double now_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static gs_status evaluate(const gs_experiment_state *s, const gs_run *run, json_t **test_out,
+static gs_status evaluate(const gs_experiment_state *s, const gs_trial *run, json_t **test_out,
                           json_t **validation_out, gs_error *err) {
     const gs_session_options session = {.backend = s->options->backend,
                                         .threads = s->options->threads,
@@ -175,7 +175,7 @@ static gs_status evaluate(const gs_experiment_state *s, const gs_run *run, json_
 /* ---- Result -----------------------------------------------------------------------------------
  */
 
-static json_t *identity_json(const gs_experiment_state *s, const gs_run *run, const witness *w) {
+static json_t *identity_json(const gs_experiment_state *s, const gs_trial *run, const witness *w) {
     const gs_experiment *e = s->experiment;
     return json_pack("{s:s, s:f, s:I, s:I, s:I}", "method", e->methods[run->method].name,
                      "fraction", e->fractions[run->fraction], "seed",
@@ -184,7 +184,7 @@ static json_t *identity_json(const gs_experiment_state *s, const gs_run *run, co
 }
 
 /* Takes the members. */
-static gs_status write_result(const gs_experiment_state *s, gs_run *run, json_t *identity,
+static gs_status write_result(const gs_experiment_state *s, gs_trial *run, json_t *identity,
                               json_t *members, gs_error *err) {
     char *name = gs_format("runs/%s/%s", run->name, GS_RESULT_FILE);
     gs_status status = GS_OK;
@@ -198,7 +198,7 @@ static gs_status write_result(const gs_experiment_state *s, gs_run *run, json_t 
     return status;
 }
 
-gs_status gs__run_finish(const gs_experiment_state *s, gs_run *run, gs_error *err) {
+gs_status gs__trial_finish(const gs_experiment_state *s, gs_trial *run, gs_error *err) {
     const gs_trainer_options options = options_of(s, run);
     witness w = {.state = s, .run = run, .options = &options};
     gs_status status = train(&w, err);
@@ -217,11 +217,11 @@ gs_status gs__run_finish(const gs_experiment_state *s, gs_run *run, gs_error *er
                                 "validation", validation, "test", test, "seconds", "training",
                                 w.seconds, "evaluation", now_seconds() - began);
     GS_TRY(write_result(s, run, identity_json(s, run, &w), members, err));
-    gs__note(s, "%s: test Dice %.4f", run->name, gs__run_number(run, "test.dice"));
+    gs__note(s, "%s: test Dice %.4f", run->name, gs__trial_number(run, "test.dice"));
     return GS_OK;
 }
 
-gs_status gs__run_find_result(gs_run *run, gs_error *err) {
+gs_status gs__trial_find_result(gs_trial *run, gs_error *err) {
     enum { RESULT_MIB = 1 };
     char *path = gs_format("%s/%s", run->folder, GS_RESULT_FILE), *bytes = NULL;
     size_t size;
@@ -238,11 +238,11 @@ gs_status gs__run_find_result(gs_run *run, gs_error *err) {
     return status;
 }
 
-bool gs__run_has_failed(const gs_run *run) {
+bool gs__trial_has_failed(const gs_trial *run) {
     return json_object_get(run->result, "failure") != NULL;
 }
 
-double gs__run_number(const gs_run *run, const char *path) {
+double gs__trial_number(const gs_trial *run, const char *path) {
     const json_t *at = run->result;
     for (size_t length; *path; path += length + (path[length] == '.')) {
         char name[40];

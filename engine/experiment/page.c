@@ -157,23 +157,23 @@ static void print_runs(FILE *file, const gs_experiment_state *s) {
           "<th>test Dice<th>mean of cases<th>validation Dice<th>its step<th>minutes</tr>\n",
           file);
     for (size_t i = 0; i < s->run_count; i++) {
-        const gs_run *run = &s->runs[i];
+        const gs_trial *run = &s->runs[i];
         fputs("<tr><td>", file);
         print_escaped(file, run->name);
-        if (gs__run_has_failed(run)) {
+        if (gs__trial_has_failed(run)) {
             fputs("<br><span class=\"pale\">", file);
             print_escaped(file, json_string_value(json_object_get(run->result, "failure")));
             fputs("</span>", file);
         }
         if (!run->result) fputs(" <span class=\"pale\">(not finished)</span>", file);
         fputs("</td>", file);
-        print_number(file, gs__run_number(run, "steps"), 0);
-        print_number(file, gs__run_number(run, "annotated_slices"), 0);
-        print_number(file, gs__run_number(run, "test.dice"), 3);
-        print_number(file, gs__run_number(run, "test.mean_case_dice"), 3);
-        print_number(file, gs__run_number(run, "validation.dice"), 3);
-        print_number(file, gs__run_number(run, "validation.step"), 0);
-        print_number(file, gs__run_number(run, "seconds.training") / 60, 1);
+        print_number(file, gs__trial_number(run, "steps"), 0);
+        print_number(file, gs__trial_number(run, "annotated_slices"), 0);
+        print_number(file, gs__trial_number(run, "test.dice"), 3);
+        print_number(file, gs__trial_number(run, "test.mean_case_dice"), 3);
+        print_number(file, gs__trial_number(run, "validation.dice"), 3);
+        print_number(file, gs__trial_number(run, "validation.step"), 0);
+        print_number(file, gs__trial_number(run, "seconds.training") / 60, 1);
         fputs("</tr>\n", file);
     }
     fputs("</table></div>\n", file);

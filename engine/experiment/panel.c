@@ -198,7 +198,7 @@ static gs_status draw_samples(picture *p, gs_session *session, double top, gs_er
     return GS_OK;
 }
 
-static gs_status draw_block(picture *p, const gs_run *run, const gs_model *model,
+static gs_status draw_block(picture *p, const gs_trial *run, const gs_model *model,
                             gs_session *session, double top, gs_error *err) {
     static const char *const names[] = {"input", "truth", "mask", "healthy", "residual"};
     const gs_text_style bold = {.size = 14, .bold = true, .color = gs_ink};
@@ -210,7 +210,7 @@ static gs_status draw_block(picture *p, const gs_run *run, const gs_model *model
     double x =
         MARGIN + gs_draw_text(p->figure.cr, MARGIN, top + 16, bold, e->methods[run->method].name);
     snprintf(text, sizeof text, "seed %llu, fraction of masks %s, test Dice %.3f",
-             (unsigned long long)e->seeds[run->seed], fraction, gs__run_number(run, "test.dice"));
+             (unsigned long long)e->seeds[run->seed], fraction, gs__trial_number(run, "test.dice"));
     gs_draw_text(p->figure.cr, x + 12, top + 16, style, text);
     draw_names(p, MARGIN, top + HEADER - 8, names, translates ? 5 : 3);
     GS_TRY(draw_masks(p, session, top, err));
@@ -223,7 +223,7 @@ static double block_height(const picture *p) {
     return HEADER + (double)rows * (p->tile_height + GAP) + SCALE;
 }
 
-static gs_status draw_run(picture *p, const gs_run *run, double top, gs_error *err) {
+static gs_status draw_run(picture *p, const gs_trial *run, double top, gs_error *err) {
     const gs_experiment_options *o = p->state->options;
     const gs_session_options options = {
         .backend = o->backend, .threads = o->threads, .precision = o->precision, .max_batch = ROWS};
@@ -280,7 +280,8 @@ static gs_status draw(picture *p, const char *path, gs_error *err) {
     p->tile_width = zoom * info->width, p->tile_height = zoom * info->height;
     p->presence_count = choose(p->state->dataset, GS_LABEL_PRESENCE, p->presence);
     p->absence_count = choose(p->state->dataset, GS_LABEL_ABSENCE, p->absence);
-    for (size_t m = 0; m < e->method_count; m++) blocks += gs__best_run(p->state, m, fraction) != 0;
+    for (size_t m = 0; m < e->method_count; m++)
+        blocks += gs__best_trial(p->state, m, fraction) != 0;
     if (blocks == 0 || p->presence_count == 0) return GS_OK; /* nothing to show */
     GS_TRY(allocate(p, err));
     double width = column_x(p, PRESENCE_COLUMNS + 1 + SAMPLES) - GAP - GAP + APART + MARGIN;
@@ -289,7 +290,7 @@ static gs_status draw(picture *p, const char *path, gs_error *err) {
     GS_TRY(draw_title(p, err));
     double top = MARGIN + TITLE;
     for (size_t m = 0; m < e->method_count; m++) {
-        const gs_run *run = gs__best_run(p->state, m, fraction);
+        const gs_trial *run = gs__best_trial(p->state, m, fraction);
         if (!run) continue;
         GS_TRY(draw_run(p, run, top, err));
         top += block_height(p);

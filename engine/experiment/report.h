@@ -32,7 +32,7 @@ GS_MUST_CHECK gs_status gs__write_tables(const gs_experiment_state *state, gs_er
 
 /* Of the finished runs of a method at a fraction, the one of the best validation Dice; NULL without
  * any. */
-const gs_run *gs__best_run(const gs_experiment_state *state, size_t method, size_t fraction);
+const gs_trial *gs__best_trial(const gs_experiment_state *state, size_t method, size_t fraction);
 
 /* The smallest fraction's place in the list. */
 size_t gs__smallest_fraction(const gs_experiment *experiment);

@@ -31,13 +31,13 @@ static gs_statistic statistic_over(const gs_experiment_state *s, size_t method, 
     size_t count = 0;
     for (size_t i = 0; i < s->run_count; i++)
         if (s->runs[i].method == method && s->runs[i].fraction == fraction && s->runs[i].result)
-            values[count++] = gs__run_number(&s->runs[i], path);
+            values[count++] = gs__trial_number(&s->runs[i], path);
     return gs_statistic_of(values, count);
 }
 
-static double seconds_of(const gs_run *run) {
-    double evaluation = gs__run_number(run, "seconds.evaluation");
-    return gs__run_number(run, "seconds.training") + (isfinite(evaluation) ? evaluation : 0);
+static double seconds_of(const gs_trial *run) {
+    double evaluation = gs__trial_number(run, "seconds.evaluation");
+    return gs__trial_number(run, "seconds.training") + (isfinite(evaluation) ? evaluation : 0);
 }
 
 static gs_summary summarize(const gs_experiment_state *s, size_t method, size_t fraction) {
@@ -51,10 +51,10 @@ static gs_summary summarize(const gs_experiment_state *s, size_t method, size_t 
                       .best_step = statistic_over(s, method, fraction, "validation.step"),
                       .auc = statistic_over(s, method, fraction, "test.residual.auc")};
     for (size_t i = 0; i < s->run_count; i++) {
-        const gs_run *run = &s->runs[i];
+        const gs_trial *run = &s->runs[i];
         if (run->method != method || run->fraction != fraction || !run->result) continue;
         row.finished++;
-        row.failed += gs__run_has_failed(run);
+        row.failed += gs__trial_has_failed(run);
         row.seconds += seconds_of(run);
     }
     return row;
@@ -77,15 +77,15 @@ size_t gs__smallest_fraction(const gs_experiment *e) {
     return smallest;
 }
 
-const gs_run *gs__best_run(const gs_experiment_state *s, size_t method, size_t fraction) {
-    const gs_run *best = NULL;
+const gs_trial *gs__best_trial(const gs_experiment_state *s, size_t method, size_t fraction) {
+    const gs_trial *best = NULL;
     for (size_t i = 0; i < s->run_count; i++) {
-        const gs_run *run = &s->runs[i];
+        const gs_trial *run = &s->runs[i];
         if (run->method != method || run->fraction != fraction || !run->result ||
-            gs__run_has_failed(run))
+            gs__trial_has_failed(run))
             continue;
         if (!best ||
-            gs__run_number(run, "validation.dice") > gs__run_number(best, "validation.dice"))
+            gs__trial_number(run, "validation.dice") > gs__trial_number(best, "validation.dice"))
             best = run;
     }
     return best;
@@ -158,7 +158,7 @@ static char *results_json(const gs_experiment_state *s, const gs_summary *rows, 
  */
 
 /* Copies the lines after the first, each with the run's columns before it. */
-static void copy_cases(FILE *to, const gs_experiment *e, const gs_run *run, const char *text) {
+static void copy_cases(FILE *to, const gs_experiment *e, const gs_trial *run, const char *text) {
     char fraction[GS_EXPERIMENT_FRACTION_TEXT];
     gs__fraction_text(e->fractions[run->fraction], fraction);
     const char *at = strchr(text, '\n');
@@ -171,7 +171,7 @@ static void copy_cases(FILE *to, const gs_experiment *e, const gs_run *run, cons
     }
 }
 
-static gs_status add_cases(FILE *to, const gs_experiment *e, const gs_run *run, gs_error *err) {
+static gs_status add_cases(FILE *to, const gs_experiment *e, const gs_trial *run, gs_error *err) {
     enum { CASES_MIB = 1024 };
     char *path = gs_format("%s/%s", run->folder, GS_CASES_FILE), *text;
     size_t size;
@@ -192,7 +192,7 @@ static gs_status write_cases(const gs_experiment_state *s, gs_error *err) {
     if (!file) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the cases");
     fprintf(file, "run,method,fraction,seed,%s\n", GS_CASES_COLUMNS);
     for (size_t i = 0; status == GS_OK && i < s->run_count; i++)
-        if (s->runs[i].result && !gs__run_has_failed(&s->runs[i]))
+        if (s->runs[i].result && !gs__trial_has_failed(&s->runs[i]))
             status = add_cases(file, s->experiment, &s->runs[i], err);
     fclose(file);
     if (status == GS_OK) return gs__write_text(s, "cases.csv", text, err);

@@ -34,11 +34,11 @@ static void a_summary_is_of_what_is_finished(void **state) {
         "{\"annotated_slices\": 4, \"test\": {\"dice\": 0.75, \"mean_case_dice\": 0.5,"
         " \"residual\": null}, \"validation\": {\"dice\": 0.25, \"step\": 30},"
         " \"seconds\": {\"training\": 200, \"evaluation\": 0}}"};
-    gs_run runs[5] = {{.method = 0, .seed = 0},
-                      {.method = 0, .seed = 1},
-                      {.method = 0, .seed = 2},
-                      {.method = 1, .fraction = 1},
-                      {.method = 1, .fraction = 0}};
+    gs_trial runs[5] = {{.method = 0, .seed = 0},
+                        {.method = 0, .seed = 1},
+                        {.method = 0, .seed = 2},
+                        {.method = 1, .fraction = 1},
+                        {.method = 1, .fraction = 0}};
     for (int i = 0; i < 3; i++) runs[i].result = json_loads(results[i], 0, NULL);
     runs[3].result = json_loads(results[0], 0, NULL);
     const gs_experiment_state s = {.experiment = &e, .runs = runs, .run_count = 5};
@@ -54,8 +54,8 @@ static void a_summary_is_of_what_is_finished(void **state) {
     assert_true(rows[0].auc.count == 1 && rows[0].auc.mean == 0.75);
     assert_string_equal(rows[1].method, "b");
     assert_true(rows[1].fraction == 0.5 && rows[1].finished == 1 && isnan(rows[1].dice.deviation));
-    assert_ptr_equal(gs__best_run(&s, 0, 0), &runs[0]); /* by validation, not by test */
-    assert_null(gs__best_run(&s, 1, 0));
+    assert_ptr_equal(gs__best_trial(&s, 0, 0), &runs[0]); /* by validation, not by test */
+    assert_null(gs__best_trial(&s, 1, 0));
     assert_int_equal(gs__smallest_fraction(&e), 1);
     for (int i = 0; i < 4; i++) json_decref(runs[i].result);
 }
