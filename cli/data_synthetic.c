@@ -3,13 +3,12 @@
 #include "cli/data_internal.h"
 #include "cli/options.h"
 #include "engine/data/synthetic.h"
-#include "engine/image/normalize.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct request {
-    const char *out, *variant, *digits, *normalization, *preview;
+    const char *out, *variant, *digits, *preview;
     gs_synthetic_options options;
 } request;
 
@@ -33,9 +32,9 @@ static gs_status parse_digits(const char *text, unsigned *out, gs_error *err) {
 static char *command_line(const request *r) {
     const gs_synthetic_options *o = &r->options;
     return gs_format("genseg data synthetic --mnist %s --variant %s --train %d --validation %d "
-                     "--test %d --annotated %g --annotate-digits %s --normalization %s --seed %llu",
+                     "--test %d --annotated %g --annotate-digits %s --seed %llu",
                      o->mnist, r->variant, o->train, o->validation, o->test, o->annotated,
-                     r->digits, r->normalization, (unsigned long long)o->seed);
+                     r->digits, (unsigned long long)o->seed);
 }
 
 static gs_status run(request *r, gs_error *err) {
@@ -43,7 +42,6 @@ static gs_status run(request *r, gs_error *err) {
     if (!r->options.mnist) return gs_fail(err, GS_INVALID_ARGUMENT, "--mnist is missing");
     GS_TRY(gs_synthetic_parse(r->variant, &r->options.variant, err));
     GS_TRY(parse_digits(r->digits, &r->options.annotated_digits, err));
-    GS_TRY(gs_normalization_parse(r->normalization, &r->options.normalization, err));
     char *made_by = command_line(r);
     r->options.made_by = made_by;
     gs_status status = gs_synthetic_write(r->out, &r->options, err);
@@ -54,7 +52,6 @@ static gs_status run(request *r, gs_error *err) {
 int gs_cli_data_synthetic(int argc, char **argv) {
     request r = {.variant = "simple",
                  .digits = "9",
-                 .normalization = "unit",
                  .options = {.train = -1,
                              .validation = 500,
                              .test = -1,
@@ -75,8 +72,6 @@ int gs_cli_data_synthetic(int argc, char **argv) {
          "masks, as a fraction of the training presence images (0.01)"},
         {"--annotate-digits", GS_OPTION_TEXT, &r.digits,
          "digits that may be annotated in training: 4,9 or all (9)"},
-        {"--normalization", GS_OPTION_TEXT, &r.normalization,
-         "unit: stored in [0,1]; none: in [-1,1] (unit)"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "(1)"},
         {"--threads", GS_OPTION_INT, &o->threads, "(all processors); does not change the result"},
         {"--preview", GS_OPTION_TEXT, &r.preview, "also write a contact sheet as PNG"},

@@ -118,8 +118,6 @@ static void make_image(const task *t, const fold *f, gs_label label, int number,
     add_clutter(t, f, &rng, image);
     if (label == GS_LABEL_PRESENCE)
         add_digit(t, gs_digit(f->digits, f->order[number]), &rng, image, mask);
-    if (t->options->normalization == GS_NORMALIZE_NONE)
-        for (size_t i = 0; i < area; i++) image[i] = 2 * image[i] - 1;
 }
 
 static gs_status write_image(task *t, const fold *f, gs_label label, int number, int slot,
@@ -255,8 +253,6 @@ static gs_status check_options(const gs_synthetic_options *o, gs_error *err) {
                        o->annotated);
     if (o->annotated_digits >> 10 || (o->annotated_digits == 0 && o->annotated > 0))
         return gs_fail(err, GS_INVALID_ARGUMENT, "digits to annotate are some of 0 to 9");
-    if (o->normalization == GS_NORMALIZE_FOREGROUND)
-        return gs_fail(err, GS_INVALID_ARGUMENT, "digits are not normalised: choose unit or none");
     return GS_OK;
 }
 
@@ -275,7 +271,7 @@ static gs_status prepare(task *t, const char *folder, gs_error *err) {
     snprintf(name, sizeof name, "synthetic-%s", variants[o->variant].name);
     const gs_dataset_info info = {.name = name,
                                   .made_by = o->made_by ? o->made_by : "gs_synthetic_write",
-                                  .normalization = o->normalization,
+                                  .normalization = GS_NORMALIZE_NONE,
                                   .channels = 1,
                                   .height = t->side,
                                   .width = t->side};

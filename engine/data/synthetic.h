@@ -3,7 +3,8 @@
  * An image is noise N(0, 0.01^2), on it pieces of clutter (10 x 10 crops of random digits of its
  * own fold), and, if it is a presence image, one whole digit, all at random places. Where a pasted
  * pixel and what is there add up to more than 1 the larger is kept, else a pixel other than 0
- * replaces what is there. The mask: the digit's pixels over 0.5. Every image is a case of its own.
+ * replaces what is there. Pixels are 0 (background) to 1, with GS_NORMALIZE_NONE: a digit is as far
+ * from the background as the residual decoder's tanh reaches, and no farther. The mask: the digit's pixels over 0.5. Every image is a case of its own.
  *
  * Folds: the test images are MNIST's test file; validation images are the last of its training file
  * in a seeded order, training images the first. Every digit of a fold is at most once the whole
@@ -34,7 +35,6 @@ typedef struct gs_synthetic_options {
     int train, validation, test;    /* presence images of each split; -1: all there are */
     double annotated;               /* masks, as a fraction of the training presence images */
     unsigned annotated_digits;      /* bit d: digit d may be annotated */
-    gs_normalization normalization; /* NONE: pixels in [-1,1]; UNIT: in [0,1] */
     uint64_t seed;
     int threads; /* 0 = all processors */
     gs_data_report report;

@@ -9,7 +9,10 @@ enum { GS_MAX_LEVELS = 8, GS_MAX_CHANNELS = 16, GS_MAX_SIDE = 4096 };
 /* How the pixels of an image become the model's input (engine/image/normalize.h). */
 typedef enum gs_normalization {
     GS_NORMALIZE_NONE,       /* taken as they are */
-    GS_NORMALIZE_UNIT,       /* 2x - 1: pixels in [0,1], as PNG gives them, to the range of tanh */
+    GS_NORMALIZE_UNIT,       /* 2x - 1: pixels in [0,1], as PNG gives them, to the range of tanh. A residual is
+                                within [-1,1], half that range: a lesion that differs more from what
+                                is below it can be neither painted nor wholly removed. NONE has no
+                                such limit for pixels in [0,1]. */
     GS_NORMALIZE_FOREGROUND, /* per channel: minus the mean, divided by 5 standard deviations, both
                                 of the nonzero pixels; zero pixels stay zero */
 } gs_normalization;
