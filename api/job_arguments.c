@@ -55,6 +55,7 @@ static void add_all(argument_list *list, const json_t *request) {
         {"max_steps", "--max-steps"},
         {"max_seconds", "--max-seconds"},
         {"learning_rate", "--learning-rate"},
+        {"discriminator_rate", "--discriminator-rate"},
         {"seed", "--seed"},
         {"translation", "--translation"},
         {"encoder_norm", "--encoder-norm"},

@@ -61,9 +61,9 @@ static void read_teacher(gs_fields *fields, gs_job_options *out, json_t *stored)
 }
 
 /* A number or flag, stored when it was given. */
-static double read_number(gs_fields *fields, const char *field, double max, double fallback,
-                          json_t *stored) {
-    double value = gs_fields_number(fields, field, GS_OPTIONAL, 0, max, fallback);
+static double read_number(gs_fields *fields, const char *field, double min, double max,
+                          double fallback, json_t *stored) {
+    double value = gs_fields_number(fields, field, GS_OPTIONAL, min, max, fallback);
     if (gs_fields_has(fields, field)) (void)json_object_set_new(stored, field, json_real(value));
     return value;
 }
@@ -109,10 +109,11 @@ void gs_job_options_read(gs_fields *fields, int batch_size, gs_job_options *out,
     out->architecture.decoder_norm = read_norm(fields, "decoder_norm", stored);
     out->architecture.skips = read_skips(fields, stored);
     read_teacher(fields, out, stored);
-    o->dropout = read_number(fields, "dropout", DROPOUT_MAX, o->dropout, stored);
-    o->average_decay = read_number(fields, "average_decay", DECAY_MAX, 0, stored);
+    o->dropout = read_number(fields, "dropout", 0, DROPOUT_MAX, o->dropout, stored);
+    o->average_decay = read_number(fields, "average_decay", 0, DECAY_MAX, 0, stored);
+    (void)read_number(fields, "discriminator_rate", 0.001, 100, 1, stored);
     o->estimates_information = read_flag(fields, "mutual_information", stored);
-    if (!(read_number(fields, "annotated_fraction", 1, 1, stored) > 0))
+    if (!(read_number(fields, "annotated_fraction", 0, 1, 1, stored) > 0))
         note(fields, "annotated_fraction", "must be above 0");
     read_integer(fields, "min_annotated", 0, BATCH_MAX, stored);
     read_integer(fields, "patience", 1, VALIDATIONS_MAX, stored);

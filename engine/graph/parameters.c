@@ -66,7 +66,8 @@ gs_status gs_parameters_new(const gs_parameter_set *set, size_t element_size, gs
                          .weight_decay = 1e-4,
                          .beta1 = 0.5,
                          .beta2 = 0.999,
-                         .epsilon = 1e-8};
+                         .epsilon = 1e-8,
+                         .discriminator_rate = 1};
     gs_parameters_changed(p);
     size_t bytes = set->size * element_size;
     void **arrays[] = {&p->values, &p->gradients, &p->moment1, &p->moment2, &p->moment2_max};
@@ -91,6 +92,10 @@ void gs_parameters_free(gs_parameters *p) {
 
 size_t gs_parameters_bytes(const gs_parameters *p) {
     return p->set->size * p->element_size * (p->gradients ? 5 : 1);
+}
+
+double gs_parameters_rate(const gs_parameters *p, const gs_parameter *item) {
+    return p->learning_rate * (item->group == GS_GROUP_DISCRIMINATOR ? p->discriminator_rate : 1);
 }
 
 void gs_parameters_read(const gs_parameters *p, const void *array, int index, float *out) {

@@ -58,6 +58,7 @@ typedef struct gs_parameters {
     int64_t *steps; /* updates each parameter has seen, [set->count] */
     /* Of AMSGrad; may be changed between runs. */
     double learning_rate, weight_decay, beta1, beta2, epsilon;
+    double discriminator_rate; /* GS_GROUP_DISCRIMINATOR learns at this times learning_rate */
     uint64_t version; /* new for every change of a value from outside a plan; no two gs_parameters
                          ever have the same */
 } gs_parameters;
@@ -70,6 +71,9 @@ GS_MUST_CHECK gs_status gs_parameters_new(const gs_parameter_set *set, size_t el
 void gs_parameters_free(gs_parameters *parameters); /* NULL is allowed */
 /* Of all arrays. */
 size_t gs_parameters_bytes(const gs_parameters *parameters);
+
+/* At which AMSGrad updates a parameter. */
+double gs_parameters_rate(const gs_parameters *parameters, const gs_parameter *item);
 
 /* Tells inference plans that the values changed. gs_parameters_write does so itself; updates that a
  * training plan makes, and writing to `values` directly, need it. */

@@ -11,6 +11,7 @@ gs_training_wish gs_training_wish_default(void) {
                                           .width = 0.25,
                                           .batch_size = 20,
                                           .learning_rate = 1e-3,
+                                          .discriminator_rate = 1,
                                           .seed = 1,
                                           .objective = {.weights = gs_loss_weights_default()},
                                           .precision = GS_PRECISION_AUTO},
@@ -49,6 +50,7 @@ static const json_option json_options[] = {
     {"validate_every", COUNT, OPTION(validate_every), 1, STEPS_MAX},
     {"checkpoint_every", COUNT, OPTION(checkpoint_every), 1, STEPS_MAX},
     {"learning_rate", NUMBER, OPTION(learning_rate), 1e-8, 1},
+    {"discriminator_rate", NUMBER, OPTION(discriminator_rate), 0.001, 100},
     {"dropout", NUMBER, WISH(dropout), 0, 0.95},
     {"average_decay", NUMBER, OPTION(objective.average_decay), 0, 0.99999},
     {"mutual_information", FLAG, OPTION(objective.estimates_information), 0, 0},
@@ -126,10 +128,10 @@ gs_status gs_training_wish_set(gs_training_wish *wish, const char *name, const j
  */
 
 static gs_status check_numbers(const gs_trainer_options *o, gs_error *err) {
-    if (!(o->learning_rate > 0) || o->epochs < 0 || o->max_seconds < 0 || o->min_annotated < 0 ||
-        o->patience < 0)
+    if (!(o->learning_rate > 0) || !(o->discriminator_rate > 0) || o->epochs < 0 ||
+        o->max_seconds < 0 || o->min_annotated < 0 || o->patience < 0)
         return gs_fail(err, GS_INVALID_ARGUMENT,
-                       "the learning rate must be positive; epochs, seconds, annotated images per "
+                       "the learning rates must be positive; epochs, seconds, annotated images per "
                        "batch and patience not negative");
     if (!(o->annotated_fraction >= 0 && o->annotated_fraction <= 1))
         return gs_fail(err, GS_INVALID_ARGUMENT,

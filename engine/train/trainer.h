@@ -30,6 +30,7 @@ typedef struct gs_trainer_options {
     uint64_t max_steps;
     double max_seconds; /* of training, over all resumed runs */
     double learning_rate;
+    double discriminator_rate; /* the discriminators' learning rate as a multiple of that */
     bool augment;      /* vary the training images (engine/train/augment.h) */
     /* Of the training cases with masks, the part that keeps them, chosen by the seed alone (see
      * gs_dataset_keep_annotations); 0 = 1 = all. */

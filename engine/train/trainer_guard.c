@@ -71,6 +71,7 @@ void gs__trainer_mark_good(gs_trainer *t) {
 void gs__trainer_set_rate(gs_trainer *t) {
     t->parameters->learning_rate =
         t->options->learning_rate * pow(RATE_AFTER_RECOVERY, t->state.recoveries);
+    t->parameters->discriminator_rate = t->options->discriminator_rate;
 }
 
 static gs_status load(gs_trainer *t, const char *name, gs_error *err) {

@@ -515,6 +515,47 @@ static void moving_average_moves_towards_the_other(void **state) {
     }
 }
 
+/* The first step of AMSGrad is the rate, whatever the gradient. */
+static void discriminators_have_a_rate_of_their_own(void **state) {
+    (void)state;
+    static const gs_group groups[] = {GS_GROUP_GENERATOR, GS_GROUP_DISCRIMINATOR};
+    static const double moves[] = {2e-3, 5e-4};
+    for (int b = 0; b < BACKENDS; b++) {
+        gs_parameter_set set = {0};
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(
+                gs_parameter_set_add(&set, i ? "other" : "one", groups[i], true, 1, (int[]){1}), i);
+        gs_graph *graph = gs_graph_new(&set);
+        gs_tensor *target = gs_graph_input(graph, "target", (gs_shape){1, 1, 1, 1});
+        for (int i = 0; i < 2; i++) {
+            gs_loss_term term = {
+                .loss = gs_graph_loss_squared(graph, gs_graph_parameter(graph, i), target),
+                .coefficient = 1};
+            gs_graph_backward(graph, &term, 1, groups[i]);
+            gs_graph_amsgrad(graph, groups[i]);
+        }
+        gs_plan *plan;
+        gs_parameters *parameters;
+        assert_int_equal(gs_plan_new(graph, devices[b], GS_PLAN_TRAINING, &plan, NULL), GS_OK);
+        assert_int_equal(gs_parameters_new(&set, gs_device_backend(devices[b])->element_size,
+                                           GS_FOR_TRAINING, &parameters, NULL),
+                         GS_OK);
+        parameters->learning_rate = 2e-3;
+        parameters->discriminator_rate = 0.25;
+        gs_plan_write(plan, target, (float[]){7});
+        assert_int_equal(gs_plan_run(plan, parameters, NULL), GS_OK);
+        for (int i = 0; i < 2; i++) {
+            float value;
+            gs_parameters_read(parameters, parameters->values, i, &value);
+            if (!(fabs((double)value - moves[i]) < 1e-8))
+                fail_msg("%s moved by %g, not %g", set.items[i].name, (double)value, moves[i]);
+        }
+        gs_plan_free(plan);
+        gs_parameters_free(parameters);
+        gs_parameter_set_deinit(&set);
+    }
+}
+
 /* The second moment of both elements falls below its largest value, which AMSGrad goes on using. */
 static void amsgrad_is_pytorchs(void **state) {
     (void)state;
@@ -582,6 +623,7 @@ int main(void) {
         cmocka_unit_test(a_nan_reaches_every_loss),
         cmocka_unit_test(bias_gradients_that_cancel_are_zero),
         cmocka_unit_test(amsgrad_is_pytorchs),
+        cmocka_unit_test(discriminators_have_a_rate_of_their_own),
         cmocka_unit_test(moving_average_moves_towards_the_other),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);

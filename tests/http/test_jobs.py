@@ -113,7 +113,7 @@ def test_every_option_reaches_the_trainer(trained):
     server = trained(pause=0.3)
     wish = {"method": "mean_teacher", "teacher": "both", "dropout": 0.25, "average_decay": 0.95, "encoder_norm": "batch",
             "decoder_norm": "instance", "skips": "sum", "min_annotated": 1, "annotated_fraction": 0.5, "patience": 3, "validate_every": 7,
-            "keep_last": True, "unguarded": True, "augment": True}
+            "discriminator_rate": 0.1, "keep_last": True, "unguarded": True, "augment": True}
     job_id = start_job(server, **wish)
     server.wait_for_job(job_id, ("running",))
     path = server.data / "jobs" / job_id / "out" / "arguments.json"
@@ -174,6 +174,7 @@ def test_an_idempotency_key_starts_one_job(trained):
     ({"batch_size": 0}, "batch_size"),
     ({"batch_size": "many"}, "batch_size"),
     ({"learning_rate": -1}, "learning_rate"),
+    ({"discriminator_rate": 0}, "discriminator_rate"),
     ({"epochs": 1}, "epochs"),
     ({"max_steps": 0}, "max_steps"),
     ({"max_steps": 1.5}, "max_steps"),

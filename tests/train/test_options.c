@@ -28,6 +28,7 @@ static void every_option_is_read(void **state) {
               " \"average_decay\": 0.9, \"encoder_norm\": \"batch\", \"decoder_norm\": \"none\","
               " \"skips\": \"sum\", \"batch_size\": 7, \"min_annotated\": 2, \"patience\": 3,"
               " \"validate_every\": 11, \"checkpoint_every\": 13, \"learning_rate\": 0.01,"
+              " \"discriminator_rate\": 0.1,"
               " \"augment\": true, \"keep_last\": true, \"unguarded\": true,"
               " \"weights\": {\"seg\": 20, \"con\": 0.5}}");
     gs_training_wish wish;
@@ -46,6 +47,7 @@ static void every_option_is_read(void **state) {
     assert_int_equal(o.patience, 3);
     assert_int_equal(o.validate_every, 11);
     assert_int_equal(o.checkpoint_every, 13);
+    assert_true(o.discriminator_rate == 0.1);
     assert_true(o.learning_rate == 0.01 && o.augment && o.keep_last && o.unguarded);
     json_decref(json);
 }
@@ -76,6 +78,7 @@ static void what_is_wrong_is_named(void **state) {
         {"{\"batch_size\": 2.5}", "batch_size"},
         {"{\"batch_size\": \"2\"}", "batch_size"},
         {"{\"learning_rate\": 0}", "learning_rate"},
+        {"{\"discriminator_rate\": 0}", "discriminator_rate"},
         {"{\"augment\": 1}", "augment"},
         {"{\"method\": 1}", "method"},
         {"{\"method\": \"unet\"}", "unet"},

@@ -74,6 +74,7 @@ static inline gs_trainer_options options_for(const char *dataset, const char *ou
                                 .batch_size = 3,
                                 .max_steps = 12,
                                 .learning_rate = 1e-3,
+                                .discriminator_rate = 1,
                                 .objective = {.weights = gs_loss_weights_default()},
                                 .seed = 7,
                                 .threads = 2,

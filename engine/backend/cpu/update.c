@@ -21,7 +21,7 @@ GS_VECTORIZED static void update_span(update u, float *restrict w, const float *
     }
 }
 
-static update update_for(const gs_parameters *p, int64_t step) {
+static update update_for(const gs_parameters *p, const gs_parameter *item, int64_t step) {
     double correction1 = 1 - pow(p->beta1, (double)step);
     double correction2 = 1 - pow(p->beta2, (double)step);
     return (update){(float)p->weight_decay,
@@ -29,7 +29,7 @@ static update update_for(const gs_parameters *p, int64_t step) {
                     (float)(1 - p->beta1), /* rounded once, as PyTorch does */
                     (float)p->beta2,
                     (float)(1 - p->beta2),
-                    (float)(p->learning_rate / correction1),
+                    (float)(gs_parameters_rate(p, item) / correction1),
                     (float)(1 / sqrt(correction2)),
                     (float)p->epsilon};
 }
@@ -43,7 +43,7 @@ gs_status gs__cpu_amsgrad(const gs_run *run, const gs_node *node, void *handle, 
     for (int k = 0; k < node->as.amsgrad.count; k++) {
         int index = node->as.amsgrad.parameters[k];
         const gs_parameter *item = &p->set->items[index];
-        update u = update_for(p, ++p->steps[index]);
+        update u = update_for(p, item, ++p->steps[index]);
         size_t chunks = (item->size + CHUNK - 1) / CHUNK;
 #pragma omp parallel for schedule(static) if (chunks > 1)
         for (size_t c = 0; c < chunks; c++) {

@@ -9,6 +9,7 @@ static void update(gs_parameters *p, const gs_parameter *item, double steps) {
     double *w = (double *)p->values + item->offset, *m = (double *)p->moment1 + item->offset;
     double *v = (double *)p->moment2 + item->offset;
     double *largest = (double *)p->moment2_max + item->offset;
+    const double rate = gs_parameters_rate(p, item);
     const double *gradient = (const double *)p->gradients + item->offset;
     for (size_t i = 0; i < item->size; i++) {
         double g = gradient[i] + p->weight_decay * w[i];
@@ -16,7 +17,7 @@ static void update(gs_parameters *p, const gs_parameter *item, double steps) {
         v[i] = p->beta2 * v[i] + (1 - p->beta2) * g * g;
         if (!(v[i] <= largest[i])) largest[i] = v[i];
         double denominator = sqrt(largest[i]) / sqrt(correction2) + p->epsilon;
-        w[i] -= p->learning_rate / correction1 * m[i] / denominator;
+        w[i] -= rate / correction1 * m[i] / denominator;
     }
 }
 
