@@ -26,7 +26,7 @@ def options():
     for name in ("--batch-size", "--epochs", "--max-steps", "--max-seconds", "--seed", "--threads",
                  "--min-annotated", "--patience", "--validate-every"):
         parser.add_argument(name, type=int)
-    for name in ("--width", "--learning-rate", "--dropout", "--average-decay", "--annotated"):
+    for name in ("--width", "--learning-rate", "--discriminator-rate", "--dropout", "--average-decay", "--annotated"):
         parser.add_argument(name, type=float)
     for name in ("--resume", "--augment", "--mutual-information", "--keep-last", "--unguarded"):
         parser.add_argument(name, action="store_true")
