@@ -71,8 +71,8 @@ static char *join_messages(const char *before, const gs_job_event_list *events, 
                 event->json);
     }
     fputs(after, out);
-    char *copy = fclose(out) == 0 ? gs_copy_string(text) : NULL;
-    free(text);
+    char *whole = gs_text_finish(out, &text), *copy = whole ? gs_copy_string(whole) : NULL;
+    free(whole);
     return copy;
 }
 

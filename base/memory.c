@@ -80,6 +80,14 @@ char *gs_format(const char *format, ...) {
     return text;
 }
 
+char *gs_text_finish(FILE *stream, char **text) {
+    bool is_whole = !ferror(stream);
+    if (fclose(stream) == 0 && is_whole) return *text;
+    free(*text);
+    *text = NULL;
+    return NULL;
+}
+
 void gs_free(void *pointer) {
     free(pointer);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Zeroed memory for `count` elements of `size` bytes; NULL when out of memory or on overflow.
  * count == 0 gives a valid pointer. Caller frees. */
@@ -26,6 +27,10 @@ char *gs_copy_bytes(const void *bytes, size_t size);
 
 /* printf into a new string. NULL when out of memory. Caller frees. */
 char *gs_format(const char *format, ...) GS_PRINTF(1, 2);
+
+/* Closes a stream of open_memstream(&*text, …) and returns its text, which the caller frees with
+ * free; NULL when some of what was printed found no memory, also if later prints did. */
+char *gs_text_finish(FILE *stream, char **text);
 
 /* NULL is allowed. */
 void gs_free(void *pointer);

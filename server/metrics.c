@@ -176,11 +176,7 @@ char *gs_metrics_text(gs_metrics *metrics, const gs_metrics_gauges *gauges) {
                        metrics->compute_seconds);
     print_by_operation(out, "genseg_batch_images", "Images of a batch.", metrics->batch_images);
     pthread_mutex_unlock(&metrics->mutex);
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    char *copy = gs_copy_string(text);
-    free(text);
+    char *whole = gs_text_finish(out, &text), *copy = whole ? gs_copy_string(whole) : NULL;
+    free(whole);
     return copy;
 }

@@ -137,8 +137,7 @@ static gs_status write_cases(const gs_experiment_state *s, const gs_trial *run,
         fprintf(file, ",%zu,%.6f,%.0f,%.0f\n", c->slices, gs_overlap_dice(&c->overlap),
                 c->overlap.predicted, c->overlap.target);
     }
-    fclose(file);
-    gs_status status = gs__write_text(s, name, text, err);
+    gs_status status = gs__write_text(s, name, gs_text_finish(file, &text), err);
     gs_free(name);
     return status;
 }

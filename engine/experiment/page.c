@@ -270,10 +270,9 @@ gs_status gs__write_page(const gs_experiment_state *s, gs_error *err) {
     FILE *file = open_memstream(&text, &size);
     if (!file) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the page");
     gs_status status = print_page(file, s, err);
-    if (fclose(file) != 0 && status == GS_OK)
-        status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the page");
-    if (status == GS_OK) return gs__write_text(s, "index.html", text, err);
-    free(text);
+    char *whole = gs_text_finish(file, &text);
+    if (status == GS_OK) return gs__write_text(s, "index.html", whole, err);
+    free(whole);
     return status;
 }
 

@@ -194,9 +194,9 @@ static gs_status write_cases(const gs_experiment_state *s, gs_error *err) {
     for (size_t i = 0; status == GS_OK && i < s->run_count; i++)
         if (s->runs[i].result && !gs__trial_has_failed(&s->runs[i]))
             status = add_cases(file, s->experiment, &s->runs[i], err);
-    fclose(file);
-    if (status == GS_OK) return gs__write_text(s, "cases.csv", text, err);
-    free(text);
+    char *whole = gs_text_finish(file, &text);
+    if (status == GS_OK) return gs__write_text(s, "cases.csv", whole, err);
+    free(whole);
     return status;
 }
 
@@ -211,8 +211,7 @@ gs_status gs__write_tables(const gs_experiment_state *s, gs_error *err) {
     }
     count = gs__summarize(s, rows);
     print_rows(file, rows, count);
-    fclose(file);
-    gs_status status = gs__write_text(s, "results.csv", text, err);
+    gs_status status = gs__write_text(s, "results.csv", gs_text_finish(file, &text), err);
     if (status == GS_OK)
         status = gs__write_text(s, "results.json", results_json(s, rows, count), err);
     gs_free(rows);

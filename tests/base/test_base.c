@@ -93,6 +93,42 @@ static void chosen_allocation_fails(void **state) {
     gs_free(first), gs_free(third);
 }
 
+static ssize_t write_once_there_is_room(void *has_room, const char *bytes, size_t size) {
+    (void)bytes;
+    bool *room = has_room;
+    ssize_t written = *room ? (ssize_t)size : 0;
+    *room = true;
+    return written;
+}
+
+/* A stream that fails once and goes on stands for memory that ran out for a moment. */
+static void a_text_with_a_hole_is_none(void **state) {
+    (void)state;
+    for (int has_room = 0; has_room < 2; has_room++) {
+        bool room = has_room;
+        char *text = gs_copy_string("all");
+        FILE *stream =
+            fopencookie(&room, "w", (cookie_io_functions_t){.write = write_once_there_is_room});
+        assert_non_null(stream);
+        fputs("one", stream);
+        fflush(stream);
+        fputs("two", stream);
+        char *whole = gs_text_finish(stream, &text);
+        if (has_room)
+            assert_string_equal(whole, "all");
+        else
+            assert_null(whole);
+        free(whole);
+    }
+    char *text;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    assert_non_null(stream);
+    fputs("three", stream);
+    assert_string_equal(gs_text_finish(stream, &text), "three");
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_gives_the_published_numbers),
@@ -100,6 +136,7 @@ int main(void) {
         cmocka_unit_test(below_covers_its_range_and_no_more),
         cmocka_unit_test(replaced_file_is_whole_and_limited_when_read),
         cmocka_unit_test(chosen_allocation_fails),
+        cmocka_unit_test(a_text_with_a_hole_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
