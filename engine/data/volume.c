@@ -3,6 +3,7 @@
 #include "engine/data/volume.h"
 
 #include "base/memory.h"
+#include "engine/image/nifti_orientation.h"
 
 #include <math.h>
 #include <nifti/nifti1_io.h>
@@ -48,37 +49,6 @@ void gs_volume_deinit(gs_volume *volume) {
 }
 
 /* ---- reading ---- */
-
-/* Where the file's axes go: its axis axis[k] becomes our axis k, backwards where flip[k]. */
-typedef struct orientation {
-    int axis[3];
-    bool flip[3];
-    const mat44 *to_mm; /* NULL: the file has neither form */
-} orientation;
-
-/* A file without either form (ANALYZE) is taken as stored: x to the right, y to the front, z up. */
-static orientation read_orientation(const nifti_image *nim) {
-    orientation result = {.axis = {0, 1, 2}};
-    int code[3] = {NIFTI_L2R, NIFTI_P2A, NIFTI_I2S};
-    if (nim->sform_code > 0)
-        result.to_mm = &nim->sto_xyz;
-    else if (nim->qform_code > 0)
-        result.to_mm = &nim->qto_xyz;
-    if (result.to_mm) nifti_mat44_to_orientation(*result.to_mm, &code[0], &code[1], &code[2]);
-    for (int from = 0; from < 3; from++) {
-        int to = code[from] == NIFTI_L2R || code[from] == NIFTI_R2L   ? 0
-                 : code[from] == NIFTI_P2A || code[from] == NIFTI_A2P ? 1
-                                                                      : 2;
-        result.axis[to] = from;
-        result.flip[to] =
-            code[from] == NIFTI_R2L || code[from] == NIFTI_A2P || code[from] == NIFTI_S2I;
-    }
-    return result;
-}
-
-static bool orientation_is_complete(const orientation *o) {
-    return o->axis[0] != o->axis[1] && o->axis[0] != o->axis[2] && o->axis[1] != o->axis[2];
-}
 
 static bool type_is_supported(int datatype) {
     switch (datatype) {
@@ -154,8 +124,8 @@ static gs_status read_data(nifti_image *nim, const char *path, gs_error *err) {
     return GS_OK;
 }
 
-static gs_status copy_voxels(const nifti_image *nim, const orientation *o, gs_volume *volume,
-                             const char *path, gs_error *err) {
+static gs_status copy_voxels(const nifti_image *nim, const gs__nifti_orientation *o,
+                             gs_volume *volume, const char *path, gs_error *err) {
     const ptrdiff_t file_stride[3] = {1, nim->nx, (ptrdiff_t)nim->nx * nim->ny};
     double slope = (double)nim->scl_slope, intercept = (double)nim->scl_inter;
     if (slope == 0 || !isfinite(slope) || !isfinite(intercept)) slope = 1, intercept = 0;
@@ -179,14 +149,14 @@ static gs_status copy_voxels(const nifti_image *nim, const orientation *o, gs_vo
 }
 
 /* The place of the file's voxel that becomes our first one. */
-static void find_origin(const nifti_image *nim, const orientation *o, gs_volume *volume) {
-    if (!o->to_mm) return;
+static void find_origin(const nifti_image *nim, const gs__nifti_orientation *o, gs_volume *volume) {
+    if (!o->is_known) return;
     const int sides[3] = {nim->nx, nim->ny, nim->nz};
     double at[3] = {0};
     for (int k = 0; k < 3; k++)
         if (o->flip[k]) at[o->axis[k]] = sides[o->axis[k]] - 1;
     for (int row = 0; row < 3; row++) {
-        const float *m = o->to_mm->m[row];
+        const float *m = o->to_mm.m[row];
         volume->origin_mm[row] = (double)m[3];
         for (int k = 0; k < 3; k++) volume->origin_mm[row] += (double)m[k] * at[k];
     }
@@ -214,9 +184,9 @@ gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
     nifti_image *nim = nifti_image_read(path, 0);
     if (!nim) return gs_fail(err, GS_MALFORMED, "%s cannot be read as NIfTI", path);
     gs_volume volume = {0};
-    orientation o = read_orientation(nim);
+    gs__nifti_orientation o = gs__nifti_orientation_of_image(nim);
     gs_status status = check_header(nim, path, err);
-    if (status == GS_OK && !orientation_is_complete(&o))
+    if (status == GS_OK && !gs__nifti_orientation_is_complete(&o))
         status = gs_fail(err, GS_MALFORMED, "%s: the header's orientation is degenerate", path);
     if (status != GS_OK) goto done;
     const int sides[3] = {nim->nx, nim->ny, nim->nz};
