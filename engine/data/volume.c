@@ -3,7 +3,7 @@
 #include "engine/data/volume.h"
 
 #include "base/memory.h"
-#include "engine/image/nifti_orientation.h"
+#include "engine/data/volume_grid.h"
 
 #include <math.h>
 #include <nifti/nifti1_io.h>
@@ -26,9 +26,10 @@ gs_status gs_volume_init(const int side[3], const double spacing_mm[3], gs_volum
         if (side[axis] < 1 || side[axis] > GS_VOLUME_MAX_SIDE)
             return gs_fail(err, GS_TOO_LARGE, "a volume with a side of %d, allowed are 1 to %d",
                            side[axis], GS_VOLUME_MAX_SIDE);
-        if (!(spacing_mm[axis] >= 0.05 && spacing_mm[axis] <= 50.0))
-            return gs_fail(err, GS_UNSUPPORTED, "a voxel spacing of %g mm, allowed are 0.05 to 50",
-                           spacing_mm[axis]);
+        if (!(spacing_mm[axis] >= GS__VOLUME_MIN_SPACING_MM &&
+              spacing_mm[axis] <= GS__VOLUME_MAX_SPACING_MM))
+            return gs_fail(err, GS_UNSUPPORTED, "a voxel spacing of %g mm, allowed are %g to %g",
+                           spacing_mm[axis], GS__VOLUME_MIN_SPACING_MM, GS__VOLUME_MAX_SPACING_MM);
         volume.side[axis] = side[axis];
         volume.spacing_mm[axis] = spacing_mm[axis];
         count *= (size_t)side[axis]; /* at most 2^30 */
@@ -126,7 +127,8 @@ static gs_status read_data(nifti_image *nim, const char *path, gs_error *err) {
 
 static gs_status copy_voxels(const nifti_image *nim, const gs__nifti_orientation *o,
                              gs_volume *volume, const char *path, gs_error *err) {
-    const ptrdiff_t file_stride[3] = {1, nim->nx, (ptrdiff_t)nim->nx * nim->ny};
+    const int sides[3] = {nim->nx, nim->ny, nim->nz};
+    const gs__voxel_order order = gs__volume_order(o, sides);
     double slope = (double)nim->scl_slope, intercept = (double)nim->scl_inter;
     if (slope == 0 || !isfinite(slope) || !isfinite(intercept)) slope = 1, intercept = 0;
     const int *side = volume->side;
@@ -134,10 +136,8 @@ static gs_status copy_voxels(const nifti_image *nim, const gs__nifti_orientation
     for (int z = 0; z < side[2]; z++)
         for (int y = 0; y < side[1]; y++)
             for (int x = 0; x < side[0]; x++) {
-                const int at[3] = {x, y, z};
-                ptrdiff_t from = 0;
-                for (int k = 0; k < 3; k++)
-                    from += file_stride[o->axis[k]] * (o->flip[k] ? side[k] - 1 - at[k] : at[k]);
+                ptrdiff_t from =
+                    order.first + x * order.step[0] + y * order.step[1] + z * order.step[2];
                 double value =
                     slope * read_voxel(nim->data, nim->datatype, (size_t)from) + intercept;
                 if (!(fabs(value) <= 3e38))
@@ -146,20 +146,6 @@ static gs_status copy_voxels(const nifti_image *nim, const gs__nifti_orientation
                 *to++ = (float)value;
             }
     return GS_OK;
-}
-
-/* The place of the file's voxel that becomes our first one. */
-static void find_origin(const nifti_image *nim, const gs__nifti_orientation *o, gs_volume *volume) {
-    if (!o->is_known) return;
-    const int sides[3] = {nim->nx, nim->ny, nim->nz};
-    double at[3] = {0};
-    for (int k = 0; k < 3; k++)
-        if (o->flip[k]) at[o->axis[k]] = sides[o->axis[k]] - 1;
-    for (int row = 0; row < 3; row++) {
-        const float *m = o->to_mm.m[row];
-        volume->origin_mm[row] = (double)m[3];
-        for (int k = 0; k < 3; k++) volume->origin_mm[row] += (double)m[k] * at[k];
-    }
 }
 
 static gs_status check_header(const nifti_image *nim, const char *path, gs_error *err) {
@@ -191,18 +177,11 @@ gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
     if (status != GS_OK) goto done;
     const int sides[3] = {nim->nx, nim->ny, nim->nz};
     const float spacings[3] = {nim->dx, nim->dy, nim->dz};
-    int side[3];
-    double spacing_mm[3];
-    double unit_mm = nim->xyz_units == NIFTI_UNITS_METER    ? 1000.0
-                     : nim->xyz_units == NIFTI_UNITS_MICRON ? 0.001
-                                                            : 1.0;
-    for (int k = 0; k < 3; k++) {
-        side[k] = sides[o.axis[k]];
-        spacing_mm[k] = unit_mm * fabs((double)spacings[o.axis[k]]);
-    }
-    status = gs_volume_init(side, spacing_mm, &volume, err);
+    gs_volume grid;
+    gs__volume_grid(&o, sides, spacings, nim->xyz_units, &grid);
+    status = gs_volume_init(grid.side, grid.spacing_mm, &volume, err);
     if (status != GS_OK) goto done;
-    find_origin(nim, &o, &volume);
+    memcpy(volume.origin_mm, grid.origin_mm, sizeof volume.origin_mm);
     status = read_data(nim, path, err);
     if (status == GS_OK) status = copy_voxels(nim, &o, &volume, path, err);
 done:
