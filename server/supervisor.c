@@ -100,8 +100,8 @@ static void run_job(gs_supervisor *supervisor, const gs_job_record *job) {
                       .context = supervisor};
     gs_run_end end;
     log_job("job_started", job->id, NULL);
-    gs_job_run_execute(&run, &end);
-    if (end.model[0]) supervisor->made(supervisor->context, end.model);
+    supervisor->options.execute(&run, &end);
+    if (end.model[0] && supervisor->made) supervisor->made(supervisor->context, end.model);
     keep_end(supervisor, job->id, &end);
     if (end.state == GS_JOB_SUCCEEDED) gs_job_run_clean(supervisor->store, job->id);
     log_job("job_ended", job->id, &end);

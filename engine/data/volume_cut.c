@@ -106,16 +106,27 @@ static int brain_pixel(const gs_volume_form *form) {
     return 0;
 }
 
+bool gs_volume_preset_gives(gs_volume_preset preset, const int side[3],
+                            const gs_volume_form *form) {
+    switch (preset) {
+    case GS_VOLUME_BRAIN:
+        return brain_pixel(form) > 0;
+    case GS_VOLUME_LIVER:
+        return form->height == form->width;
+    case GS_VOLUME_PLAIN:
+    case GS_VOLUME_PRESETS:
+        break;
+    }
+    return form->height == side[1] && form->width == side[0];
+}
+
 static gs_status check_form(const gs_volume_cutter *c, gs_error *err) {
     const int *side = c->levels.side;
     const gs_volume_form *form = &c->form;
-    bool fits = c->preset == GS_VOLUME_BRAIN   ? brain_pixel(form) > 0
-                : c->preset == GS_VOLUME_LIVER ? form->height == form->width
-                                               : form->height == side[1] && form->width == side[0];
     static const char *const gives[] = {
         "half-slices of height 240 and width 120, or both divided by 2 to 8", "square slices",
         "slices of the volume's own size"};
-    if (!fits)
+    if (!gs_volume_preset_gives(c->preset, side, form))
         return gs_fail(err, GS_SHAPE_MISMATCH,
                        "the preset %s gives %s, not height %d and width %d; the volume has %d x %d "
                        "x %d voxels",

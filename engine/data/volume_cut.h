@@ -51,6 +51,9 @@ typedef struct gs_volume_form {
 void gs_volume_form_size(gs_volume_preset preset, const gs_volume_files *files, int scale,
                          gs_volume_form *form);
 
+/* Whether the preset can give slices of the form's size, of a volume with these sides. */
+bool gs_volume_preset_gives(gs_volume_preset preset, const int side[3], const gs_volume_form *form);
+
 typedef struct gs_volume_cutter gs_volume_cutter;
 
 /* Checks that all files have one grid and measures them: every voxel of every channel and label is
