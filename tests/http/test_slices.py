@@ -33,7 +33,8 @@ def test_a_slice_is_stored_with_all_its_fields(api, dataset):
     assert answer.headers["Location"] == f"/v1/slices/{body['id']}"
     check_time(body.pop("created_at"))
     assert body == {
-        "id": body["id"], "dataset": dataset, "case": "c 1", "index": 7, "name": "Schnitt \u00e4",
+        "id": body["id"], "dataset": dataset, "case": "c 1", "index": 7, "volume": None, "part": None,
+        "name": "Schnitt \u00e4",
         "width": 6, "height": 4, "channels": 1, "content_type": PNG, "content_size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(), "label": "presence", "split": "validation",
         "annotated": False}
