@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -187,22 +186,59 @@ const gs_volume *gs_volume_file_grid(const gs_volume_file *file) {
     return &file->grid;
 }
 
+/* Numbers of a type that the file keeps in this machine's byte order, `step` voxels apart. */
+#define READ_ROW(type)                                                                             \
+    do {                                                                                           \
+        for (int x = 0; x < count; x++, from += stride) {                                          \
+            type stored;                                                                           \
+            memcpy(&stored, from, sizeof stored);                                                  \
+            to[x] = (float)(slope * (double)stored + intercept);                                   \
+        }                                                                                          \
+    } while (0)
+
+/* A row, one voxel every `step` of the file's. */
+static void read_row(const gs_volume_file *file, const uint8_t *from, ptrdiff_t step, int count,
+                     float *to) {
+    const gs__nifti_reader *reader = &file->reader;
+    const double slope = reader->slope, intercept = reader->intercept;
+    const ptrdiff_t stride = step * (ptrdiff_t)file->item;
+    if (!reader->swapped && reader->datatype == DT_INT16) {
+        READ_ROW(int16_t);
+    } else if (!reader->swapped && reader->datatype == DT_UINT16) {
+        READ_ROW(uint16_t);
+    } else if (!reader->swapped && reader->datatype == DT_FLOAT32) {
+        READ_ROW(float);
+    } else if (reader->datatype == DT_UINT8) {
+        READ_ROW(uint8_t);
+    } else {
+        for (int x = 0; x < count; x++, from += stride)
+            to[x] = (float)(slope * gs__nifti_read_voxel(reader, from) + intercept);
+    }
+}
+
+/* A number beyond float32 has become infinite. */
+static gs_status check_finite(const gs_volume_file *file, int level, const float *plane,
+                              gs_error *err) {
+    const int *side = file->grid.side;
+    bool is_finite = true;
+    for (int i = 0; i < side[0] * side[1]; i++) is_finite = is_finite && isfinite(plane[i]);
+    if (is_finite) return GS_OK;
+    int i = 0;
+    while (isfinite(plane[i])) i++;
+    return gs_fail(err, GS_NUMERIC, "the voxel at %d, %d, %d is not a finite number", i % side[0],
+                   i / side[0], level);
+}
+
 gs_status gs_volume_file_read(const gs_volume_file *file, int level, float *plane, gs_error *err) {
     const int *side = file->grid.side;
     const gs__voxel_order *order = &file->order;
-    const gs__nifti_reader *reader = &file->reader;
     gs_assert(level >= 0 && level < side[2]);
-    for (int y = 0; y < side[1]; y++)
-        for (int x = 0; x < side[0]; x++) {
-            ptrdiff_t at =
-                order->first + x * order->step[0] + y * order->step[1] + level * order->step[2];
-            const uint8_t *from = file->bytes + file->offset + (size_t)at * file->item;
-            double value = reader->slope * gs__nifti_read_voxel(reader, from) + reader->intercept;
-            if (!(fabs(value) <= (double)FLT_MAX))
-                return gs_fail(err, GS_NUMERIC, "voxel %td is not a finite number", at);
-            *plane++ = (float)value;
-        }
-    return GS_OK;
+    for (int y = 0; y < side[1]; y++) {
+        ptrdiff_t at = order->first + y * order->step[1] + level * order->step[2];
+        read_row(file, file->bytes + file->offset + at * (ptrdiff_t)file->item, order->step[0],
+                 side[0], plane + (ptrdiff_t)y * side[0]);
+    }
+    return check_finite(file, level, plane, err);
 }
 
 void gs_volume_file_rest(const gs_volume_file *file) {

@@ -91,30 +91,36 @@ gs_status gs_volume_output_open(const gs_volume_file *like, gs_output_type type,
     return GS_OK;
 }
 
+static void put_row(const gs_volume_output *output, const float *row, uint8_t *to, ptrdiff_t step) {
+    const ptrdiff_t stride = step * (ptrdiff_t)output->item;
+    int count = output->like->grid.side[0];
+    for (int x = 0; x < count; x++, to += stride) {
+        if (output->type == GS_OUTPUT_FLOAT32)
+            memcpy(to, &row[x], sizeof row[x]);
+        else
+            *to = (uint8_t)(fminf(fmaxf(row[x], 0), UINT8_MAX) + 0.5f);
+    }
+}
+
 void gs_volume_output_put(gs_volume_output *output, int level, const float *plane) {
     const int *side = output->like->grid.side;
     const gs__voxel_order *order = &output->like->order;
     gs_assert(level >= 0 && level < side[2]);
-    for (int y = 0; y < side[1]; y++)
-        for (int x = 0; x < side[0]; x++) {
-            ptrdiff_t at =
-                order->first + x * order->step[0] + y * order->step[1] + level * order->step[2];
-            float value = *plane++;
-            uint8_t *to = output->voxels + (size_t)at * output->item;
-            if (output->type == GS_OUTPUT_UINT8)
-                *to = (uint8_t)lroundf(fminf(fmaxf(value, 0), UINT8_MAX));
-            else
-                memcpy(to, &value, sizeof value);
-        }
+    for (int y = 0; y < side[1]; y++) {
+        ptrdiff_t at = order->first + y * order->step[1] + level * order->step[2];
+        put_row(output, plane + (ptrdiff_t)y * side[0],
+                output->voxels + at * (ptrdiff_t)output->item, order->step[0]);
+    }
     if (++output->put % LEVELS_AT_REST == 0)
         madvise(output->voxels, output->size, MADV_DONTNEED); /* the file keeps them */
 }
 
-/* Level 1: a mask is small at any level, and probabilities are noise. */
+/* The fastest level; of probabilities and images, which are noise to a compressor, only runs are
+ * looked for: the background. */
 static gs_status write_gzip(const gs_volume_output *output, gs_error *err) {
     const char extension[VOXELS_FROM - sizeof output->header] = {0};
     errno = 0;
-    gzFile file = gzopen(output->path, "wbe1");
+    gzFile file = gzopen(output->path, output->type == GS_OUTPUT_UINT8 ? "wbe1" : "wbe1R");
     if (!file) return gs_fail_errno(err, "cannot make %s", output->path);
     size_t head = sizeof output->header;
     bool is_written = gzfwrite(&output->header, 1, head, file) == head &&

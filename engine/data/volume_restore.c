@@ -24,7 +24,8 @@ static void spread_brain(const gs_volume_cutter *c, int part, const float *pixel
         gs_axis_map row = {.count = 1,
                            .taps = p->back_rows.taps,
                            .first = p->back_rows.first + y,
-                           .weights = p->back_rows.weights + (ptrdiff_t)y * p->back_rows.taps};
+                           .weights = p->back_rows.weights + (ptrdiff_t)y * p->back_rows.taps,
+                           .only = p->back_rows.only ? p->back_rows.only + y : NULL};
         float line[GS_VOLUME_MAX_SIDE];
         gs_resample(scratch, p->frame, &row, &p->back_columns, line);
         add_plane(line, (size_t)c->levels.side[0], sum + (ptrdiff_t)y * c->levels.side[0]);
@@ -57,7 +58,8 @@ static gs_status load(gs_volume_cutter *c, int level, gs_error *err) {
 gs_status gs_volume_cutter_restore_map(gs_volume_cutter *c, int level,
                                        const float *const maps[GS_VOLUME_SLICE_PARTS], float *plane,
                                        gs_error *err) {
-    GS_TRY(load(c, level, err));
+    /* The frame of a head is the same at every level. */
+    if (c->preset == GS_VOLUME_LIVER) GS_TRY(load(c, level, err));
     memset(plane, 0, gs__level_area(&c->levels) * sizeof *plane);
     for (int part = 0; part < gs_volume_cutter_parts(c); part++)
         if (maps[part]) spread(c, part, maps[part], c->frame, plane);
