@@ -1,8 +1,13 @@
 /* Owns the walk over a volume's slices: levels are gathered into batches, run, and given to the
- * writer, from the bottom up. Must not know what is written. */
+ * writer, from the bottom up. Must not know what is written.
+ *
+ * Threads: while one batch waits for the engine on a thread of its own, this one writes the batch
+ * before and cuts the next. A batch is touched by its thread between start_batch and join_batch. */
 #include "server/volume_run_internal.h"
 
+#include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +32,18 @@ typedef struct batch_level {
     int level, place[GS_VOLUME_SLICE_PARTS];
 } batch_level;
 
+typedef struct batch {
+    struct volume_run *run;
+    gs_image *images;    /* [capacity], pixels [C,H,W] owned */
+    batch_level *levels; /* [capacity] */
+    int count, level_count;
+    pthread_t thread;
+    bool is_running; /* the thread is to be joined */
+    gs_inference_result result;
+    gs_status status;
+    gs_error error;
+} batch;
+
 typedef struct volume_run {
     const gs_job_run *run;
     const gs_volume_runner *runner;
@@ -41,14 +58,11 @@ typedef struct volume_run {
     gs_volume_cutter *cutter;
     gs__volume_writer writer;
     char *folder; /* of the results */
-    /* The batch: */
-    gs_image *images;    /* [capacity], pixels [C,H,W] owned */
-    uint8_t *mask;       /* of the volume's truth, which is not needed here */
-    batch_level *levels; /* [capacity] */
-    int count, level_count, capacity;
+    batch batches[2];
+    int capacity;  /* slices of a batch, and its levels */
+    uint8_t *mask; /* of the volume's truth, which is not needed here */
     int64_t slices_done;
     double told_at; /* gs_clock_seconds of the last event */
-    bool is_over;   /* the wish is not to go on */
 } volume_run;
 
 /* ==== Opening ==== */
@@ -105,25 +119,41 @@ static gs_status open_writer(volume_run *r, gs_error *err) {
     return gs__volume_writer_open(&r->writer, err);
 }
 
-static gs_status open_batch(volume_run *r, gs_error *err) {
+static gs_status open_batch(volume_run *r, batch *b, gs_error *err) {
     const gs_model_config *config = &r->config;
-    int parts = gs_volume_cutter_parts(r->cutter);
-    r->capacity = r->runner->max_batch > parts ? r->runner->max_batch : parts;
-    r->images = gs_alloc((size_t)r->capacity, sizeof *r->images);
-    r->levels = gs_alloc((size_t)r->capacity, sizeof *r->levels);
-    r->mask = gs_alloc((size_t)config->height, (size_t)config->columns);
-    if (!r->images || !r->levels || !r->mask)
-        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a batch");
+    b->run = r;
+    b->images = gs_alloc((size_t)r->capacity, sizeof *b->images);
+    b->levels = gs_alloc((size_t)r->capacity, sizeof *b->levels);
+    if (!b->images || !b->levels) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a batch");
     for (int i = 0; i < r->capacity; i++)
-        GS_TRY(gs_image_init(config->channels, config->height, config->columns, NULL, &r->images[i],
+        GS_TRY(gs_image_init(config->channels, config->height, config->columns, NULL, &b->images[i],
                              err));
     return GS_OK;
 }
 
+static gs_status open_batches(volume_run *r, gs_error *err) {
+    int parts = gs_volume_cutter_parts(r->cutter);
+    r->capacity = r->runner->max_batch > parts ? r->runner->max_batch : parts;
+    r->mask = gs_alloc((size_t)r->config.height, (size_t)r->config.columns);
+    if (!r->mask) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a batch");
+    for (int i = 0; i < 2; i++) GS_TRY(open_batch(r, &r->batches[i], err));
+    return GS_OK;
+}
+
+static void join_batch(batch *b) {
+    if (b->is_running) pthread_join(b->thread, NULL);
+    b->is_running = false;
+}
+
 static void close_all(volume_run *r) {
-    for (int i = 0; r->images && i < r->capacity; i++) gs_image_deinit(&r->images[i]);
-    gs_free(r->images);
-    gs_free(r->levels);
+    for (int n = 0; n < 2; n++) {
+        batch *b = &r->batches[n];
+        join_batch(b);
+        gs_inference_result_deinit(&b->result);
+        for (int i = 0; b->images && i < r->capacity; i++) gs_image_deinit(&b->images[i]);
+        gs_free(b->images);
+        gs_free(b->levels);
+    }
     gs_free(r->mask);
     gs__volume_writer_deinit(&r->writer);
     gs_volume_cutter_close(r->cutter);
@@ -134,36 +164,48 @@ static void close_all(volume_run *r) {
 
 /* ==== Batches ==== */
 
-static bool goes_on(volume_run *r) {
-    if (r->run->wish(r->run->context) != GS_RUN_GO_ON) r->is_over = true;
-    return !r->is_over;
+static bool goes_on(const volume_run *r) {
+    return r->run->wish(r->run->context) == GS_RUN_GO_ON;
 }
 
-/* Runs the batch; a model that is being loaded is waited for. */
-static gs_status infer(volume_run *r, gs_inference_result *result, gs_error *err) {
+/* A thread: runs the batch; a model that is being loaded is waited for. */
+static void *compute_batch(void *argument) {
+    batch *b = argument;
+    const volume_run *r = b->run;
     const gs_inference inference = {.model_id = r->model_id,
                                     .operation = r->operation,
-                                    .count = (size_t)r->count,
-                                    .images = r->images,
+                                    .count = (size_t)b->count,
+                                    .images = b->images,
                                     .priority = GS_PRIORITY_BACKGROUND};
     for (;;) {
-        gs_status status = r->runner->services->infer(r->runner->server, &inference, result, err);
-        if (status != GS_BUSY || !goes_on(r)) return status;
+        b->status =
+            r->runner->services->infer(r->runner->server, &inference, &b->result, &b->error);
+        if (b->status != GS_BUSY || !goes_on(r)) return NULL;
         const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
         nanosleep(&pause, NULL);
     }
 }
 
-static gs_status write_levels(volume_run *r, const gs_inference_result *result, gs_error *err) {
+/* A batch of empty slices needs no engine. */
+static gs_status start_batch(batch *b, gs_error *err) {
+    b->status = GS_OK;
+    if (b->count == 0) return GS_OK;
+    errno = pthread_create(&b->thread, NULL, compute_batch, b);
+    if (errno != 0) return gs_fail_errno(err, "cannot start a thread for a batch");
+    b->is_running = true;
+    return GS_OK;
+}
+
+static gs_status write_levels(volume_run *r, const batch *b, gs_error *err) {
     size_t pixels = (size_t)r->config.height * (size_t)r->config.columns;
     size_t values = r->operation == GS_SEGMENT ? pixels : pixels * (size_t)r->config.channels;
-    for (int i = 0; i < r->level_count; i++) {
-        const batch_level *at = &r->levels[i];
+    for (int i = 0; i < b->level_count; i++) {
+        const batch_level *at = &b->levels[i];
         const float *maps[GS_VOLUME_SLICE_PARTS][2] = {{NULL}};
         for (int part = 0; part < gs_volume_cutter_parts(r->cutter); part++)
             for (int k = 0; k < 2 && at->place[part] >= 0; k++)
-                if (result->maps[k])
-                    maps[part][k] = result->maps[k] + (size_t)at->place[part] * values;
+                if (b->result.maps[k])
+                    maps[part][k] = b->result.maps[k] + (size_t)at->place[part] * values;
         GS_TRY(gs__volume_writer_put(&r->writer, at->level, maps, pixels, err));
     }
     return GS_OK;
@@ -190,44 +232,56 @@ static void tell(volume_run *r, const char *name, double fraction, const double 
     r->told_at = gs_clock_seconds();
 }
 
-static gs_status run_batch(volume_run *r, gs_error *err) {
-    gs_inference_result result = {0};
-    gs_status status = r->count > 0 ? infer(r, &result, err) : GS_OK;
-    if (status == GS_OK) status = write_levels(r, &result, err);
-    gs_inference_result_deinit(&result);
-    if (status != GS_OK) return status;
-    r->slices_done += r->count;
-    int done = r->levels[r->level_count - 1].level + 1;
+/* Writes a batch that was joined, and empties it. */
+static gs_status write_batch(volume_run *r, batch *b, gs_error *err) {
+    if (b->level_count == 0) return GS_OK;
+    GS_TRY(write_levels(r, b, err));
+    gs_inference_result_deinit(&b->result);
+    r->slices_done += b->count;
+    int done = b->levels[b->level_count - 1].level + 1;
+    b->count = b->level_count = 0;
     if (gs_clock_seconds() - r->told_at >= PROGRESS_SECONDS)
         tell(r, "progress", (double)done / gs_volume_cutter_levels(r->cutter), NULL);
-    r->count = r->level_count = 0;
     return GS_OK;
 }
 
 /* Adds a level's slices to the batch. */
-static gs_status add_level(volume_run *r, int level, gs_error *err) {
-    batch_level *at = &r->levels[r->level_count];
+static gs_status add_level(volume_run *r, batch *b, int level, gs_error *err) {
+    batch_level *at = &b->levels[b->level_count];
     at->level = level;
     for (int part = 0; part < gs_volume_cutter_parts(r->cutter); part++) {
         gs_volume_slice slice;
-        GS_TRY(gs_volume_cutter_cut(r->cutter, level, part, r->images[r->count].pixels, r->mask,
+        GS_TRY(gs_volume_cutter_cut(r->cutter, level, part, b->images[b->count].pixels, r->mask,
                                     &slice, err));
-        at->place[part] = slice.is_empty ? -1 : r->count++;
+        at->place[part] = slice.is_empty ? -1 : b->count++;
     }
-    r->level_count++;
+    b->level_count++;
     return GS_OK;
+}
+
+/* Waits for `before`, starts `next` (NULL: there is none), then writes `before`. */
+static gs_status change_batches(volume_run *r, batch *before, batch *next, gs_error *err) {
+    join_batch(before);
+    if (before->status != GS_OK) return gs_fail(err, before->status, "%s", before->error.text);
+    if (!goes_on(r))
+        return gs_fail(err, GS_CANCELLED, "stopped after %lld slices", (long long)r->slices_done);
+    if (next) GS_TRY(start_batch(next, err));
+    return write_batch(r, before, err);
 }
 
 static gs_status run_levels(volume_run *r, gs_error *err) {
     int parts = gs_volume_cutter_parts(r->cutter), levels = gs_volume_cutter_levels(r->cutter);
+    batch *next = &r->batches[0], *before = &r->batches[1];
     for (int level = 0; level < levels; level++) {
-        GS_TRY(add_level(r, level, err));
-        bool is_full = r->count + parts > r->capacity || r->level_count == r->capacity;
+        GS_TRY(add_level(r, next, level, err));
+        bool is_full = next->count + parts > r->capacity || next->level_count == r->capacity;
         if (!is_full && level + 1 < levels) continue;
-        if (!goes_on(r)) return gs_fail(err, GS_CANCELLED, "stopped at level %d", level);
-        GS_TRY(run_batch(r, err));
+        GS_TRY(change_batches(r, before, next, err));
+        batch *written = before;
+        before = next;
+        next = written;
     }
-    return GS_OK;
+    return change_batches(r, before, NULL, err);
 }
 
 static gs_status run_all(volume_run *r, gs_error *err) {
@@ -235,7 +289,7 @@ static gs_status run_all(volume_run *r, gs_error *err) {
     GS_TRY(open_model(r, err));
     GS_TRY(open_volume(r, err));
     GS_TRY(open_writer(r, err));
-    GS_TRY(open_batch(r, err));
+    GS_TRY(open_batches(r, err));
     tell(r, "start", 0, NULL);
     GS_TRY(run_levels(r, err));
     char *outputs;
