@@ -100,6 +100,10 @@ static gs_status read_body(const gs_request *request, upload *u, gs_error *err) 
     for (size_t i = 0; i < count; i++) GS_TRY(take_part(u, &parts[i], err));
     if (u->channels == 0)
         return gs_response_add_error(u->response, err, "image", "is required, one per channel");
+    return GS_OK;
+}
+
+static gs_status check_body(upload *u, gs_error *err) {
     if (u->annotate && !u->named[LABEL_PART].bytes)
         return gs_response_add_error(u->response, err, "annotate", "needs a part \"label\"");
     return GS_OK;
@@ -304,6 +308,7 @@ gs_status gs_api_volume_create(const gs_api_context *context, const gs_request *
     u->response = response;
     gs_status status = read_query(request, u, err);
     if (status == GS_OK) status = read_body(request, u, err);
+    if (status == GS_OK) status = check_body(u, err);
     if (status == GS_OK) status = gs_request_idempotency(request, &storage, &key, err);
     if (status == GS_OK) status = digest(u, err);
     if (status == GS_OK && !key)

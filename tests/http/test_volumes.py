@@ -371,7 +371,10 @@ def test_requests_that_make_no_sense(data):
     upload(data, floats(), status=404, query={"dataset": "none"})
     upload(data, *[floats()] * 17, status=413)
     problem(data.post("/v1/volumes", params=PLAIN, data=b"x", headers={"Content-Type": "image/png"}), 415)
-    problem(data.post("/v1/volumes", params=PLAIN, headers={"Content-Type": "application/x-nifti"}), 400)
+    raw = {"Content-Type": "application/x-nifti"}
+    problem(data.post("/v1/volumes", params=PLAIN, headers=raw), 400)
+    answer = data.post("/v1/volumes", params={**PLAIN, "annotate": "true"}, data=floats(), headers=raw)
+    assert fields(problem(answer, 422)) == ["annotate"]
     assert "where the liver is" in upload(data, floats(), status=422, query={"preset": "liver"})["detail"]
     assert "without skull" in upload(data, nifti.volume(lambda x, y, z: 1 + x, SIZE), status=422,
                                      query={"preset": "brain"})["detail"]
