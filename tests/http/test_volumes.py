@@ -13,6 +13,7 @@ import formats
 import nifti
 from test_inference import problem
 from test_jobs import read_events
+from test_robustness import small_disk_by_limit
 
 SIZE = (4, 6, 5)  # to the right, the front and the top: the toy model takes images of 6 x 4
 PLAIN = {"dataset": "d", "preset": "plain"}
@@ -382,6 +383,18 @@ def test_requests_that_make_no_sense(data):
     assert "as a whole" in upload(data, floats(), status=422, query={"preset": "brain", "dataset": "f"})["detail"]
     data.put("/v1/datasets/s", json={"channels": 1, "height": 7, "width": 4})
     assert "own size" in upload(data, floats(), status=422, query={"dataset": "s"})["detail"]
+
+
+def test_a_full_disk_is_507_and_leaves_nothing(start_toy, tmp_path):
+    wrapper = small_disk_by_limit(tmp_path / "data")
+    if wrapper is None:
+        pytest.skip("not possible on this machine")
+    server = start_toy(wrapper=wrapper)
+    server.put("/v1/datasets/d")
+    big = gzip.compress(nifti.header((100, 100, 40), kind="d") + bytes(100 * 100 * 40 * 8), 1)
+    upload(server, big, status=507)
+    assert list((server.data / "uploads").iterdir()) == [] == list((server.data / "volumes").iterdir())
+    upload(server, floats())
 
 
 def test_many_uploads_at_once_are_one_volume(data):
