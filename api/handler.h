@@ -243,12 +243,16 @@ GS_MUST_CHECK gs_status gs_json_parse(const char *text, size_t size, json_t **ou
 typedef struct gs_api_limits {
     size_t body_bytes;     /* of one request */
     gs_image_limits image; /* of every image that is decoded */
+    size_t volume_voxels;  /* of all channels of a volume together */
 } gs_api_limits;
 
 typedef enum gs_operation { GS_SEGMENT, GS_REMOVE, GS_INSERT } gs_operation;
 
 /* Whether pixels still need the model's normalisation, or came out of that model. */
 typedef enum gs_pixels { GS_PIXELS_RAW, GS_PIXELS_NORMALIZED } gs_pixels;
+
+/* Work in the background waits as long as it must, and runs when nothing else does. */
+typedef enum gs_priority { GS_PRIORITY_REQUEST, GS_PRIORITY_BACKGROUND } gs_priority;
 
 /* One inference: `count` images of one model. Shapes as in engine/session.h. */
 typedef struct gs_inference {
@@ -258,6 +262,7 @@ typedef struct gs_inference {
     const gs_image *images; /* [count], all of one size */
     gs_pixels pixels;
     const uint64_t *seeds; /* [count] for GS_INSERT */
+    gs_priority priority;
 } gs_inference;
 
 /* What came back. Owned by the caller: gs_inference_result_deinit. */

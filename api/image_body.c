@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/handler.h"
+#include "api/slice_json.h"
 #include "base/memory.h"
 #include "engine/image/decode.h"
 
@@ -31,9 +32,14 @@ static gs_status decode_parts(const gs_api_context *context, const gs_part *part
 gs_status gs_request_image(const gs_api_context *context, const gs_request *request, gs_image *out,
                            gs_error *err) {
     if (!gs_request_has_type(request, "multipart/form-data")) {
+        /* Without parameters: those of stored slices are not for clients. */
         const char *type = gs_request_get_header(request, "Content-Type");
-        return gs_decode_image_bytes(context, type ? type : "(none)", request->body,
-                                     request->body_size, out, err);
+        const char *known = gs_image_type_find(type);
+        return gs_decode_image_bytes(context,
+                                     known  ? known
+                                     : type ? type
+                                            : "(none)",
+                                     request->body, request->body_size, out, err);
     }
     gs_part parts[GS_MAX_PARTS];
     gs_image images[GS_MAX_PARTS] = {0};

@@ -28,6 +28,14 @@ GS_HANDLER(gs_api_slice_delete);
 GS_HANDLER(gs_api_slice_image);
 GS_HANDLER(gs_api_slice_content);
 
+/* volume_upload.c, volumes.c */
+GS_HANDLER(gs_api_volume_create);
+GS_HANDLER(gs_api_volume_list);
+GS_HANDLER(gs_api_volume_get);
+GS_HANDLER(gs_api_volume_delete);
+GS_HANDLER(gs_api_volume_segment);
+GS_HANDLER(gs_api_volume_translate);
+
 /* labels.c */
 GS_HANDLER(gs_api_label_put);
 
@@ -47,6 +55,7 @@ GS_HANDLER(gs_api_job_create);
 GS_HANDLER(gs_api_job_list);
 GS_HANDLER(gs_api_job_get);
 GS_HANDLER(gs_api_job_events);
+GS_HANDLER(gs_api_job_output);
 GS_HANDLER(gs_api_job_cancel);
 GS_HANDLER(gs_api_job_resume);
 

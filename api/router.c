@@ -35,6 +35,13 @@ const gs_route gs_routes[] = {
     {DELETE, "/v1/slices/{id}/annotation", gs_api_annotation_delete},
     {GET, "/v1/slices/{id}/annotation/history", gs_api_annotation_history},
 
+    {POST, "/v1/volumes", gs_api_volume_create},
+    {GET, "/v1/volumes", gs_api_volume_list},
+    {GET, "/v1/volumes/{id}", gs_api_volume_get},
+    {DELETE, "/v1/volumes/{id}", gs_api_volume_delete},
+    {POST, "/v1/volumes/{id}/segment", gs_api_volume_segment},
+    {POST, "/v1/volumes/{id}/translate", gs_api_volume_translate},
+
     {POST, "/v1/segment", gs_api_segment},
     {POST, "/v1/translate", gs_api_translate},
     {POST, "/v1/sample", gs_api_sample},
@@ -43,6 +50,7 @@ const gs_route gs_routes[] = {
     {GET, "/v1/jobs", gs_api_job_list},
     {GET, "/v1/jobs/{id}", gs_api_job_get},
     {GET, "/v1/jobs/{id}/events", gs_api_job_events},
+    {GET, "/v1/jobs/{id}/outputs/{name}", gs_api_job_output},
     {POST, "/v1/jobs/{id}/cancel", gs_api_job_cancel},
     {POST, "/v1/jobs/{id}/resume", gs_api_job_resume},
 

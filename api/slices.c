@@ -29,11 +29,12 @@ static json_t *text_or_null(const char *text) {
 
 json_t *gs_slice_to_json(const gs_slice_record *slice) {
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:I, s:s, s:s, s:o, s:b, s:s}", "id",
-        slice->id, "dataset", slice->dataset, "case", text_or_null(slice->case_name), "index",
-        slice->index >= 0 ? json_integer(slice->index) : json_null(), "name",
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:I, s:s, s:s, s:o, s:b, s:s}",
+        "id", slice->id, "dataset", slice->dataset, "case", text_or_null(slice->case_name), "index",
+        slice->index >= 0 ? json_integer(slice->index) : json_null(), "volume",
+        text_or_null(slice->volume), "part", text_or_null(slice->part), "name",
         text_or_null(slice->name), "width", slice->width, "height", slice->height, "channels",
-        slice->channels, "content_type", slice->content_type, "content_size",
+        slice->channels, "content_type", gs_image_type_find(slice->content_type), "content_size",
         (json_int_t)slice->content_size, "sha256", slice->sha256, "label", slice->label, "split",
         text_or_null(slice->split), "annotated", slice->annotated, "created_at", slice->created_at);
 }
@@ -135,7 +136,8 @@ static gs_status read_filter(const gs_request *request, gs_response *response,
     gs_fields_of_query(request, response, &fields);
     *filter = (gs_slice_filter){
         .dataset = gs_fields_string(&fields, "dataset", GS_OPTIONAL, GS_DATASET_NAME_SIZE - 1),
-        .case_name = gs_fields_string(&fields, "case", GS_OPTIONAL, GS_CASE_SIZE - 1)};
+        .case_name = gs_fields_string(&fields, "case", GS_OPTIONAL, GS_CASE_SIZE - 1),
+        .volume = gs_fields_string(&fields, "volume", GS_OPTIONAL, GS_ID_SIZE - 1)};
     int label = gs_fields_choice(&fields, "label", GS_OPTIONAL, labels);
     int split = gs_fields_choice(&fields, "split", GS_OPTIONAL, splits);
     if (label >= 0) filter->label = labels[label];

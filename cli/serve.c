@@ -29,6 +29,7 @@ static const char usage[] =
     "  --queue N              images that may wait for inference (default 64)\n"
     "  --max-body-mib N       largest request body (default 256)\n"
     "  --max-pixels N         channels x height x width of an image (default 16777216)\n"
+    "  --max-voxels N         voxels of a volume, all channels together (default 268435456)\n"
     "  --trainer PROGRAM      the program that trains; default: this one\n";
 
 typedef enum option_id {
@@ -44,6 +45,7 @@ typedef enum option_id {
     OPTION_QUEUE,
     OPTION_MAX_BODY_MIB,
     OPTION_MAX_PIXELS,
+    OPTION_MAX_VOXELS,
     OPTION_TRAINER,
     OPTION_HELP,
 } option_id;
@@ -61,6 +63,7 @@ static const struct option option_table[] = {
     {"queue", required_argument, NULL, OPTION_QUEUE},
     {"max-body-mib", required_argument, NULL, OPTION_MAX_BODY_MIB},
     {"max-pixels", required_argument, NULL, OPTION_MAX_PIXELS},
+    {"max-voxels", required_argument, NULL, OPTION_MAX_VOXELS},
     {"trainer", required_argument, NULL, OPTION_TRAINER},
     {"help", no_argument, NULL, OPTION_HELP},
     {0},
@@ -133,6 +136,8 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
         return read_number(name, value, 4096, &options->max_body_mib);
     case OPTION_MAX_PIXELS:
         return read_number(name, value, 1 << 25, &options->max_pixels);
+    case OPTION_MAX_VOXELS:
+        return read_number(name, value, 1 << 30, &options->max_voxels);
     case OPTION_TRAINER:
         options->trainer = value;
         return true;

@@ -20,6 +20,7 @@ typedef struct gs_task {
     struct gs_task *next;
     gs_model_slot *slot; /* retained */
     gs_operation operation;
+    gs_priority priority;
     size_t count;
     float *images;   /* [count,C,H,W], owned */
     uint64_t *seeds; /* [count], owned; NULL unless GS_INSERT */
@@ -40,8 +41,8 @@ struct gs_executor {
     pthread_cond_t finished; /* some task is done */
     /* guarded by mutex: */
     gs_task *first, **last; /* in order of arrival */
-    size_t queued_images;
-    uint64_t arrivals; /* tasks queued so far */
+    size_t queued_images;   /* of requests */
+    uint64_t arrivals;      /* requests queued so far */
     bool stopping;
 };
 
@@ -78,6 +79,7 @@ static gs_task *new_task(const gs_work *work) {
     }
     new->slot = gs_model_slot_retain(work->slot);
     new->operation = work->operation;
+    new->priority = work->priority;
     new->count = work->count;
     new->images = work->images;
     new->references = 2;
@@ -186,18 +188,26 @@ static void run_batch(gs_executor *executor, gs_task *tasks, size_t images) {
 
 /* ==== Queue ==== */
 
-/* Takes the first task and those behind it that can run with it; a NULL-terminated list. */
+/* The link to the first request, or without one to the first task. */
+static gs_task **find_leader_locked(gs_executor *executor) {
+    for (gs_task **link = &executor->first; *link; link = &(*link)->next)
+        if ((*link)->priority == GS_PRIORITY_REQUEST) return link;
+    return &executor->first;
+}
+
+/* Takes the leader and the others that can run with it; a NULL-terminated list. */
 static gs_task *take_batch_locked(gs_executor *executor, size_t *images_out) {
-    gs_task *batch = executor->first, **batch_end = &batch->next;
+    gs_task **link = find_leader_locked(executor);
+    gs_task *batch = *link, **batch_end = &batch->next;
     size_t images = batch->count;
-    executor->first = batch->next;
+    *link = batch->next;
     *batch_end = NULL;
     batch->state = TASK_RUNNING;
-    gs_task **link = &executor->first;
+    link = &executor->first;
     while (*link) {
         gs_task *at = *link;
         if (at->slot != batch->slot || at->operation != batch->operation ||
-            images + at->count > executor->options.max_batch) {
+            at->priority != batch->priority || images + at->count > executor->options.max_batch) {
             link = &at->next;
             continue;
         }
@@ -209,7 +219,7 @@ static gs_task *take_batch_locked(gs_executor *executor, size_t *images_out) {
         images += at->count;
     }
     executor->last = link;
-    executor->queued_images -= images;
+    if (batch->priority == GS_PRIORITY_REQUEST) executor->queued_images -= images;
     *images_out = images;
     return batch;
 }
@@ -254,7 +264,7 @@ static void *run_executor(void *argument) {
             pthread_cond_wait(&executor->arrived, &executor->mutex);
             continue;
         }
-        if (crowded) wait_for_more_locked(executor);
+        if (crowded && executor->queued_images > 0) wait_for_more_locked(executor);
         if (!executor->first) continue; /* its caller gave up meanwhile */
         size_t images;
         gs_task *batch = take_batch_locked(executor, &images);
@@ -278,15 +288,18 @@ static void *run_executor(void *argument) {
 
 static gs_status queue_locked(gs_executor *executor, gs_task *task, gs_error *err) {
     if (executor->stopping) return gs_fail(err, GS_CANCELLED, "the server is stopping");
-    if (executor->queued_images + task->count > executor->options.queue_images &&
+    bool is_request = task->priority == GS_PRIORITY_REQUEST;
+    if (is_request && executor->queued_images + task->count > executor->options.queue_images &&
         executor->queued_images > 0)
         return gs_fail(err, GS_BUSY, "%zu images are waiting already, the limit is %zu",
                        executor->queued_images, executor->options.queue_images);
     task->queued_at = gs_clock_seconds();
     *executor->last = task;
     executor->last = &task->next;
-    executor->queued_images += task->count;
-    executor->arrivals++;
+    if (is_request) {
+        executor->queued_images += task->count;
+        executor->arrivals++;
+    }
     pthread_cond_signal(&executor->arrived);
     return GS_OK;
 }
@@ -296,7 +309,7 @@ static void take_out_locked(gs_executor *executor, gs_task *task) {
     while (*link != task) link = &(*link)->next;
     *link = task->next;
     if (!task->next) executor->last = link;
-    executor->queued_images -= task->count;
+    if (task->priority == GS_PRIORITY_REQUEST) executor->queued_images -= task->count;
     task->references--; /* the queue's */
 }
 
@@ -304,8 +317,12 @@ static void take_out_locked(gs_executor *executor, gs_task *task) {
 static gs_status wait_locked(gs_executor *executor, gs_task *task, gs_error *err) {
     struct timespec deadline = gs_clock_after_ms(executor->options.timeout_ms);
     int waited = 0;
-    while (task->state != TASK_DONE && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&executor->finished, &executor->mutex, &deadline);
+    while (task->state != TASK_DONE && waited != ETIMEDOUT) {
+        if (task->priority == GS_PRIORITY_REQUEST)
+            waited = pthread_cond_timedwait(&executor->finished, &executor->mutex, &deadline);
+        else
+            pthread_cond_wait(&executor->finished, &executor->mutex);
+    }
     if (task->state == TASK_DONE) {
         if (task->status == GS_OK) return GS_OK;
         return gs_fail(err, task->status, "%s", task->error.text);

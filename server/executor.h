@@ -1,5 +1,6 @@
 /* The one thread that computes. Requests wait in a bounded queue; what waits for the same model and
- * operation runs as one batch.
+ * operation runs as one batch. Work in the background is taken when no request waits, in batches of
+ * its own: a request waits for one of those at most.
  *
  * Threads: gs_executor_run from any; sessions are touched by the executor's own thread alone. */
 #ifndef GS_SERVER_EXECUTOR_H
@@ -12,7 +13,7 @@ typedef struct gs_executor gs_executor;
 
 typedef struct gs_executor_options {
     size_t max_batch;    /* images of one batch */
-    size_t queue_images; /* images that may wait; more are refused */
+    size_t queue_images; /* images of requests that may wait; more are refused */
     int wait_us;         /* how long an unfilled batch waits for more, when more seem to come */
     int timeout_ms;      /* how long a request may wait for its answer */
 } gs_executor_options;
@@ -33,15 +34,17 @@ typedef struct gs_work {
     size_t count;          /* 1 or more */
     float *images;         /* [count,C,H,W]; owned by the executor from the call on */
     const uint64_t *seeds; /* [count] for GS_INSERT; borrowed */
+    gs_priority priority;
 } gs_work;
 
 /* Queues the work and waits for its end. maps_out: as in gs_inference_result; the caller frees
- * each. BUSY: queue full, or no answer within the time limit. Takes work->images, also on failure.
+ * each. BUSY: queue full, or no answer within the time limit; never for work in the background.
+ * Takes work->images, also on failure.
  */
 GS_MUST_CHECK gs_status gs_executor_run(gs_executor *executor, const gs_work *work,
                                         float *maps_out[3], gs_error *err);
 
-/* Images that wait now. */
+/* Images of requests that wait now. */
 size_t gs_executor_queued(gs_executor *executor);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "server/address.h"
+#include "server/job_run.h"
 #include "server/log.h"
 #include "server/server_internal.h"
 
@@ -33,11 +34,13 @@ static void fill_defaults(gs_server *server) {
     if (!options->queue) options->queue = 64;
     if (!options->max_body_mib) options->max_body_mib = 256;
     if (!options->max_pixels) options->max_pixels = 16 * 1024 * 1024;
+    if (!options->max_voxels) options->max_voxels = 256 * 1024 * 1024;
     server->context = (gs_api_context){
         .store = server->store,
         .data_folder = options->data,
         .limits = {.body_bytes = (size_t)options->max_body_mib << 20,
-                   .image = {.values = (size_t)options->max_pixels}},
+                   .image = {.values = (size_t)options->max_pixels},
+                   .volume_voxels = (size_t)options->max_voxels},
         .services = &gs__services,
         .server = server,
     };
@@ -131,14 +134,22 @@ static void on_model_made(void *context, const char *model_id) {
         gs_log_text(GS_LOG_ERROR, "model_not_activated", "%s: %s", model_id, err.text);
 }
 
-static gs_status open_supervisor(gs_server *server, gs_error *err) {
-    gs_supervisor_options options = {.trainer = server->trainer,
+static gs_status open_supervisors(gs_server *server, gs_error *err) {
+    gs_supervisor_options options = {.queue = GS_QUEUE_TRAINING,
+                                     .execute = gs_job_run_execute,
+                                     .trainer = server->trainer,
                                      .backend = server->options.backend,
                                      .precision = server->options.precision,
                                      .threads = server->options.threads,
                                      .stop_seconds = TRAINER_STOP_SECONDS};
-    return gs_supervisor_open(&options, server->store, on_model_made, server, &server->supervisor,
-                              err);
+    GS_TRY(gs_supervisor_open(&options, server->store, on_model_made, server, &server->supervisor,
+                              err));
+    server->volume_runner = (gs_volume_runner){
+        .services = &gs__services, .server = server, .max_batch = server->options.max_batch};
+    gs_supervisor_options volumes = {.queue = GS_QUEUE_VOLUMES,
+                                     .execute = gs_volume_run_execute,
+                                     .runner = &server->volume_runner};
+    return gs_supervisor_open(&volumes, server->store, NULL, NULL, &server->volumes, err);
 }
 
 static gs_status open_http(gs_server *server, gs_error *err) {
@@ -167,7 +178,7 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(import_folders(server, err));
     GS_TRY(import_model(server, err));
     gs__preload_active(server);
-    GS_TRY(open_supervisor(server, err));
+    GS_TRY(open_supervisors(server, err));
     return open_http(server, err);
 }
 
@@ -193,11 +204,14 @@ const char *gs_server_url(const gs_server *server) {
 void gs_server_close(gs_server *server) {
     if (!server) return;
     gs_http *http = atomic_load(&server->http);
-    if (server->supervisor) gs_supervisor_stop(server->supervisor); /* event streams end */
+    /* Event streams end. */
+    if (server->supervisor) gs_supervisor_stop(server->supervisor);
+    if (server->volumes) gs_supervisor_stop(server->volumes);
     if (http) gs_http_drain(http, DRAIN_MS);
     if (server->cache) gs_model_cache_stop(server->cache);
     if (server->executor) gs_executor_stop(server->executor);
     gs_http_stop(http);
+    gs_supervisor_close(server->volumes); /* what it waits for was cancelled just now */
     gs_supervisor_close(server->supervisor);
     gs_executor_close(server->executor);
     gs_model_cache_close(server->cache);

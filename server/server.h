@@ -25,6 +25,7 @@ typedef struct gs_server_options {
     int queue;              /* images that may wait; 64 */
     int max_body_mib;       /* of one request; 256 */
     int max_pixels;         /* channels x height x width of an image; 16777216 */
+    int max_voxels;         /* of all channels of a volume; 268435456 */
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;
     const char *import_model; /* weights to register, and to activate when no model is */

@@ -6,6 +6,7 @@
 #include "server/http.h"
 #include "server/server.h"
 #include "server/supervisor.h"
+#include "server/volume_run.h"
 #include "server/web_folder.h"
 
 #include <pthread.h>
@@ -19,7 +20,9 @@ struct gs_server {
     gs_metrics *metrics;
     gs_model_cache *cache;
     gs_executor *executor;
-    gs_supervisor *supervisor;
+    gs_supervisor *supervisor; /* of trainings */
+    gs_supervisor *volumes;    /* of jobs on volumes */
+    gs_volume_runner volume_runner;
     _Atomic(gs_http *)
         http;   /* NULL until gs_http_start returned, while requests may come already */
     int socket; /* listening; -1 once http owns it */

@@ -158,7 +158,8 @@ static gs_status run(gs_server *server, gs_model_slot *slot, const gs_inference 
     gs_work work = {.slot = slot,
                     .operation = inference->operation,
                     .count = inference->count,
-                    .seeds = inference->seeds};
+                    .seeds = inference->seeds,
+                    .priority = inference->priority};
     GS_TRY(gather(slot, inference, &work.images, err));
     gs_inference_result result = {
         .channels = config->channels, .height = config->height, .width = config->columns};
@@ -190,19 +191,32 @@ static gs_status infer(void *context, const gs_inference *inference, gs_inferenc
 
 /* ==== Jobs ==== */
 
+/* Whose job it is; the one of trainings when the store cannot say. */
+static gs_supervisor *supervisor_of(gs_server *server, const char *job_id) {
+    gs_job_record job;
+    gs_error ignored;
+    gs_supervisor *supervisor = server->supervisor;
+    if (gs_store_job_get(server->store, job_id, &job, &ignored) != GS_OK) return supervisor;
+    if (job.volume[0]) supervisor = server->volumes;
+    gs_job_record_deinit(&job);
+    return supervisor;
+}
+
 static void jobs_changed(void *context) {
     gs_server *server = context;
     gs_supervisor_jobs_changed(server->supervisor);
+    gs_supervisor_jobs_changed(server->volumes);
 }
 
 static gs_status stop_job(void *context, const char *job_id, gs_error *err) {
     gs_server *server = context;
-    return gs_supervisor_stop_job(server->supervisor, job_id, err);
+    return gs_supervisor_stop_job(supervisor_of(server, job_id), job_id, err);
 }
 
 static gs_wait wait_for_event(void *context, const char *job_id, int64_t sequence, int timeout_ms) {
     gs_server *server = context;
-    return gs_supervisor_wait_for_event(server->supervisor, job_id, sequence, timeout_ms);
+    return gs_supervisor_wait_for_event(supervisor_of(server, job_id), job_id, sequence,
+                                        timeout_ms);
 }
 
 /* ==== About the server ==== */

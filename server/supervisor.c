@@ -100,8 +100,8 @@ static void run_job(gs_supervisor *supervisor, const gs_job_record *job) {
                       .context = supervisor};
     gs_run_end end;
     log_job("job_started", job->id, NULL);
-    gs_job_run_execute(&run, &end);
-    if (end.model[0]) supervisor->made(supervisor->context, end.model);
+    supervisor->options.execute(&run, &end);
+    if (end.model[0] && supervisor->made) supervisor->made(supervisor->context, end.model);
     keep_end(supervisor, job->id, &end);
     if (end.state == GS_JOB_SUCCEEDED) gs_job_run_clean(supervisor->store, job->id);
     log_job("job_ended", job->id, &end);
@@ -110,7 +110,7 @@ static void run_job(gs_supervisor *supervisor, const gs_job_record *job) {
 /* The oldest queued job, now running; false when there is none (or the store cannot say). */
 static bool claim_locked(gs_supervisor *supervisor, gs_job_record *out) {
     gs_error err;
-    gs_status status = gs_store_job_claim(supervisor->store, out, &err);
+    gs_status status = gs_store_job_claim(supervisor->store, supervisor->options.queue, out, &err);
     if (status == GS_OK) {
         memcpy(supervisor->running, out->id, sizeof supervisor->running);
         supervisor->cancel = false;
@@ -147,7 +147,7 @@ static void *run_supervisor(void *argument) {
 
 static gs_status start(gs_supervisor *supervisor, gs_error *err) {
     size_t count;
-    GS_TRY(gs_store_job_requeue_all(supervisor->store, &count, err));
+    GS_TRY(gs_store_job_requeue_all(supervisor->store, supervisor->options.queue, &count, err));
     if (count > 0) gs_log_text(GS_LOG_INFO, "jobs_requeued", "%zu interrupted jobs go on", count);
     supervisor->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (supervisor->wake_fd < 0) return gs_fail_errno(err, "cannot make an eventfd");

@@ -1,4 +1,6 @@
-/* Runs queued training jobs one after the other, each in a child process, and keeps their records.
+/* Runs the queued jobs of one queue one after the other and keeps their records. Trainings run in
+ * child processes (job_run.h), as drawn; jobs on volumes run on the supervisor's thread
+ * (volume_run.h), begin anew after an interruption, and make no model.
  *
  *                 ┌────────────── the server stops: SIGTERM, checkpoint ──────────────┐
  *                 ▼                                                                   │
@@ -17,7 +19,14 @@
 
 typedef struct gs_supervisor gs_supervisor;
 
+struct gs_job_run;
+struct gs_run_end;
+
 typedef struct gs_supervisor_options {
+    gs_job_queue queue;
+    /* Blocks until the run has ended; never fails, what went wrong is in *end_out. */
+    void (*execute)(const struct gs_job_run *run, struct gs_run_end *end_out);
+    const void *runner;  /* for execute; borrowed */
     const char *trainer; /* the program that has the subcommand `train` */
     const char *backend;
     gs_precision precision;
@@ -25,7 +34,7 @@ typedef struct gs_supervisor_options {
     int stop_seconds; /* how long a trainer may take to write its last checkpoint */
 } gs_supervisor_options;
 
-/* Called with the id of a model that a job made, before the job succeeds. */
+/* Called with the id of a model that a job made, before the job succeeds. May be NULL. */
 typedef void gs_model_made(void *context, const char *model_id);
 
 /* Puts jobs that a dead server left running back into the queue and starts the thread. Strings of

@@ -8,7 +8,8 @@ enum { ERROR_BYTES_MAX = 2000 };
 
 #define JOB_COLUMNS                                                                                \
     "j.id, j.kind, j.state, j.dataset, j.request, j.dataset_snapshot, j.progress, j.step,"         \
-    " j.losses, j.dice, j.model, j.error, j.runs, j.created_at, j.started_at, j.finished_at"
+    " j.losses, j.dice, j.model, j.error, j.runs, j.created_at, j.started_at, j.finished_at,"      \
+    " j.volume, j.outputs"
 
 static const char *const state_names[GS_JOB_STATES + 1] = {"queued", "running",   "succeeded",
                                                            "failed", "cancelled", NULL};
@@ -35,6 +36,7 @@ void gs_job_record_deinit(gs_job_record *record) {
     gs_free(record->request_json);
     gs_free(record->dataset_json);
     gs_free(record->losses_json);
+    gs_free(record->outputs_json);
     gs_free(record->error);
     *record = (gs_job_record){0};
 }
@@ -66,6 +68,8 @@ static void read_job(gs__sql *query, int column, gs_job_record *out) {
     gs__sql_text(query, column + 13, out->created_at, sizeof out->created_at);
     gs__sql_text(query, column + 14, out->started_at, sizeof out->started_at);
     gs__sql_text(query, column + 15, out->finished_at, sizeof out->finished_at);
+    gs__sql_text(query, column + 16, out->volume, sizeof out->volume);
+    out->outputs_json = gs__sql_text_copy(query, column + 17);
 }
 
 static gs_status no_job(const char *id, gs_error *err) {
@@ -103,51 +107,72 @@ static gs_status load_job(sqlite3 *db, const char *id, gs_job_record *out, gs_er
 
 /* ==== Adding and reading ==== */
 
-static gs_status insert_job(sqlite3 *db, const char *id, const char *kind, const char *dataset,
-                            const char *request_json, gs_error *err) {
+typedef struct new_job {
+    const char *kind, *dataset, *volume, *request_json;
+    const gs_idempotency *key;
+    gs_job_record record;
+    bool created;
+} new_job;
+
+static gs_status insert_job(sqlite3 *db, const char *id, const new_job *job, gs_error *err) {
     char now[GS_TIME_SIZE];
     gs_time_now(now);
     gs__sql query = gs__sql_prepare(
         db,
         "INSERT INTO jobs (id, kind, state, dataset, request, dataset_snapshot, progress, step,"
-        " losses, dice, model, error, runs, last_event, created_at, started_at, finished_at)"
-        " VALUES (?1, ?2, 'queued', ?3, ?4, 'null', 0, 0, 'null', NULL, '', '', 0, 0, ?5, '', '')",
+        " losses, dice, model, error, runs, last_event, created_at, started_at, finished_at, "
+        "volume)"
+        " VALUES (?1, ?2, 'queued', ?3, ?4, 'null', 0, 0, 'null', NULL, '', '', 0, 0, ?5, '', '', "
+        "?6)",
         err);
     gs__sql_bind_text(&query, 1, id);
-    gs__sql_bind_text(&query, 2, kind);
-    gs__sql_bind_text(&query, 3, dataset);
-    gs__sql_bind_text(&query, 4, request_json);
+    gs__sql_bind_text(&query, 2, job->kind);
+    gs__sql_bind_text(&query, 3, job->dataset);
+    gs__sql_bind_text(&query, 4, job->request_json);
     gs__sql_bind_text(&query, 5, now);
+    gs__sql_bind_text(&query, 6, job->volume);
     return gs__sql_finish(&query);
 }
 
-typedef struct new_job {
-    const char *kind, *dataset, *request_json;
-    const gs_idempotency *key;
-    gs_job_record record;
-    bool created;
-} new_job;
+/* Fails, with NOT_FOUND, when a volume that the job is about is gone; else its data set. */
+static gs_status find_volume(sqlite3 *db, const new_job *job, char dataset[GS_DATASET_NAME_SIZE],
+                             gs_error *err) {
+    gs__sql query = gs__sql_prepare(db,
+                                    "SELECT d.name FROM volumes v CROSS JOIN datasets d"
+                                    " ON d.seq = v.dataset WHERE v.id = ?1",
+                                    err);
+    gs__sql_bind_text(&query, 1, job->volume);
+    bool found = gs__sql_row(&query);
+    if (found) gs__sql_text(&query, 0, dataset, GS_DATASET_NAME_SIZE);
+    GS_TRY(gs__sql_end(&query));
+    if (found) return GS_OK;
+    return gs_fail(err, GS_NOT_FOUND, "there is no volume '%.40s'", job->volume);
+}
 
 static gs_status add_job(sqlite3 *db, new_job *job, gs_error *err) {
     char id[GS_ID_SIZE];
     GS_TRY(gs__idempotency_find(db, job->key, id, err));
     job->created = !id[0];
     if (job->created) {
+        char dataset[GS_DATASET_NAME_SIZE];
+        if (job->volume) {
+            GS_TRY(find_volume(db, job, dataset, err));
+            job->dataset = dataset;
+        }
         GS_TRY(gs__id_make("job", id, err));
-        GS_TRY(insert_job(db, id, job->kind, job->dataset, job->request_json, err));
+        GS_TRY(insert_job(db, id, job, err));
+        job->dataset = NULL;
         GS_TRY(gs__idempotency_keep(db, job->key, id, err));
     }
     return load_job(db, id, &job->record, err);
 }
 
-gs_status gs_store_job_add(gs_store *store, const char *kind, const char *dataset,
-                           const char *request_json, const gs_idempotency *key, gs_job_record *out,
-                           bool *created_out, gs_error *err) {
+static gs_status add(gs_store *store, new_job job, gs_job_record *out, bool *created_out,
+                     gs_error *err) {
     sqlite3 *db;
-    new_job job = {.kind = kind, .dataset = dataset, .request_json = request_json, .key = key};
-    GS_TRY(gs__text_check("kind", kind, GS_JOB_KIND_SIZE, err));
-    GS_TRY(gs__text_check("dataset", dataset, GS_DATASET_NAME_SIZE, err));
-    if (strlen(request_json) > GS_JSON_MAX)
+    GS_TRY(gs__text_check("kind", job.kind, GS_JOB_KIND_SIZE, err));
+    GS_TRY(gs__text_check("dataset", job.dataset, GS_DATASET_NAME_SIZE, err));
+    if (strlen(job.request_json) > GS_JSON_MAX)
         return gs_fail(err, GS_TOO_LARGE, "the request has more than %d bytes", GS_JSON_MAX);
     GS_TRY(gs__write_begin(store, &db, err));
     gs_status status = gs__write_end(store, add_job(db, &job, err), err);
@@ -160,6 +185,21 @@ gs_status gs_store_job_add(gs_store *store, const char *kind, const char *datase
     return GS_OK;
 }
 
+gs_status gs_store_job_add(gs_store *store, const char *kind, const char *dataset,
+                           const char *request_json, const gs_idempotency *key, gs_job_record *out,
+                           bool *created_out, gs_error *err) {
+    const new_job job = {
+        .kind = kind, .dataset = dataset, .request_json = request_json, .key = key};
+    return add(store, job, out, created_out, err);
+}
+
+gs_status gs_store_job_add_for_volume(gs_store *store, const char *kind, const char *volume,
+                                      const char *request_json, const gs_idempotency *key,
+                                      gs_job_record *out, bool *created_out, gs_error *err) {
+    const new_job job = {.kind = kind, .volume = volume, .request_json = request_json, .key = key};
+    return add(store, job, out, created_out, err);
+}
+
 gs_status gs_store_job_get(gs_store *store, const char *id, gs_job_record *out, gs_error *err) {
     sqlite3 *db;
     GS_TRY(gs__read_begin(store, &db, err));
@@ -170,10 +210,14 @@ gs_status gs_store_job_get(gs_store *store, const char *id, gs_job_record *out, 
 
 /* ==== Edges ==== */
 
-static gs_status claim_job(sqlite3 *db, gs_job_record *record, gs_error *err) {
+static gs_status claim_job(sqlite3 *db, gs_job_queue queue, gs_job_record *record, gs_error *err) {
     char id[GS_ID_SIZE] = "", now[GS_TIME_SIZE];
     gs__sql oldest =
-        gs__sql_prepare(db, "SELECT id FROM jobs WHERE state = 'queued' ORDER BY seq LIMIT 1", err);
+        gs__sql_prepare(db,
+                        "SELECT id FROM jobs WHERE state = 'queued' AND (volume <> '') = ?1"
+                        " ORDER BY seq LIMIT 1",
+                        err);
+    gs__sql_bind_int(&oldest, 1, queue == GS_QUEUE_VOLUMES);
     if (gs__sql_row(&oldest)) gs__sql_text(&oldest, 0, id, sizeof id);
     GS_TRY(gs__sql_end(&oldest));
     if (!id[0]) return gs_fail(err, GS_NOT_FOUND, "no job is queued");
@@ -189,11 +233,12 @@ static gs_status claim_job(sqlite3 *db, gs_job_record *record, gs_error *err) {
     return load_job(db, id, record, err);
 }
 
-gs_status gs_store_job_claim(gs_store *store, gs_job_record *out, gs_error *err) {
+gs_status gs_store_job_claim(gs_store *store, gs_job_queue queue, gs_job_record *out,
+                             gs_error *err) {
     sqlite3 *db;
     gs_job_record record = {0};
     GS_TRY(gs__write_begin(store, &db, err));
-    gs_status status = gs__write_end(store, claim_job(db, &record, err), err);
+    gs_status status = gs__write_end(store, claim_job(db, queue, &record, err), err);
     if (status)
         gs_job_record_deinit(&record);
     else
@@ -224,11 +269,15 @@ gs_status gs_store_job_requeue(gs_store *store, const char *id, gs_error *err) {
     return gs__write_end(store, requeue_job(db, id, err), err);
 }
 
-gs_status gs_store_job_requeue_all(gs_store *store, size_t *count_out, gs_error *err) {
+gs_status gs_store_job_requeue_all(gs_store *store, gs_job_queue queue, size_t *count_out,
+                                   gs_error *err) {
     sqlite3 *db;
     GS_TRY(gs__write_begin(store, &db, err));
-    gs_status status =
-        gs__sql_run(db, "UPDATE jobs SET state = 'queued' WHERE state = 'running'", err);
+    gs__sql query = gs__sql_prepare(
+        db, "UPDATE jobs SET state = 'queued' WHERE state = 'running' AND (volume <> '') = ?1",
+        err);
+    gs__sql_bind_int(&query, 1, queue == GS_QUEUE_VOLUMES);
+    gs_status status = gs__sql_finish(&query);
     size_t count = (size_t)sqlite3_changes(db);
     GS_TRY(gs__write_end(store, status, err));
     if (count_out) *count_out = count;
@@ -293,6 +342,23 @@ gs_status gs_store_job_set_dataset(gs_store *store, const char *id, const char *
     return gs__write_end(store, set_dataset(db, id, dataset_json, err), err);
 }
 
+static gs_status set_outputs(sqlite3 *db, const char *id, const char *json, gs_error *err) {
+    gs__sql query = gs__sql_prepare(db, "UPDATE jobs SET outputs = ?2 WHERE id = ?1", err);
+    gs__sql_bind_text(&query, 1, id);
+    gs__sql_bind_text(&query, 2, json);
+    GS_TRY(gs__sql_finish(&query));
+    return sqlite3_changes(db) == 1 ? GS_OK : no_job(id, err);
+}
+
+gs_status gs_store_job_set_outputs(gs_store *store, const char *id, const char *outputs_json,
+                                   gs_error *err) {
+    sqlite3 *db;
+    if (strlen(outputs_json) > GS_JSON_MAX)
+        return gs_fail(err, GS_TOO_LARGE, "the outputs have more than %d bytes", GS_JSON_MAX);
+    GS_TRY(gs__write_begin(store, &db, err));
+    return gs__write_end(store, set_outputs(db, id, outputs_json, err), err);
+}
+
 /* ==== Listing ==== */
 
 void gs_job_list_deinit(gs_job_list *list) {
@@ -306,12 +372,15 @@ static gs_status read_page(sqlite3 *db, const gs_job_filter *filter, size_t limi
     gs__sql query = gs__sql_prepare(db,
                                     "SELECT j.seq, " JOB_COLUMNS " FROM jobs j WHERE j.seq < ?1"
                                     " AND (?3 = '' OR j.state = ?3) AND (?4 = '' OR j.dataset = ?4)"
+                                    " AND (?5 = '' OR j.volume = ?5) AND (?6 = '' OR j.kind = ?6)"
                                     " ORDER BY j.seq DESC LIMIT ?2",
                                     err);
     gs__sql_bind_int(&query, 1, before);
     gs__sql_bind_int(&query, 2, (int64_t)limit + 1);
     gs__sql_bind_text(&query, 3, filter->state ? gs_job_state_name(*filter->state) : "");
     gs__sql_bind_text(&query, 4, filter->dataset);
+    gs__sql_bind_text(&query, 5, filter->volume);
+    gs__sql_bind_text(&query, 6, filter->kind);
     while (gs__sql_row(&query)) {
         if (list->count == limit) { /* one more exists */
             gs__cursor_make('j', before, list->next_cursor);

@@ -1,4 +1,4 @@
-/* Training jobs and their events.
+/* Jobs - trainings, and inference on volumes - and their events.
  *
  *               claim              finish
  *   add ──▶ queued ──▶ running ──▶ succeeded
@@ -46,11 +46,13 @@ typedef struct gs_job_record {
     char *dataset_json; /* owned; what the snapshot held; "null" until there is one */
     double progress;    /* 0…1 */
     int64_t step;
-    char *losses_json;      /* owned; the latest; "null" = none */
-    double dice;            /* best validation Dice; NaN = none */
-    char model[GS_ID_SIZE]; /* what it made; "" = nothing yet */
-    char *error;            /* owned; a sentence; "" = none */
-    int runs;               /* how often it was claimed */
+    char *losses_json;       /* owned; the latest; "null" = none */
+    double dice;             /* best validation Dice; NaN = none */
+    char model[GS_ID_SIZE];  /* a training: what it made, "" = nothing yet; else what it ran */
+    char volume[GS_ID_SIZE]; /* it works on; "" = none: a training */
+    char *outputs_json;      /* owned; what it made of a volume; "[]" = nothing */
+    char *error;             /* owned; a sentence; "" = none */
+    int runs;                /* how often it was claimed */
     char created_at[GS_TIME_SIZE];
     char started_at[GS_TIME_SIZE];  /* first claim; "" = not yet */
     char finished_at[GS_TIME_SIZE]; /* "" unless terminal */
@@ -66,13 +68,28 @@ GS_MUST_CHECK gs_status gs_store_job_add(gs_store *store, const char *kind, cons
 GS_MUST_CHECK gs_status gs_store_job_get(gs_store *store, const char *id, gs_job_record *out,
                                          gs_error *err);
 
-/* The oldest queued job becomes running; NOT_FOUND when none waits. Caller deinits *out. */
-GS_MUST_CHECK gs_status gs_store_job_claim(gs_store *store, gs_job_record *out, gs_error *err);
+/* Adds a queued job of `kind` on a volume. NOT_FOUND: no such volume. Else as gs_store_job_add. */
+GS_MUST_CHECK gs_status gs_store_job_add_for_volume(gs_store *store, const char *kind,
+                                                    const char *volume, const char *request_json,
+                                                    const gs_idempotency *key, gs_job_record *out,
+                                                    bool *created_out, gs_error *err);
+
+/* Trainings and jobs on volumes wait in queues of their own. */
+typedef enum gs_job_queue { GS_QUEUE_TRAINING, GS_QUEUE_VOLUMES } gs_job_queue;
+
+/* The oldest queued job of the queue becomes running; NOT_FOUND when none waits. Caller deinits
+ * *out. */
+GS_MUST_CHECK gs_status gs_store_job_claim(gs_store *store, gs_job_queue queue, gs_job_record *out,
+                                           gs_error *err);
 /* running, failed or cancelled -> queued: after an interruption, or to resume. It goes to its old
  * place in the order. error and finished_at are cleared. */
 GS_MUST_CHECK gs_status gs_store_job_requeue(gs_store *store, const char *id, gs_error *err);
-/* All running jobs -> queued; for the start of a server, after the last one died. */
-GS_MUST_CHECK gs_status gs_store_job_requeue_all(gs_store *store, size_t *count_out, gs_error *err);
+/* All running jobs of the queue -> queued; for the start of a server, after the last one died. */
+GS_MUST_CHECK gs_status gs_store_job_requeue_all(gs_store *store, gs_job_queue queue,
+                                                 size_t *count_out, gs_error *err);
+/* What a job made of a volume. */
+GS_MUST_CHECK gs_status gs_store_job_set_outputs(gs_store *store, const char *id,
+                                                 const char *outputs_json, gs_error *err);
 /* To a terminal state. model: NULL or what it made; error: NULL or a sentence (cut at 2000 bytes).
  */
 GS_MUST_CHECK gs_status gs_store_job_finish(gs_store *store, const char *id, gs_job_state state,
@@ -117,6 +134,8 @@ void gs_job_event_list_deinit(gs_job_event_list *list);
 typedef struct gs_job_filter {
     const gs_job_state *state; /* NULL = any */
     const char *dataset;       /* NULL = any */
+    const char *volume;        /* NULL = any */
+    const char *kind;          /* NULL = any */
 } gs_job_filter;
 
 typedef struct gs_job_list {

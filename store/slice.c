@@ -9,6 +9,7 @@
 
 static const char *const labels[] = {"presence", "absence", "unknown", NULL};
 static const char *const splits[] = {"train", "validation", "test", NULL};
+static const char *const parts[] = {"left", "right", NULL};
 
 void gs__slice_read(gs__sql *query, int column, gs_slice_record *out) {
     *out = (gs_slice_record){0};
@@ -27,6 +28,8 @@ void gs__slice_read(gs__sql *query, int column, gs_slice_record *out) {
     gs__sql_text(query, column + 12, out->split, sizeof out->split);
     out->annotated = gs__sql_int(query, column + 13) != 0;
     gs__sql_text(query, column + 14, out->created_at, sizeof out->created_at);
+    gs__sql_text(query, column + 15, out->volume, sizeof out->volume);
+    gs__sql_text(query, column + 16, out->part, sizeof out->part);
 }
 
 gs_status gs__slice_load(sqlite3 *db, const char *id, gs_slice_record *out, gs_error *err) {
@@ -56,6 +59,7 @@ static gs_status check_new_slice(const gs_new_slice *slice, gs_error *err) {
     GS_TRY(gs__text_check("content type", slice->content_type, GS_MEDIA_TYPE_SIZE, err));
     if (slice->label) GS_TRY(gs__word_check("label", slice->label, labels, err));
     if (slice->split) GS_TRY(gs__word_check("split", slice->split, splits, err));
+    if (slice->part) GS_TRY(gs__word_check("part", slice->part, parts, err));
     if (slice->index < -1) return gs_fail(err, GS_INVALID_ARGUMENT, "index must not be negative");
     if (slice->channels < 1 || slice->height < 1 || slice->width < 1)
         return gs_fail(err, GS_INVALID_ARGUMENT, "a slice must have a size");
@@ -139,7 +143,8 @@ static gs_status insert_content(sqlite3 *db, int64_t seq, const gs_new_slice *sl
 }
 
 static gs_status insert_slice(sqlite3 *db, int64_t dataset, const gs_new_slice *slice,
-                              const char *sha256, char id[GS_ID_SIZE], gs_error *err) {
+                              int64_t volume, const char *sha256, char id[GS_ID_SIZE],
+                              gs_error *err) {
     char now[GS_TIME_SIZE], split[GS_WORD_SIZE];
     GS_TRY(enter_case(db, dataset, slice, split, err));
     GS_TRY(gs__id_make("slc", id, err));
@@ -147,8 +152,8 @@ static gs_status insert_slice(sqlite3 *db, int64_t dataset, const gs_new_slice *
     gs__sql query = gs__sql_prepare(
         db,
         "INSERT INTO slices (id, dataset, case_name, position, name, channels, height, width,"
-        " content_type, content_size, sha256, label, split, created_at)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        " content_type, content_size, sha256, label, split, created_at, volume, part) VALUES"
+        " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, nullif(?15, 0), ?16)",
         err);
     gs__sql_bind_text(&query, 1, id);
     gs__sql_bind_int(&query, 2, dataset);
@@ -164,6 +169,8 @@ static gs_status insert_slice(sqlite3 *db, int64_t dataset, const gs_new_slice *
     gs__sql_bind_text(&query, 12, slice->label ? slice->label : "unknown");
     gs__sql_bind_text(&query, 13, split);
     gs__sql_bind_text(&query, 14, now);
+    gs__sql_bind_int(&query, 15, volume);
+    gs__sql_bind_text(&query, 16, slice->part);
     GS_TRY(gs__sql_finish(&query));
     int64_t seq = sqlite3_last_insert_rowid(db);
     GS_TRY(insert_content(db, seq, slice, err));
@@ -184,15 +191,23 @@ static gs_status find_content(sqlite3 *db, int64_t dataset, const char *sha256, 
 }
 
 static gs_status add_slice(sqlite3 *db, const char *dataset, const gs_new_slice *slice,
-                           const char *sha256, gs_slice_record *record, bool *created,
-                           gs_error *err) {
+                           int64_t volume, const char *sha256, gs_slice_record *record,
+                           bool *created, gs_error *err) {
     char id[GS_ID_SIZE];
     int64_t seq = 0;
     GS_TRY(enter_dataset(db, dataset, slice, &seq, err));
     GS_TRY(find_content(db, seq, sha256, id, err));
     *created = !id[0];
-    if (*created) GS_TRY(insert_slice(db, seq, slice, sha256, id, err));
+    if (*created) GS_TRY(insert_slice(db, seq, slice, volume, sha256, id, err));
     return gs__slice_load(db, id, record, err);
+}
+
+gs_status gs__slice_insert(sqlite3 *db, const char *dataset, const gs_new_slice *slice,
+                           int64_t volume, gs_slice_record *record, bool *created, gs_error *err) {
+    char sha256[GS_SHA256_SIZE];
+    GS_TRY(check_new_slice(slice, err));
+    gs_sha256_hex(slice->content, slice->content_size, sha256);
+    return add_slice(db, dataset, slice, volume, sha256, record, created, err);
 }
 
 /* What one call of gs_store_slice_add adds, with what it gives, kept aside until the commit. */
@@ -214,7 +229,7 @@ static gs_status add_batch(sqlite3 *db, new_slices *batch, const gs_idempotency 
         return status == GS_NOT_FOUND ? gs__idempotency_gone(key, err) : status;
     }
     for (size_t i = 0; i < batch->count; i++)
-        GS_TRY(add_slice(db, batch->dataset, &batch->slices[i], batch->sha256[i],
+        GS_TRY(add_slice(db, batch->dataset, &batch->slices[i], 0, batch->sha256[i],
                          &batch->records[i], &batch->created[i], err));
     return batch->count ? gs__idempotency_keep(db, key, batch->records[0].id, err) : GS_OK;
 }

@@ -24,6 +24,8 @@ typedef struct gs_slice_record {
     char sha256[GS_SHA256_SIZE]; /* of the content; unique in the data set */
     char label[GS_WORD_SIZE];    /* "presence", "absence" or "unknown" */
     char split[GS_WORD_SIZE];    /* "train", "validation", "test" or "" */
+    char volume[GS_ID_SIZE];     /* it was cut from, at level `index`; "" = none */
+    char part[GS_WORD_SIZE];     /* "left" or "right" half of that level; "" = all of it */
     bool annotated;
     char created_at[GS_TIME_SIZE];
 } gs_slice_record;
@@ -39,6 +41,7 @@ typedef struct gs_new_slice {
     size_t content_size;
     const char *label; /* NULL = "unknown" */
     const char *split; /* NULL = the case's */
+    const char *part;  /* of a volume's level: "left", "right" or NULL */
     const void *mask;  /* an annotation to store with it (PNG bytes), or NULL */
     size_t mask_size;
     const char *author; /* of the mask; NULL = "anonymous" */
@@ -72,7 +75,7 @@ typedef enum gs_annotated {
 
 /* NULL = any. "" as case_name or split: those without one. */
 typedef struct gs_slice_filter {
-    const char *dataset, *case_name, *label, *split;
+    const char *dataset, *case_name, *label, *split, *volume;
     gs_annotated annotated;
 } gs_slice_filter;
 

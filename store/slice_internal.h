@@ -9,9 +9,9 @@
 #define GS__SLICE_COLUMNS                                                                          \
     "s.id, d.name, s.case_name, s.position, s.name, s.channels, s.height, s.width,"                \
     " s.content_type, s.content_size, s.sha256, s.label, s.split, s.annotation IS NOT NULL,"       \
-    " s.created_at"
+    " s.created_at, coalesce((SELECT v.id FROM volumes v WHERE v.seq = s.volume), ''), s.part"
 #define GS__SLICE_TABLES "slices s CROSS JOIN datasets d ON d.seq = s.dataset"
-enum { GS__SLICE_COLUMN_COUNT = 15 };
+enum { GS__SLICE_COLUMN_COUNT = 17 };
 
 /* Reads GS__SLICE_COLUMNS from `column` on. */
 void gs__slice_read(gs__sql *query, int column, gs_slice_record *out);
@@ -20,6 +20,12 @@ GS_MUST_CHECK gs_status gs__slice_load(sqlite3 *db, const char *id, gs_slice_rec
 /* The seq of a slice. */
 GS_MUST_CHECK gs_status gs__slice_find(sqlite3 *db, const char *id, int64_t *seq_out,
                                        gs_error *err);
+
+/* Checks a slice and adds it to the data set, inside a write transaction. volume: the seq of the
+ * one it was cut from, 0 = none. *created: false when its content was there. */
+GS_MUST_CHECK gs_status gs__slice_insert(sqlite3 *db, const char *dataset,
+                                         const gs_new_slice *slice, int64_t volume,
+                                         gs_slice_record *record, bool *created, gs_error *err);
 
 /* Appends to the history of slice `seq` and makes it current; mask NULL = removal. Inside a write
  * transaction; author and size are checked. id_out may be NULL. */

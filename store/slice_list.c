@@ -10,10 +10,11 @@
 static void write_query(const gs_slice_filter *filter, char *sql, size_t size) {
     snprintf(sql, size,
              "SELECT s.seq, " GS__SLICE_COLUMNS " FROM " GS__SLICE_TABLES
-             " WHERE s.seq > ?1%s%s%s%s%s ORDER BY s.seq LIMIT ?2",
+             " WHERE s.seq > ?1%s%s%s%s%s%s ORDER BY s.seq LIMIT ?2",
              filter->dataset ? " AND s.dataset = (SELECT seq FROM datasets WHERE name = ?3)" : "",
              filter->case_name ? " AND s.case_name = ?4" : "",
              filter->label ? " AND s.label = ?5" : "", filter->split ? " AND s.split = ?6" : "",
+             filter->volume ? " AND s.volume = (SELECT seq FROM volumes WHERE id = ?7)" : "",
              filter->annotated == GS_ANNOTATED_YES  ? " AND s.annotation IS NOT NULL"
              : filter->annotated == GS_ANNOTATED_NO ? " AND s.annotation IS NULL"
                                                     : "");
@@ -21,7 +22,7 @@ static void write_query(const gs_slice_filter *filter, char *sql, size_t size) {
 
 static gs_status read_page(sqlite3 *db, const gs_slice_filter *filter, size_t limit, int64_t after,
                            gs_slice_list *list, gs_error *err) {
-    char sql[768];
+    char sql[1024];
     write_query(filter, sql, sizeof sql);
     gs__sql query = gs__sql_prepare(db, sql, err);
     gs__sql_bind_int(&query, 1, after);
@@ -30,6 +31,7 @@ static gs_status read_page(sqlite3 *db, const gs_slice_filter *filter, size_t li
     if (filter->case_name) gs__sql_bind_text(&query, 4, filter->case_name);
     if (filter->label) gs__sql_bind_text(&query, 5, filter->label);
     if (filter->split) gs__sql_bind_text(&query, 6, filter->split);
+    if (filter->volume) gs__sql_bind_text(&query, 7, filter->volume);
     while (gs__sql_row(&query)) {
         if (list->count == limit) { /* one more exists */
             gs__cursor_make('s', after, list->next_cursor);

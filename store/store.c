@@ -39,6 +39,7 @@ gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
     if (!status) status = lock_folder(store, err);
     if (!status) status = gs__connections_open(store, err);
     if (!status) status = gs__weights_sweep(store, err);
+    if (!status) status = gs__volumes_sweep(store, err);
     if (status) {
         gs_store_close(store);
         return status;

@@ -122,4 +122,9 @@ void gs__weights_remove(const gs_store *store, const char *id);
 /* Makes models/ and removes from it what has no row: left behind by a crash. */
 GS_MUST_CHECK gs_status gs__weights_sweep(gs_store *store, gs_error *err);
 
+/* ==== volume.c ==== */
+
+/* Makes volumes/ and removes from it what has no row: left behind by a crash. */
+GS_MUST_CHECK gs_status gs__volumes_sweep(gs_store *store, gs_error *err);
+
 #endif

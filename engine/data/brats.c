@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 
-#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -65,40 +64,34 @@ static gs_status check_labels(const gs_volume *seg, const char *path, gs_error *
     return GS_OK;
 }
 
-static gs_status find_brain(gs__brats_case *c, const gs__candidate *files, gs_error *err) {
-    size_t count = gs_volume_voxels(&c->seg), inside = 0;
-    c->brain = gs_alloc(count, sizeof *c->brain);
-    if (!c->brain) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu voxels", count);
-    for (size_t i = 0; i < count; i++) {
-        for (int k = 0; k < GS__BRATS_SEQUENCES; k++)
-            if (c->sequence[k].voxels[i] != 0) c->brain[i] = 1;
-        inside += c->brain[i] != 0;
-    }
-    if (inside == 0 || inside > count / 20 * 19)
-        return gs_fail(err, GS_UNUSABLE,
-                       "%s and its like: %zu of %zu voxels are not 0; expected is a brain without "
-                       "skull, and 0 around it",
-                       files->files[0], inside, count);
+static gs_status read_level(void *context, int volume, int level, const float **plane_out,
+                            gs_error *err) {
+    (void)err;
+    const gs__brats_case *c = context;
+    const gs_volume *from = &c->sequence[volume];
+    *plane_out = from->voxels + (ptrdiff_t)level * from->side[0] * from->side[1];
     return GS_OK;
 }
 
-/* Two passes, as the sum of squares of large values would lose the deviation. */
-static gs_status measure(gs__brats_case *c, const gs__candidate *files, gs_error *err) {
-    size_t count = gs_volume_voxels(&c->seg);
-    for (int k = 0; k < GS__BRATS_SEQUENCES; k++) {
-        const float *voxels = c->sequence[k].voxels;
-        double sum = 0, squares = 0, inside = 0;
-        for (size_t i = 0; i < count; i++)
-            if (c->brain[i] != 0) sum += (double)voxels[i], inside++;
-        c->mean[k] = sum / inside;
-        for (size_t i = 0; i < count; i++)
-            if (c->brain[i] != 0) squares += pow((double)voxels[i] - c->mean[k], 2);
-        c->deviation[k] = sqrt(squares / inside);
-        if (!(c->deviation[k] > 1e-9 * fabs(c->mean[k])))
-            return gs_fail(err, GS_UNUSABLE, "%s: the brain has one value, %g", files->files[k],
-                           c->mean[k]);
+static gs__levels levels_of(gs__brats_case *c, const gs__candidate *files) {
+    gs__levels levels = {.channels = GS__BRATS_SEQUENCES, .context = c, .read = read_level};
+    for (int k = 0; k < 3; k++) {
+        levels.side[k] = c->seg.side[k];
+        levels.spacing_mm[k] = c->seg.spacing_mm[k];
     }
-    return GS_OK;
+    for (int k = 0; k < GS__BRATS_SEQUENCES; k++) levels.names[k] = files->files[k];
+    return levels;
+}
+
+/* Kept: the lesion-free sequences are not marked by their own voxels. */
+static gs_status find_brain(gs__brats_case *c, const gs__levels *levels, gs_error *err) {
+    size_t count = gs_volume_voxels(&c->seg);
+    c->brain = gs_alloc(count, sizeof *c->brain);
+    if (!c->brain) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %zu voxels", count);
+    for (int level = 0; level < levels->side[2]; level++)
+        GS_TRY(
+            gs__brain_mark(levels, level, c->brain + (size_t)level * gs__level_area(levels), err));
+    return gs__brain_measure(levels, &c->measures, err);
 }
 
 /* in/…/NAME_t1.nii.gz → healthy/…/NAME_healthy_t1.nii.gz. NULL: out of memory. */
@@ -136,8 +129,8 @@ static gs_status load_case(const gs__candidate *files, const gs_import_options *
         GS_TRY(gs_volume_check_grid(&c->seg, files->files[GS__BRATS_SEQUENCES], &c->sequence[k],
                                     files->files[k], err));
     }
-    GS_TRY(find_brain(c, files, err));
-    GS_TRY(measure(c, files, err));
+    gs__levels levels = levels_of(c, files);
+    GS_TRY(find_brain(c, &levels, err));
     return options->healthy ? load_healthy(files, options, c, err) : GS_OK;
 }
 
@@ -145,7 +138,8 @@ static gs_status cut_case(const gs__candidate *candidate, const gs_import_option
                           const gs_dataset_info *info, gs__cut *out, gs_error *err) {
     gs__brats_case c = {0};
     gs_status status = load_case(candidate, options, &c, err);
-    if (status == GS_OK) status = gs__brats_cut(&c, options->scale, info, out, err);
+    gs__levels levels = levels_of(&c, candidate);
+    if (status == GS_OK) status = gs__brats_cut(&c, &levels, options->scale, info, out, err);
     for (int k = 0; k < GS__BRATS_SEQUENCES; k++) gs_volume_deinit(&c.sequence[k]);
     gs_volume_deinit(&c.seg);
     gs_free(c.brain);
@@ -157,8 +151,8 @@ gs_status gs_import_brats(const char *folder, const gs_import_options *options, 
         .name = "brats",
         .expected = "a folder per case with *_flair, *_t1, *_t1ce, *_t2 and *_seg, .nii or .nii.gz",
         .channels = GS__BRATS_SEQUENCES,
-        .height = GS__BRATS_FRAME_MM,
-        .width = GS__BRATS_FRAME_MM / 2,
+        .height = GS__BRAIN_FRAME_MM,
+        .width = GS__BRAIN_FRAME_MM / 2,
         .file_names = {"*_flair.nii[.gz]", "*_t1.nii[.gz]", "*_t1ce.nii[.gz]", "*_t2.nii[.gz]",
                        "*_seg.nii[.gz]"},
         .list = list_cases,

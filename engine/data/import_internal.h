@@ -87,10 +87,4 @@ typedef struct gs__imported_case {
 GS_MUST_CHECK gs_status gs__assign_cases(gs__imported_case *cases, int count,
                                          const gs_import_options *options, gs_error *err);
 
-/* A pixel value in [-1,1] as the dataset stores it. */
-static inline float gs__stored_value(const gs_dataset_info *info, double value) {
-    double cut = value < -1 ? -1 : value > 1 ? 1 : value;
-    return (float)(info->normalization == GS_NORMALIZE_UNIT ? (cut + 1) / 2 : cut);
-}
-
 #endif

@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { FILE_DEPTH = 2, VOLUME = 0, SEGMENTATION = 1, FILES };
@@ -61,28 +60,33 @@ static gs_status check_labels(const gs_volume *seg, const char *path, gs_error *
     size_t count = gs_volume_voxels(seg);
     for (size_t i = 0; i < count; i++) {
         float label = seg->voxels[i];
-        if (label != 0 && label != GS__LITS_LIVER && label != GS__LITS_LESION)
+        if (label != 0 && label != GS__LIVER && label != GS__LIVER_LESION)
             return gs_fail(err, GS_UNUSABLE, "%s: label %g at voxel %zu; the layout has 0, 1, 2",
                            path, (double)label, i);
     }
     return GS_OK;
 }
 
-static gs_status measure(gs__lits_case *c, const gs__candidate *files, gs_error *err) {
-    size_t count = gs_volume_voxels(&c->seg);
-    double sum = 0, squares = 0, inside = 0;
-    for (size_t i = 0; i < count; i++)
-        if (c->seg.voxels[i] != 0) sum += (double)c->volume.voxels[i], inside++;
-    if (inside == 0)
-        return gs_fail(err, GS_UNUSABLE, "%s has no liver", files->files[SEGMENTATION]);
-    c->mean = sum / inside;
-    for (size_t i = 0; i < count; i++)
-        if (c->seg.voxels[i] != 0) squares += pow((double)c->volume.voxels[i] - c->mean, 2);
-    c->deviation = sqrt(squares / inside);
-    if (!(c->deviation > 1e-9 * fabs(c->mean)))
-        return gs_fail(err, GS_UNUSABLE, "%s: the liver has one value, %g", files->files[VOLUME],
-                       c->mean);
+static gs_status read_level(void *context, int volume, int level, const float **plane_out,
+                            gs_error *err) {
+    (void)err;
+    const gs__lits_case *c = context;
+    const gs_volume *from = volume == GS__LABELS ? &c->seg : &c->volume;
+    *plane_out = from->voxels + (ptrdiff_t)level * from->side[0] * from->side[1];
     return GS_OK;
+}
+
+static gs__levels levels_of(gs__lits_case *c, const gs__candidate *files) {
+    gs__levels levels = {.channels = 1,
+                         .names = {files->files[VOLUME]},
+                         .region_name = files->files[SEGMENTATION],
+                         .context = c,
+                         .read = read_level};
+    for (int k = 0; k < 3; k++) {
+        levels.side[k] = c->seg.side[k];
+        levels.spacing_mm[k] = c->seg.spacing_mm[k];
+    }
+    return levels;
 }
 
 static gs_status load_case(const gs__candidate *files, gs__lits_case *c, gs_error *err) {
@@ -91,14 +95,16 @@ static gs_status load_case(const gs__candidate *files, gs__lits_case *c, gs_erro
     GS_TRY(gs_volume_load(files->files[VOLUME], &c->volume, err));
     GS_TRY(gs_volume_check_grid(&c->volume, files->files[VOLUME], &c->seg,
                                 files->files[SEGMENTATION], err));
-    return measure(c, files, err);
+    gs__levels levels = levels_of(c, files);
+    return gs__liver_measure(&levels, GS__LABELS, &c->measures, err);
 }
 
 static gs_status cut_case(const gs__candidate *candidate, const gs_import_options *options,
                           const gs_dataset_info *info, gs__cut *out, gs_error *err) {
     gs__lits_case c = {0};
     gs_status status = load_case(candidate, &c, err);
-    if (status == GS_OK) status = gs__lits_cut(&c, options->min_width, info, out, err);
+    gs__levels levels = levels_of(&c, candidate);
+    if (status == GS_OK) status = gs__lits_cut(&c, &levels, options->min_width, info, out, err);
     gs_volume_deinit(&c.volume);
     gs_volume_deinit(&c.seg);
     return status;
@@ -109,8 +115,8 @@ gs_status gs_import_lits(const char *folder, const gs_import_options *options, g
         .name = "lits",
         .expected = "volume-N and segmentation-N, .nii or .nii.gz",
         .channels = 1,
-        .height = GS__LITS_SIDE,
-        .width = GS__LITS_SIDE,
+        .height = GS__LIVER_SIDE,
+        .width = GS__LIVER_SIDE,
         .file_names = {"volume-N.nii[.gz]", "segmentation-N.nii[.gz]"},
         .list = list_cases,
         .cut = cut_case};

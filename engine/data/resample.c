@@ -32,6 +32,20 @@ static void fill_weights(const gs_axis_map *map, int old_count, int n, double lo
     }
 }
 
+/* Whether positions are copies of single old ones, as where pixels keep their size. */
+static bool find_copies(const gs_axis_map *map, int *only) {
+    for (int n = 0; n < map->count; n++) {
+        const float *weights = map->weights + (ptrdiff_t)n * map->taps;
+        only[n] = -1;
+        for (int k = 0; k < map->taps; k++) {
+            if (weights[k] == 0) continue;
+            if (weights[k] != 1) return false;
+            only[n] = map->first[n] + k;
+        }
+    }
+    return true;
+}
+
 gs_status gs_axis_map_init(int old_count, double start, double step, int count, gs_axis_map *out,
                            gs_error *err) {
     double size = fabs(step);
@@ -46,13 +60,18 @@ gs_status gs_axis_map_init(int old_count, double start, double step, int count, 
     gs_axis_map map = {.count = count, .taps = (int)fmin(most, old_count)};
     map.first = gs_alloc((size_t)count, sizeof *map.first);
     map.weights = gs_alloc((size_t)count * (size_t)map.taps, sizeof *map.weights);
-    if (!map.first || !map.weights) {
+    map.only = gs_alloc((size_t)count, sizeof *map.only);
+    if (!map.first || !map.weights || !map.only) {
         gs_axis_map_deinit(&map);
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to resample to %d pixels", count);
     }
     for (int n = 0; n < count; n++) {
         double low = start + n * step, high = low + step;
         fill_weights(&map, old_count, n, fmin(low, high), fmax(low, high));
+    }
+    if (!find_copies(&map, map.only)) {
+        gs_free(map.only);
+        map.only = NULL;
     }
     *out = map;
     return GS_OK;
@@ -61,11 +80,26 @@ gs_status gs_axis_map_init(int old_count, double start, double step, int count, 
 void gs_axis_map_deinit(gs_axis_map *map) {
     gs_free(map->first);
     gs_free(map->weights);
+    gs_free(map->only);
     *map = (gs_axis_map){0};
+}
+
+/* What the loops of gs_resample give where every weight is 0 or 1; the sum turns -0 into 0. */
+static void copy_pixels(const float *from, ptrdiff_t row_stride, const gs_axis_map *rows,
+                        const gs_axis_map *columns, float *to) {
+    for (int y = 0; y < rows->count; y++) {
+        const float *row = rows->only[y] < 0 ? NULL : from + rows->only[y] * row_stride;
+        for (int x = 0; x < columns->count; x++)
+            *to++ = row && columns->only[x] >= 0 ? 0.0f + row[columns->only[x]] : 0.0f;
+    }
 }
 
 void gs_resample(const float *from, ptrdiff_t row_stride, const gs_axis_map *rows,
                  const gs_axis_map *columns, float *to) {
+    if (rows->only && columns->only) {
+        copy_pixels(from, row_stride, rows, columns, to);
+        return;
+    }
     for (int y = 0; y < rows->count; y++)
         for (int x = 0; x < columns->count; x++) {
             const float *row_weights = rows->weights + (ptrdiff_t)y * rows->taps;

@@ -15,6 +15,7 @@ typedef struct gs_axis_map {
     int count, taps; /* new positions; the most old ones of a position */
     int *first;      /* [count] */
     float *weights; /* [count, taps]; their sum is 1 but where a part lies outside: that counts 0 */
+    int *only; /* [count]: the one old position that is copied, -1: none; NULL: some are mixed */
 } gs_axis_map;
 
 /* New position i covers [start + i*step, start + (i+1)*step) of the old axis, in old pixels, whose

@@ -3,6 +3,7 @@
 #include "engine/data/volume.h"
 
 #include "base/memory.h"
+#include "engine/data/volume_grid.h"
 
 #include <math.h>
 #include <nifti/nifti1_io.h>
@@ -25,9 +26,10 @@ gs_status gs_volume_init(const int side[3], const double spacing_mm[3], gs_volum
         if (side[axis] < 1 || side[axis] > GS_VOLUME_MAX_SIDE)
             return gs_fail(err, GS_TOO_LARGE, "a volume with a side of %d, allowed are 1 to %d",
                            side[axis], GS_VOLUME_MAX_SIDE);
-        if (!(spacing_mm[axis] >= 0.05 && spacing_mm[axis] <= 50.0))
-            return gs_fail(err, GS_UNSUPPORTED, "a voxel spacing of %g mm, allowed are 0.05 to 50",
-                           spacing_mm[axis]);
+        if (!(spacing_mm[axis] >= GS__VOLUME_MIN_SPACING_MM &&
+              spacing_mm[axis] <= GS__VOLUME_MAX_SPACING_MM))
+            return gs_fail(err, GS_UNSUPPORTED, "a voxel spacing of %g mm, allowed are %g to %g",
+                           spacing_mm[axis], GS__VOLUME_MIN_SPACING_MM, GS__VOLUME_MAX_SPACING_MM);
         volume.side[axis] = side[axis];
         volume.spacing_mm[axis] = spacing_mm[axis];
         count *= (size_t)side[axis]; /* at most 2^30 */
@@ -48,37 +50,6 @@ void gs_volume_deinit(gs_volume *volume) {
 }
 
 /* ---- reading ---- */
-
-/* Where the file's axes go: its axis axis[k] becomes our axis k, backwards where flip[k]. */
-typedef struct orientation {
-    int axis[3];
-    bool flip[3];
-    const mat44 *to_mm; /* NULL: the file has neither form */
-} orientation;
-
-/* A file without either form (ANALYZE) is taken as stored: x to the right, y to the front, z up. */
-static orientation read_orientation(const nifti_image *nim) {
-    orientation result = {.axis = {0, 1, 2}};
-    int code[3] = {NIFTI_L2R, NIFTI_P2A, NIFTI_I2S};
-    if (nim->sform_code > 0)
-        result.to_mm = &nim->sto_xyz;
-    else if (nim->qform_code > 0)
-        result.to_mm = &nim->qto_xyz;
-    if (result.to_mm) nifti_mat44_to_orientation(*result.to_mm, &code[0], &code[1], &code[2]);
-    for (int from = 0; from < 3; from++) {
-        int to = code[from] == NIFTI_L2R || code[from] == NIFTI_R2L   ? 0
-                 : code[from] == NIFTI_P2A || code[from] == NIFTI_A2P ? 1
-                                                                      : 2;
-        result.axis[to] = from;
-        result.flip[to] =
-            code[from] == NIFTI_R2L || code[from] == NIFTI_A2P || code[from] == NIFTI_S2I;
-    }
-    return result;
-}
-
-static bool orientation_is_complete(const orientation *o) {
-    return o->axis[0] != o->axis[1] && o->axis[0] != o->axis[2] && o->axis[1] != o->axis[2];
-}
 
 static bool type_is_supported(int datatype) {
     switch (datatype) {
@@ -154,9 +125,10 @@ static gs_status read_data(nifti_image *nim, const char *path, gs_error *err) {
     return GS_OK;
 }
 
-static gs_status copy_voxels(const nifti_image *nim, const orientation *o, gs_volume *volume,
-                             const char *path, gs_error *err) {
-    const ptrdiff_t file_stride[3] = {1, nim->nx, (ptrdiff_t)nim->nx * nim->ny};
+static gs_status copy_voxels(const nifti_image *nim, const gs__nifti_orientation *o,
+                             gs_volume *volume, const char *path, gs_error *err) {
+    const int sides[3] = {nim->nx, nim->ny, nim->nz};
+    const gs__voxel_order order = gs__volume_order(o, sides);
     double slope = (double)nim->scl_slope, intercept = (double)nim->scl_inter;
     if (slope == 0 || !isfinite(slope) || !isfinite(intercept)) slope = 1, intercept = 0;
     const int *side = volume->side;
@@ -164,10 +136,8 @@ static gs_status copy_voxels(const nifti_image *nim, const orientation *o, gs_vo
     for (int z = 0; z < side[2]; z++)
         for (int y = 0; y < side[1]; y++)
             for (int x = 0; x < side[0]; x++) {
-                const int at[3] = {x, y, z};
-                ptrdiff_t from = 0;
-                for (int k = 0; k < 3; k++)
-                    from += file_stride[o->axis[k]] * (o->flip[k] ? side[k] - 1 - at[k] : at[k]);
+                ptrdiff_t from =
+                    order.first + x * order.step[0] + y * order.step[1] + z * order.step[2];
                 double value =
                     slope * read_voxel(nim->data, nim->datatype, (size_t)from) + intercept;
                 if (!(fabs(value) <= 3e38))
@@ -176,20 +146,6 @@ static gs_status copy_voxels(const nifti_image *nim, const orientation *o, gs_vo
                 *to++ = (float)value;
             }
     return GS_OK;
-}
-
-/* The place of the file's voxel that becomes our first one. */
-static void find_origin(const nifti_image *nim, const orientation *o, gs_volume *volume) {
-    if (!o->to_mm) return;
-    const int sides[3] = {nim->nx, nim->ny, nim->nz};
-    double at[3] = {0};
-    for (int k = 0; k < 3; k++)
-        if (o->flip[k]) at[o->axis[k]] = sides[o->axis[k]] - 1;
-    for (int row = 0; row < 3; row++) {
-        const float *m = o->to_mm->m[row];
-        volume->origin_mm[row] = (double)m[3];
-        for (int k = 0; k < 3; k++) volume->origin_mm[row] += (double)m[k] * at[k];
-    }
 }
 
 static gs_status check_header(const nifti_image *nim, const char *path, gs_error *err) {
@@ -214,25 +170,18 @@ gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
     nifti_image *nim = nifti_image_read(path, 0);
     if (!nim) return gs_fail(err, GS_MALFORMED, "%s cannot be read as NIfTI", path);
     gs_volume volume = {0};
-    orientation o = read_orientation(nim);
+    gs__nifti_orientation o = gs__nifti_orientation_of_image(nim);
     gs_status status = check_header(nim, path, err);
-    if (status == GS_OK && !orientation_is_complete(&o))
+    if (status == GS_OK && !gs__nifti_orientation_is_complete(&o))
         status = gs_fail(err, GS_MALFORMED, "%s: the header's orientation is degenerate", path);
     if (status != GS_OK) goto done;
     const int sides[3] = {nim->nx, nim->ny, nim->nz};
     const float spacings[3] = {nim->dx, nim->dy, nim->dz};
-    int side[3];
-    double spacing_mm[3];
-    double unit_mm = nim->xyz_units == NIFTI_UNITS_METER    ? 1000.0
-                     : nim->xyz_units == NIFTI_UNITS_MICRON ? 0.001
-                                                            : 1.0;
-    for (int k = 0; k < 3; k++) {
-        side[k] = sides[o.axis[k]];
-        spacing_mm[k] = unit_mm * fabs((double)spacings[o.axis[k]]);
-    }
-    status = gs_volume_init(side, spacing_mm, &volume, err);
+    gs_volume grid;
+    gs__volume_grid(&o, sides, spacings, nim->xyz_units, &grid);
+    status = gs_volume_init(grid.side, grid.spacing_mm, &volume, err);
     if (status != GS_OK) goto done;
-    find_origin(nim, &o, &volume);
+    memcpy(volume.origin_mm, grid.origin_mm, sizeof volume.origin_mm);
     status = read_data(nim, path, err);
     if (status == GS_OK) status = copy_voxels(nim, &o, &volume, path, err);
 done:

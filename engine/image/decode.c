@@ -21,6 +21,14 @@ static const struct {
 };
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
+/* Of stored slices only, see gs_nifti_slice_decode_stored. */
+static bool has_stored_axes(const char *content_type) {
+    const char *parameter = strchr(content_type, ';');
+    if (!parameter) return false;
+    parameter += 1 + strspn(parameter + 1, " \t");
+    return strcmp(parameter, "axes=stored") == 0;
+}
+
 /* The row of `formats`, or FORMATS. */
 static size_t find_format(const char *content_type) {
     content_type += strspn(content_type, " \t");
@@ -48,5 +56,7 @@ gs_status gs_image_decode(const char *content_type, const char *bytes, size_t si
                        "no image has content type \"%.80s\"; use image/png, application/x-npy or "
                        "application/x-nifti",
                        content_type);
+    if (formats[format].decode == gs_nifti_slice_decode && has_stored_axes(content_type))
+        return gs_nifti_slice_decode_stored(bytes, size, limits, out, err);
     return formats[format].decode(bytes, size, limits, out, err);
 }

@@ -12,7 +12,8 @@ const char *gs_image_type(size_t n);
 /* Whether `content_type` is one of them; case and parameters ("; charset=…") do not matter. */
 bool gs_image_type_is_known(const char *content_type);
 
-/* image/png (engine/image/png.h), application/x-npy (npy.h), application/x-nifti (nifti_slice.h).
+/* image/png (engine/image/png.h), application/x-npy (npy.h), application/x-nifti (nifti_slice.h;
+ * with the parameter axes=stored its axes are not turned).
  * `limits` may be NULL. Every pixel of *out is finite.
  *   MALFORMED    bytes that do not parse: wrong magic, truncated, trailing bytes, a lying header
  *   UNSUPPORTED  an unknown content type, or a kind of file that is not taken (palette, float64

@@ -1,148 +1,15 @@
-/* Owns NIfTI-1 in memory. libnifti gives the header's struct and its byte swapping; its file
- * functions are not used, since they read whatever size a header claims.
+/* Owns one slice of NIfTI-1: what dimensions it may have, its pixels, and which way up they are.
  *
  * Invariant: no more bytes are inflated or read than vox_offset and the dimensions account for, and
  * both are checked against their limits before. */
 #include "engine/image/nifti_slice.h"
 
 #include "base/memory.h"
+#include "engine/image/nifti_orientation.h"
+#include "engine/image/nifti_stream.h"
 
 #include <float.h>
 #include <math.h>
-#include <nifti/nifti1_io.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-#include <zlib.h>
-
-enum { HEADER_SIZE = 348, HEADER_SIZE_NIFTI2 = 540, FIRST_OFFSET = 352 };
-_Static_assert(sizeof(nifti_1_header) == HEADER_SIZE, "the struct is the file's header");
-
-/* ---- bytes, plain or inflated ---- */
-
-typedef struct byte_source {
-    const uint8_t *bytes; /* plain: what is left */
-    size_t size;
-    bool is_gzip;
-    z_stream stream; /* gzip: reads from `bytes` */
-    bool ended;      /* gzip: the end of the stream was reached and its checksum was right */
-} byte_source;
-
-static voidpf zlib_alloc(voidpf opaque, uInt count, uInt size) {
-    (void)opaque;
-    return gs_alloc(count, size);
-}
-
-static void zlib_free(voidpf opaque, voidpf memory) {
-    (void)opaque;
-    gs_free(memory);
-}
-
-static gs_status source_open(byte_source *source, const char *bytes, size_t size, gs_error *err) {
-    *source = (byte_source){.bytes = (const uint8_t *)bytes, .size = size};
-    source->is_gzip = size >= 2 && source->bytes[0] == 0x1f && source->bytes[1] == 0x8b;
-    if (!source->is_gzip) return GS_OK;
-    source->stream.zalloc = zlib_alloc;
-    source->stream.zfree = zlib_free;
-    if (inflateInit2(&source->stream, 16 + MAX_WBITS) != Z_OK)
-        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to inflate a NIfTI file");
-    return GS_OK;
-}
-
-static void source_close(byte_source *source) {
-    if (source->is_gzip) inflateEnd(&source->stream);
-}
-
-static uInt as_chunk(size_t size) {
-    const size_t largest = 1u << 30; /* zlib counts in 32 bits */
-    return (uInt)(size < largest ? size : largest);
-}
-
-/* Inflates up to `size` bytes and returns their number through *done_out; fewer only at the end. */
-static gs_status inflate_some(byte_source *source, uint8_t *to, size_t size, size_t *done_out,
-                              gs_error *err) {
-    z_stream *stream = &source->stream;
-    size_t done = 0;
-    while (done < size && !source->ended) {
-        const uInt in = as_chunk(source->size), out = as_chunk(size - done);
-        stream->next_in = (z_const Bytef *)source->bytes;
-        stream->avail_in = in;
-        stream->next_out = to + done;
-        stream->avail_out = out;
-        const int result = inflate(stream, Z_NO_FLUSH);
-        source->bytes += in - stream->avail_in;
-        source->size -= in - stream->avail_in;
-        done += out - stream->avail_out;
-        source->ended = result == Z_STREAM_END;
-        if (result == Z_MEM_ERROR)
-            return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to inflate a NIfTI file");
-        if (result == Z_BUF_ERROR)
-            return gs_fail(err, GS_MALFORMED, "the gzip stream of the NIfTI file is truncated");
-        if (result != Z_OK && result != Z_STREAM_END)
-            return gs_fail(err, GS_MALFORMED, "the gzip stream of the NIfTI file is broken: %s",
-                           stream->msg ? stream->msg : "no reason given");
-    }
-    *done_out = done;
-    return GS_OK;
-}
-
-/* The next `size` bytes to `to`, or MALFORMED naming `what` is truncated. */
-static gs_status source_read(byte_source *source, void *to, size_t size, const char *what,
-                             gs_error *err) {
-    size_t done = size < source->size ? size : source->size;
-    if (source->is_gzip) {
-        GS_TRY(inflate_some(source, to, size, &done, err));
-    } else if (done > 0) {
-        memcpy(to, source->bytes, done);
-        source->bytes += done;
-        source->size -= done;
-    }
-    if (done != size)
-        return gs_fail(err, GS_MALFORMED, "the NIfTI file has %zu of the %zu bytes of its %s", done,
-                       size, what);
-    return GS_OK;
-}
-
-static gs_status source_skip(byte_source *source, size_t size, gs_error *err) {
-    uint8_t skipped[512];
-    while (size > 0) {
-        const size_t step = size < sizeof skipped ? size : sizeof skipped;
-        GS_TRY(source_read(source, skipped, step, "header extensions", err));
-        size -= step;
-    }
-    return GS_OK;
-}
-
-/* Whether everything was read. A gzip stream is asked for one byte more, so that its checksum and
- * length are checked. */
-static gs_status source_finish(byte_source *source, gs_error *err) {
-    size_t more = source->size;
-    if (source->is_gzip) {
-        uint8_t byte;
-        GS_TRY(inflate_some(source, &byte, 1, &more, err));
-        if (more == 0) more = source->size;
-    }
-    if (more > 0) return gs_fail(err, GS_MALFORMED, "bytes follow the voxels of the NIfTI file");
-    return GS_OK;
-}
-
-/* ---- header ---- */
-
-/* Brings the header into this machine's byte order. */
-static gs_status order_header(nifti_1_header *header, bool *swapped_out, gs_error *err) {
-    const int size = header->sizeof_hdr, other = (int)__builtin_bswap32((uint32_t)size);
-    if (size == HEADER_SIZE_NIFTI2 || other == HEADER_SIZE_NIFTI2)
-        return gs_fail(err, GS_UNSUPPORTED, "a NIfTI-2 file; send NIfTI-1");
-    if (size != HEADER_SIZE && other != HEADER_SIZE)
-        return gs_fail(err, GS_MALFORMED, "not a NIfTI-1 file: its header size is not 348");
-    if (memcmp(header->magic, "ni1", 4) == 0)
-        return gs_fail(err, GS_UNSUPPORTED, "a NIfTI header without its voxels (.hdr); send .nii");
-    if (memcmp(header->magic, "n+1", 4) != 0)
-        return gs_fail(err, GS_MALFORMED, "not a NIfTI-1 file: its magic is not n+1");
-    *swapped_out = size != HEADER_SIZE;
-    if (*swapped_out) swap_nifti_header(header, 1);
-    return GS_OK;
-}
 
 /* dim: number of dimensions, then nx, ny, nz, nt, …; those beyond the number are not set. */
 static gs_status check_dimensions(const nifti_1_header *header, const gs_image_limits *limits,
@@ -163,101 +30,19 @@ static gs_status check_dimensions(const nifti_1_header *header, const gs_image_l
     return GS_OK;
 }
 
-/* Bytes per voxel; 0 for a type that is not taken. */
-static size_t voxel_size(int datatype) {
-    switch (datatype) {
-    case DT_INT8:
-    case DT_UINT8:
-        return 1;
-    case DT_INT16:
-    case DT_UINT16:
-        return 2;
-    case DT_INT32:
-    case DT_UINT32:
-    case DT_FLOAT32:
-        return 4;
-    case DT_FLOAT64:
-        return 8;
-    default:
-        return 0;
-    }
-}
-
-static gs_status check_storage(const nifti_1_header *header, gs_error *err) {
-    const size_t size = voxel_size(header->datatype);
-    if (size == 0)
-        return gs_fail(err, GS_UNSUPPORTED,
-                       "NIfTI voxels of type %d; send integers of 8, 16 or 32 bits, float32 or "
-                       "float64",
-                       header->datatype);
-    if (header->bitpix != (short)(8 * size))
-        return gs_fail(err, GS_MALFORMED, "NIfTI voxels of type %d with %d bits", header->datatype,
-                       header->bitpix);
-    const float offset = header->vox_offset;
-    if (!(offset >= FIRST_OFFSET && offset <= GS_NIFTI_MAX_OFFSET) || offset != floorf(offset))
-        return gs_fail(err, GS_MALFORMED, "the NIfTI voxels begin at byte %g; allowed are %d to %d",
-                       (double)offset, FIRST_OFFSET, GS_NIFTI_MAX_OFFSET);
-    return GS_OK;
-}
-
-/* ---- voxels ---- */
-
-typedef struct voxel_reader {
-    int datatype;
-    bool swapped;
-    double slope, intercept;
-} voxel_reader;
-
-static double read_voxel(const voxel_reader *reader, const uint8_t *at) {
-    union {
-        uint64_t u64;
-        uint32_t u32;
-        uint16_t u16;
-        uint8_t u8;
-        int32_t i32;
-        int16_t i16;
-        int8_t i8;
-        float f32;
-        double f64;
-    } v = {0};
-    const size_t size = voxel_size(reader->datatype);
-    memcpy(&v, at, size);
-    if (reader->swapped && size == 2) v.u16 = __builtin_bswap16(v.u16);
-    if (reader->swapped && size == 4) v.u32 = __builtin_bswap32(v.u32);
-    if (reader->swapped && size == 8) v.u64 = __builtin_bswap64(v.u64);
-    switch (reader->datatype) {
-    case DT_INT8:
-        return v.i8;
-    case DT_UINT8:
-        return v.u8;
-    case DT_INT16:
-        return v.i16;
-    case DT_UINT16:
-        return v.u16;
-    case DT_INT32:
-        return v.i32;
-    case DT_UINT32:
-        return v.u32;
-    case DT_FLOAT32:
-        return (double)v.f32;
-    default:
-        return v.f64;
-    }
-}
-
 /* Reads the voxels row by row: the file's order is that of gs_image. */
-static gs_status read_voxels(byte_source *source, const voxel_reader *reader, gs_image *image,
-                             gs_error *err) {
-    const size_t size = voxel_size(reader->datatype), width = (size_t)image->width;
+static gs_status read_voxels(gs__nifti_source *source, const gs__nifti_reader *reader,
+                             gs_image *image, gs_error *err) {
+    const size_t size = gs__nifti_voxel_size(reader->datatype), width = (size_t)image->width;
     const size_t rows = (size_t)image->channels * (size_t)image->height;
     uint8_t *row = gs_alloc(width, size);
     if (!row) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a row of %zu voxels", width);
     gs_status status = GS_OK;
     for (size_t y = 0; y < rows && status == GS_OK; y++) {
-        status = source_read(source, row, width * size, "row of voxels", err);
+        status = gs__nifti_source_read(source, row, width * size, "row of voxels", err);
         for (size_t x = 0; x < width && status == GS_OK; x++) {
             const double value =
-                reader->slope * read_voxel(reader, row + x * size) + reader->intercept;
+                reader->slope * gs__nifti_read_voxel(reader, row + x * size) + reader->intercept;
             if (!(fabs(value) <= (double)FLT_MAX))
                 status = gs_fail(err, GS_NUMERIC,
                                  "the voxel at channel %zu, row %zu, column %zu is not a finite "
@@ -271,26 +56,73 @@ static gs_status read_voxels(byte_source *source, const voxel_reader *reader, gs
     return status;
 }
 
-static gs_status decode_source(byte_source *source, const gs_image_limits *limits, gs_image *out,
-                               gs_error *err) {
+/* ---- orientation ---- */
+
+/* Where a pixel of the turned image lies in the file: `step` values apart along an axis, from
+ * `start`. */
+typedef struct turned_axis {
+    int count;
+    ptrdiff_t start, step;
+} turned_axis;
+
+/* A picture runs against the patient's axes: from the right to the left, from the front to the
+ * back, from the top down. */
+static turned_axis turn_axis(const gs__nifti_orientation *o, int patient_axis,
+                             const gs_image *stored) {
+    const bool is_row = o->axis[patient_axis] == 1;
+    const int count = is_row ? stored->height : stored->width;
+    const ptrdiff_t step = is_row ? stored->width : 1;
+    if (o->flip[patient_axis]) return (turned_axis){count, 0, step};
+    return (turned_axis){count, (count - 1) * step, -step};
+}
+
+static void turn_pixels(const gs_image *stored, const turned_axis *rows, const turned_axis *columns,
+                        gs_image *turned) {
+    for (int c = 0; c < stored->channels; c++) {
+        const float *from = stored->pixels + (size_t)c * gs_image_plane(stored);
+        float *to = gs_image_channel(turned, c);
+        for (int y = 0; y < rows->count; y++)
+            for (int x = 0; x < columns->count; x++)
+                *to++ = from[rows->start + y * rows->step + columns->start + x * columns->step];
+    }
+}
+
+/* In place. The rows of an axial slice run along the axis to the front, those of a sagittal or
+ * coronal one along the axis to the top. */
+static gs_status turn(const nifti_1_header *header, const gs_image_limits *limits, gs_image *image,
+                      gs_error *err) {
+    const gs__nifti_orientation o = gs__nifti_orientation_of_header(header);
+    if (!o.is_known) return GS_OK;
+    if (!gs__nifti_orientation_is_complete(&o))
+        return gs_fail(err, GS_MALFORMED, "the NIfTI header's orientation is degenerate");
+    int in_plane[2], count = 0; /* the patient's axes that the slice shows */
+    for (int k = 0; k < 3; k++)
+        if (o.axis[k] != 2) in_plane[count++] = k;
+    const turned_axis columns = turn_axis(&o, in_plane[0], image);
+    const turned_axis rows = turn_axis(&o, in_plane[1], image);
+    gs_image turned;
+    GS_TRY(gs_image_init(image->channels, rows.count, columns.count, limits, &turned, err));
+    turn_pixels(image, &rows, &columns, &turned);
+    gs_image_deinit(image);
+    *image = turned;
+    return GS_OK;
+}
+
+static gs_status decode_source(gs__nifti_source *source, const gs_image_limits *limits,
+                               bool is_turned, gs_image *out, gs_error *err) {
     nifti_1_header header;
     gs_image image = {0};
-    voxel_reader reader = {0};
-    GS_TRY(source_read(source, &header, sizeof header, "header", err));
-    GS_TRY(order_header(&header, &reader.swapped, err));
+    bool swapped;
+    GS_TRY(gs__nifti_source_read(source, &header, sizeof header, "header", err));
+    GS_TRY(gs__nifti_order_header(&header, &swapped, err));
     GS_TRY(check_dimensions(&header, limits, &image, err));
-    GS_TRY(check_storage(&header, err));
-    reader.datatype = header.datatype;
-    reader.slope = (double)header.scl_slope;
-    reader.intercept = (double)header.scl_inter;
-    if (reader.slope == 0 || !isfinite(reader.slope) || !isfinite(reader.intercept)) {
-        reader.slope = 1;
-        reader.intercept = 0;
-    }
-    GS_TRY(source_skip(source, (size_t)header.vox_offset - sizeof header, err));
+    GS_TRY(gs__nifti_check_storage(&header, err));
+    const gs__nifti_reader reader = gs__nifti_reader_of(&header, swapped);
+    GS_TRY(gs__nifti_source_skip(source, (size_t)header.vox_offset - sizeof header, err));
     GS_TRY(gs_image_init(image.channels, image.height, image.width, limits, &image, err));
     gs_status status = read_voxels(source, &reader, &image, err);
-    if (status == GS_OK) status = source_finish(source, err);
+    if (status == GS_OK) status = gs__nifti_source_finish(source, err);
+    if (status == GS_OK && is_turned) status = turn(&header, limits, &image, err);
     if (status != GS_OK) {
         gs_image_deinit(&image);
         return status;
@@ -299,11 +131,22 @@ static gs_status decode_source(byte_source *source, const gs_image_limits *limit
     return GS_OK;
 }
 
+static gs_status decode(const char *bytes, size_t size, const gs_image_limits *limits,
+                        bool is_turned, gs_image *out, gs_error *err) {
+    gs__nifti_source source;
+    GS_TRY(gs__nifti_source_open(&source, bytes, size, err));
+    gs_status status = decode_source(&source, limits, is_turned, out, err);
+    gs__nifti_source_close(&source);
+    return status;
+}
+
 gs_status gs_nifti_slice_decode(const char *bytes, size_t size, const gs_image_limits *limits,
                                 gs_image *out, gs_error *err) {
-    byte_source source;
-    GS_TRY(source_open(&source, bytes, size, err));
-    gs_status status = decode_source(&source, limits, out, err);
-    source_close(&source);
-    return status;
+    return decode(bytes, size, limits, true, out, err);
+}
+
+gs_status gs_nifti_slice_decode_stored(const char *bytes, size_t size,
+                                       const gs_image_limits *limits, gs_image *out,
+                                       gs_error *err) {
+    return decode(bytes, size, limits, false, out, err);
 }

@@ -25,22 +25,31 @@ gs_status gs_normalization_parse(const char *name, gs_normalization *out, gs_err
                    name);
 }
 
-/* Two passes: the sum of squares of large, nearly equal values would lose the deviation. A result
- * is bounded by sqrt(count) / 5, so it is finite whatever the pixels. */
-static void normalize_foreground(float *pixels, size_t count) {
+/* Two passes: the sum of squares of large, nearly equal values would lose the deviation. */
+bool gs_foreground_measure(const float *pixels, size_t count, double *mean_out,
+                           double *deviation_out) {
     double sum = 0, squares = 0;
     size_t nonzero = 0;
     for (size_t i = 0; i < count; i++) {
         sum += (double)pixels[i];
         nonzero += pixels[i] != 0.0f;
     }
-    if (nonzero == 0) return;
+    if (nonzero == 0) return false;
     const double mean = sum / (double)nonzero;
     for (size_t i = 0; i < count; i++)
         if (pixels[i] != 0.0f) squares += ((double)pixels[i] - mean) * ((double)pixels[i] - mean);
     const double deviation = sqrt(squares / (double)nonzero);
     /* Rounding of the mean leaves equal values a deviation of about 1e-16 of their size. */
-    const double factor = deviation > 1e-12 * fabs(mean) ? 1 / (5 * deviation) : 0;
+    *deviation_out = deviation > 1e-12 * fabs(mean) ? deviation : 0;
+    *mean_out = mean;
+    return true;
+}
+
+/* A result is bounded by sqrt(count) / 5, so it is finite whatever the pixels. */
+static void normalize_foreground(float *pixels, size_t count) {
+    double mean, deviation;
+    if (!gs_foreground_measure(pixels, count, &mean, &deviation)) return;
+    const double factor = deviation > 0 ? 1 / (5 * deviation) : 0;
     for (size_t i = 0; i < count; i++)
         if (pixels[i] != 0.0f) pixels[i] = (float)(((double)pixels[i] - mean) * factor);
 }

@@ -4,12 +4,19 @@
 
 #include "engine/image/image.h"
 
+#include <stdbool.h>
+
 /* In place. GS_NORMALIZE_FOREGROUND takes mean and standard deviation (of the population) over the
  * nonzero pixels of each channel, in double. A channel without nonzero pixels stays zero; one whose
  * nonzero pixels are all alike becomes zero. NUMERIC (image unchanged) for a pixel that is not
  * finite. */
 GS_MUST_CHECK gs_status gs_normalize(gs_image *image, gs_normalization normalization,
                                      gs_error *err);
+
+/* What GS_NORMALIZE_FOREGROUND makes of a channel of `count` pixels: nonzero ones become
+ * (pixel - mean) / (5 * deviation), or 0 when the deviation is 0. False without nonzero pixels. */
+bool gs_foreground_measure(const float *pixels, size_t count, double *mean_out,
+                           double *deviation_out);
 
 /* "none", "unit" or "foreground". Static storage. */
 const char *gs_normalization_name(gs_normalization normalization);

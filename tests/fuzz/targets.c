@@ -1,11 +1,14 @@
 #include "targets.h"
 
 #include "base/memory.h"
+#include "engine/data/volume_cut.h"
 #include "engine/image/decode.h"
 #include "engine/image/rle.h"
 #include "engine/model/safetensors.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Small, so that a mutated size is refused rather than allocated: what is looked for lies in
  * parsing. */
@@ -32,6 +35,45 @@ int fuzz_npy(const uint8_t *bytes, size_t size) {
 
 int fuzz_nifti(const uint8_t *bytes, size_t size) {
     return fuzz_image("application/x-nifti", bytes, size);
+}
+
+/* Every plane is read, and every slice cut, in the file's own orientation. */
+static void read_volume(const gs_volume_file *file) {
+    const gs_volume_files files = {.channels = {file}, .channel_count = 1, .labels = file};
+    const int *side = gs_volume_file_grid(file)->side;
+    const size_t area = (size_t)side[0] * (size_t)side[1];
+    gs_volume_form form = {.normalization = GS_NORMALIZE_UNIT};
+    gs_volume_cutter *cutter;
+    gs_error err;
+    gs_volume_form_size(GS_VOLUME_PLAIN, &files, 1, &form);
+    if (gs_volume_cutter_open(GS_VOLUME_PLAIN, &files, &form, &cutter, &err) != GS_OK) return;
+    float *image = gs_alloc(area, sizeof *image), *plane = gs_alloc(area, sizeof *plane);
+    uint8_t *mask = gs_alloc(area, 1);
+    gs_assert(image && plane && mask);
+    for (int level = 0; level < gs_volume_cutter_levels(cutter); level++) {
+        gs_volume_slice slice;
+        const float *const maps[GS_VOLUME_SLICE_PARTS] = {image};
+        gs_assert(gs_volume_cutter_cut(cutter, level, 0, image, mask, &slice, &err) == GS_OK);
+        gs_assert(gs_volume_cutter_restore_map(cutter, level, maps, plane, &err) == GS_OK);
+    }
+    gs_free(image);
+    gs_free(plane);
+    gs_free(mask);
+    gs_volume_cutter_close(cutter);
+}
+
+int fuzz_volume(const uint8_t *bytes, size_t size) {
+    char path[64];
+    gs_volume_file *file;
+    gs_error err;
+    snprintf(path, sizeof path, "/tmp/genseg-fuzz-%d.nii", (int)getpid());
+    if (gs_volume_file_take((const char *)bytes, size, limits.values, path, &err) != GS_OK)
+        return 0;
+    gs_assert(gs_volume_file_open(path, &file, &err) == GS_OK);
+    unlink(path);
+    read_volume(file);
+    gs_volume_file_close(file);
+    return 1;
 }
 
 /* Accepted masks survive being written and read again. */

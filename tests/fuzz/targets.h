@@ -9,7 +9,7 @@
 /* Returns whether the bytes were accepted. */
 typedef int fuzz_target(const uint8_t *bytes, size_t size);
 
-fuzz_target fuzz_png, fuzz_mask_png, fuzz_npy, fuzz_nifti, fuzz_rle_json, fuzz_rle_string,
-    fuzz_safetensors;
+fuzz_target fuzz_png, fuzz_mask_png, fuzz_npy, fuzz_nifti, fuzz_volume, fuzz_rle_json,
+    fuzz_rle_string, fuzz_safetensors;
 
 #endif

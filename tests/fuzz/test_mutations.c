@@ -119,6 +119,23 @@ static void damaged_nifti_is_survived(void **state) {
     mutate(fuzz_nifti, plain, NULL);
 }
 
+static void damaged_volumes_are_survived(void **state) {
+    (void)state;
+    int16_t values[24];
+    for (int i = 0; i < 24; i++) values[i] = (int16_t)(i % 7);
+    nifti_1_header header = nifti_header(3, 4, 0, DT_INT16, 16);
+    header.dim[0] = 3;
+    header.dim[3] = 2;
+    header.pixdim[1] = header.pixdim[2] = header.pixdim[3] = 2;
+    header.sform_code = 1;
+    header.srow_x[1] = -2;
+    header.srow_y[2] = 2;
+    header.srow_z[0] = 2;
+    bytes plain = nifti_sample(&header, values, sizeof values);
+    mutate(fuzz_volume, bytes_gzip(plain.data, plain.size), NULL);
+    mutate(fuzz_volume, plain, NULL);
+}
+
 static bytes text_sample(const char *text) {
     bytes file = {0};
     bytes_add(&file, text, strlen(text));
@@ -149,6 +166,7 @@ int main(void) {
         cmocka_unit_test(damaged_mask_is_survived),
         cmocka_unit_test(damaged_npy_is_survived),
         cmocka_unit_test(damaged_nifti_is_survived),
+        cmocka_unit_test(damaged_volumes_are_survived),
         cmocka_unit_test(damaged_run_lengths_are_survived),
         cmocka_unit_test(damaged_safetensors_are_survived),
     };

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+import nifti as volumes
 from api import check_time, fields_of, serving, unique
 from images import NIFTI, NPY, PNG, chunk, nifti, npy, png, png_of_rows, read_png
 
@@ -33,7 +34,8 @@ def test_a_slice_is_stored_with_all_its_fields(api, dataset):
     assert answer.headers["Location"] == f"/v1/slices/{body['id']}"
     check_time(body.pop("created_at"))
     assert body == {
-        "id": body["id"], "dataset": dataset, "case": "c 1", "index": 7, "name": "Schnitt \u00e4",
+        "id": body["id"], "dataset": dataset, "case": "c 1", "index": 7, "volume": None, "part": None,
+        "name": "Schnitt \u00e4",
         "width": 6, "height": 4, "channels": 1, "content_type": PNG, "content_size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(), "label": "presence", "split": "validation",
         "annotated": False}
@@ -292,6 +294,20 @@ def test_the_image_spans_black_to_white(api, dataset):
     for channel in ["2", "-1", "x"]:
         answer = api.get(f"/v1/slices/{body['id']}/image?channel={channel}", 422)
         assert fields_of(answer) == ["channel"]
+
+
+@pytest.mark.parametrize("content_type", ["application/x-nifti", "application/x-nifti; axes=stored"])
+def test_a_nifti_slice_lies_as_its_header_says(api, dataset, content_type):
+    """Of 3 columns and 2 rows as it is shown; in the file its columns run to the front and its rows to the right. What
+    the store says of slices of before is not for clients to say."""
+    data = volumes.volume(lambda x, y, z: 10 * x + y, (3, 2, 1), ((1, 1), (0, 1), (2, 1)))
+    body = api.slice(dataset, data, content_type=content_type)
+    assert (body["width"], body["height"], body["content_type"]) == (3, 2, "application/x-nifti")
+    width, height, rows = read_png(api.get(f"/v1/slices/{body['id']}/image").content)
+    assert (width, height) == (3, 2)
+    shown = [[21, 11, 1], [20, 10, 0]]  # from the front and from the right
+    assert rows == [[round(value / 21 * 255) for value in row] for row in shown]
+    assert api.get(f"/v1/slices/{body['id']}/content").content == data
 
 
 @pytest.mark.parametrize("what", ["image", "content"])

@@ -1,7 +1,9 @@
 #include "samples.h"
 
 #include "base/memory.h"
+#include "engine/image/decode.h"
 #include "engine/image/nifti_slice.h"
+#include "engine/image/nifti_stream.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -135,6 +137,77 @@ static void slope_and_intercept_apply_when_they_are_numbers(void **state) {
         assert_true(image.pixels[2] == scales[i][2]);
         gs_image_deinit(&image);
     }
+}
+
+/* A slice of 3 x 2 whose axes i, j, k run along these directions (columns of the sform). */
+static nifti_1_header oriented(const float i[3], const float j[3], const float k[3]) {
+    nifti_1_header header = nifti_header(3, 2, 0, DT_INT16, 16);
+    float *rows[3] = {header.srow_x, header.srow_y, header.srow_z};
+    header.sform_code = 1;
+    for (int axis = 0; axis < 3; axis++) {
+        rows[axis][0] = i[axis];
+        rows[axis][1] = j[axis];
+        rows[axis][2] = k[axis];
+    }
+    return header;
+}
+
+static void expect_pixels(const nifti_1_header *header, int height, int width,
+                          const int16_t wanted[6]) {
+    gs_image image;
+    assert_ok(decode(header, six, sizeof six, &image));
+    assert_true(image.height == height && image.width == width);
+    for (int n = 0; n < 6; n++) assert_true(image.pixels[n] == (float)wanted[n]);
+    gs_image_deinit(&image);
+}
+
+static const float to_right[3] = {1, 0, 0}, to_left[3] = {-1, 0, 0}, to_front[3] = {0, 1, 0},
+                   to_back[3] = {0, -1, 0}, to_top[3] = {0, 0, 1}, down[3] = {0, 0, -1},
+                   nowhere[3] = {0, 0, 0};
+
+static void the_header_says_which_way_up_a_slice_is(void **state) {
+    (void)state;
+    /* As stored: 1 -2 3 / 4 5 32767. */
+    const struct {
+        const float *i, *j, *k;
+        int height, width;
+        int16_t wanted[6];
+    } cases[] = {
+        {to_left, to_back, to_top, 2, 3, {1, -2, 3, 4, 5, 32767}},   /* axial, as it is shown */
+        {to_right, to_front, to_top, 2, 3, {32767, 5, 4, 3, -2, 1}}, /* axial, RAS */
+        {to_right, to_back, to_top, 2, 3, {3, -2, 1, 32767, 5, 4}},
+        {to_back, to_left, to_top, 3, 2, {1, 4, -2, 5, 3, 32767}}, /* rows and columns exchanged */
+        {to_right, to_top, to_front, 2, 3, {32767, 5, 4, 3, -2, 1}}, /* coronal */
+        {to_back, down, to_left, 2, 3, {1, -2, 3, 4, 5, 32767}},     /* sagittal */
+        {to_left, to_back, nowhere, 2, 3, {1, -2, 3, 4, 5, 32767}}, /* the third axis is not told */
+    };
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        const nifti_1_header header = oriented(cases[n].i, cases[n].j, cases[n].k);
+        expect_pixels(&header, cases[n].height, cases[n].width, cases[n].wanted);
+    }
+    nifti_1_header header = nifti_header(3, 2, 0, DT_INT16, 16);
+    header.qform_code = 1; /* no rotation: RAS */
+    const int16_t turned[] = {32767, 5, 4, 3, -2, 1};
+    expect_pixels(&header, 2, 3, turned);
+}
+
+static void a_degenerate_orientation_is_malformed(void **state) {
+    (void)state;
+    expect_failure(oriented(nowhere, nowhere, nowhere), GS_MALFORMED, "orientation");
+    const float not_finite[3] = {NAN, 0, 0};
+    expect_failure(oriented(not_finite, to_front, to_top), GS_MALFORMED, "orientation");
+}
+
+static void slices_stored_before_orientation_are_read_as_they_were(void **state) {
+    (void)state;
+    const nifti_1_header header = oriented(to_right, to_front, to_top);
+    bytes file = nifti_sample(&header, six, sizeof six);
+    gs_image image;
+    assert_ok(gs_image_decode("application/x-nifti; axes=stored", file.data, file.size, NULL,
+                              &image, &err));
+    for (int n = 0; n < 6; n++) assert_true(image.pixels[n] == (float)six[n]);
+    gs_image_deinit(&image);
+    bytes_free(&file);
 }
 
 static void extensions_before_the_voxels_are_skipped(void **state) {
@@ -283,6 +356,9 @@ int main(void) {
         cmocka_unit_test(big_endian_files_are_read),
         cmocka_unit_test(slope_and_intercept_apply_when_they_are_numbers),
         cmocka_unit_test(extensions_before_the_voxels_are_skipped),
+        cmocka_unit_test(the_header_says_which_way_up_a_slice_is),
+        cmocka_unit_test(a_degenerate_orientation_is_malformed),
+        cmocka_unit_test(slices_stored_before_orientation_are_read_as_they_were),
         cmocka_unit_test(more_than_one_slice_is_unsupported),
         cmocka_unit_test(other_voxels_are_unsupported),
         cmocka_unit_test(other_headers_are_refused),

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "server/clock.h"
 #include "server/executor.h"
 
 enum { HEIGHT = 3, COLUMNS = 2, VALUES = HEIGHT * COLUMNS };
@@ -59,11 +60,16 @@ static void teardown(fixture *f) {
 }
 
 /* One segmentation of `count` images of one value; checks what comes out. */
-static gs_status ask(fixture *f, float value, size_t count, gs_error *err) {
+static gs_status ask_as(fixture *f, float value, size_t count, gs_priority priority,
+                        gs_error *err) {
     float *images = gs_alloc(count * VALUES, sizeof *images);
     if (!images) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the test's images");
     for (size_t i = 0; i < count * VALUES; i++) images[i] = value;
-    gs_work work = {.slot = f->slot, .operation = GS_SEGMENT, .count = count, .images = images};
+    gs_work work = {.slot = f->slot,
+                    .operation = GS_SEGMENT,
+                    .count = count,
+                    .images = images,
+                    .priority = priority};
     float *maps[3] = {NULL};
     gs_status status = gs_executor_run(f->executor, &work, maps, err);
     if (status != GS_OK) return status;
@@ -73,16 +79,23 @@ static gs_status ask(fixture *f, float value, size_t count, gs_error *err) {
     return GS_OK;
 }
 
+static gs_status ask(fixture *f, float value, size_t count, gs_error *err) {
+    return ask_as(f, value, count, GS_PRIORITY_REQUEST, err);
+}
+
 typedef struct asker {
     fixture *f;
     float value;
     gs_status status;
+    gs_priority priority;
+    double ended; /* gs_clock_seconds */
 } asker;
 
 static void *run_asker(void *argument) {
     asker *a = argument;
     gs_error err;
-    a->status = ask(a->f, a->value, 1, &err);
+    a->status = ask_as(a->f, a->value, 1, a->priority, &err);
+    a->ended = gs_clock_seconds();
     return NULL;
 }
 
@@ -124,6 +137,36 @@ static void a_request_that_is_too_late_leaves_the_queue(void **state) {
     }
     assert_int_equal(gs_executor_queued(f.executor), 0);
     teardown(&f); /* the one that was running ends here; its caller is long gone */
+}
+
+/* Four tasks in the background wait when two requests come: those are answered first, although the
+ * time limit of requests is over for the others by then, and the queue is full with two. */
+static void requests_go_before_the_background(void **state) {
+    (void)state;
+    enum { BACKGROUND = 4, ASKERS = 6 };
+    gs_executor_options options = {.max_batch = 1, .queue_images = 2, .timeout_ms = 250};
+    fixture f;
+    setup(&f, 60, &options);
+    pthread_t threads[ASKERS];
+    asker askers[ASKERS];
+    for (int i = 0; i < ASKERS; i++) {
+        askers[i] =
+            (asker){.f = &f,
+                    .value = (float)i / ASKERS,
+                    .priority = i < BACKGROUND ? GS_PRIORITY_BACKGROUND : GS_PRIORITY_REQUEST};
+        if (i == BACKGROUND) usleep(20000);
+        assert_int_equal(pthread_create(&threads[i], NULL, run_asker, &askers[i]), 0);
+    }
+    for (int i = 0; i < ASKERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(askers[i].status, GS_OK);
+    }
+    for (int request = BACKGROUND; request < ASKERS; request++) {
+        int before = 0;
+        for (int i = 0; i < BACKGROUND; i++) before += askers[i].ended < askers[request].ended;
+        assert_true(before <= 1); /* the one that ran already */
+    }
+    teardown(&f);
 }
 
 static void a_request_larger_than_the_queue_still_runs_alone(void **state) {
@@ -232,6 +275,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_in_a_batch_keep_their_own_answers),
         cmocka_unit_test(a_request_that_is_too_late_leaves_the_queue),
+        cmocka_unit_test(requests_go_before_the_background),
         cmocka_unit_test(a_request_larger_than_the_queue_still_runs_alone),
         cmocka_unit_test(a_stopped_executor_cancels),
         cmocka_unit_test(every_failing_allocation_is_an_error_and_leaks_nothing),

@@ -21,7 +21,7 @@ static gs_job_state state_of(fixture *f, const char *id) {
 
 static void claim(fixture *f, const char *expected) {
     gs_job_record record;
-    assert_ok(gs_store_job_claim(f->store, &record, &error));
+    assert_ok(gs_store_job_claim(f->store, GS_QUEUE_TRAINING, &record, &error));
     assert_string_equal(record.id, expected);
     assert_int_equal(record.state, GS_JOB_RUNNING);
     gs_job_record_deinit(&record);
@@ -35,7 +35,7 @@ static void jobs_are_claimed_in_order(void **state) {
     claim(f, a);
     claim(f, b);
     gs_job_record record;
-    assert_int_equal(gs_store_job_claim(f->store, &record, &error), GS_NOT_FOUND);
+    assert_int_equal(gs_store_job_claim(f->store, GS_QUEUE_TRAINING, &record, &error), GS_NOT_FOUND);
     assert_ok(gs_store_job_requeue(f->store, b, &error));
     assert_ok(gs_store_job_requeue(f->store, a, &error));
     claim(f, a); /* its old place */
@@ -80,7 +80,7 @@ static void running_jobs_are_queued_again_after_a_crash(void **state) {
     claim(f, id);
     reopen(f);
     assert_int_equal(state_of(f, id), GS_JOB_RUNNING);
-    assert_ok(gs_store_job_requeue_all(f->store, &count, &error));
+    assert_ok(gs_store_job_requeue_all(f->store, GS_QUEUE_TRAINING, &count, &error));
     assert_int_equal(count, 1);
     assert_int_equal(state_of(f, id), GS_JOB_QUEUED);
 }

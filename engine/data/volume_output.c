@@ -1,0 +1,153 @@
+/* Owns the writing of volumes that have another's geometry. Must not know what they show. */
+#include "engine/data/volume_file_internal.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum {
+    VOXELS_FROM = 352,
+    CHUNK_BYTES = 1 << 20,
+    LEVELS_AT_REST = 16 /* after so many, written pages are given back */
+};
+
+struct gs_volume_output {
+    const gs_volume_file *like;
+    gs_output_type type;
+    nifti_1_header header;
+    char *path, *raw_path; /* owned */
+    uint8_t *voxels;       /* mapped, in the order of `like` */
+    size_t item, size;     /* bytes: of a voxel, of all */
+    int put;
+};
+
+/* What is the patient's in the copied header goes: texts that the input's maker wrote. */
+static nifti_1_header make_header(const gs_volume_file *like, gs_output_type type,
+                                  const char *description) {
+    nifti_1_header header = like->header;
+    header.datatype = type == GS_OUTPUT_UINT8 ? DT_UINT8 : DT_FLOAT32;
+    header.bitpix = type == GS_OUTPUT_UINT8 ? 8 : 32;
+    header.vox_offset = VOXELS_FROM;
+    header.scl_slope = 1;
+    header.scl_inter = 0;
+    header.cal_min = header.cal_max = 0;
+    header.intent_code = NIFTI_INTENT_NONE;
+    header.intent_p1 = header.intent_p2 = header.intent_p3 = 0;
+    memset(header.intent_name, 0, sizeof header.intent_name);
+    memset(header.aux_file, 0, sizeof header.aux_file);
+    memset(header.db_name, 0, sizeof header.db_name);
+    memset(header.descrip, 0, sizeof header.descrip);
+    snprintf(header.descrip, sizeof header.descrip, "%s", description);
+    return header;
+}
+
+/* A page of a mapped file that the disk has no room for would end the process: it is reserved. */
+static gs_status map_raw(gs_volume_output *output, gs_error *err) {
+    int fd = open(output->raw_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return gs_fail_errno(err, "cannot make %s", output->raw_path);
+    gs_status status = GS_OK;
+    errno = posix_fallocate(fd, 0, (off_t)output->size);
+    if (errno != 0) status = gs_fail_errno(err, "no room for %s", output->raw_path);
+    void *voxels = MAP_FAILED;
+    if (status == GS_OK)
+        voxels = mmap(NULL, output->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (status == GS_OK && voxels == MAP_FAILED)
+        status = gs_fail_errno(err, "cannot map %s", output->raw_path);
+    close(fd);
+    if (status != GS_OK)
+        unlink(output->raw_path);
+    else
+        output->voxels = voxels;
+    return status;
+}
+
+gs_status gs_volume_output_open(const gs_volume_file *like, gs_output_type type,
+                                const char *description, const char *path, gs_volume_output **out,
+                                gs_error *err) {
+    gs_volume_output *output = gs_alloc(1, sizeof *output);
+    if (!output) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a volume");
+    output->like = like;
+    output->type = type;
+    output->header = make_header(like, type, description);
+    output->item = type == GS_OUTPUT_UINT8 ? 1 : sizeof(float);
+    output->size = output->item * gs_volume_voxels(&like->grid);
+    output->path = gs_copy_string(path);
+    output->raw_path = gs_format("%s.raw", path);
+    gs_status status = output->path && output->raw_path
+                           ? map_raw(output, err)
+                           : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+    if (status != GS_OK) {
+        gs_volume_output_close(output);
+        return status;
+    }
+    *out = output;
+    return GS_OK;
+}
+
+static void put_row(const gs_volume_output *output, const float *row, uint8_t *to, ptrdiff_t step) {
+    const ptrdiff_t stride = step * (ptrdiff_t)output->item;
+    int count = output->like->grid.side[0];
+    for (int x = 0; x < count; x++, to += stride) {
+        if (output->type == GS_OUTPUT_FLOAT32)
+            memcpy(to, &row[x], sizeof row[x]);
+        else
+            *to = (uint8_t)(fminf(fmaxf(row[x], 0), UINT8_MAX) + 0.5f);
+    }
+}
+
+void gs_volume_output_put(gs_volume_output *output, int level, const float *plane) {
+    const int *side = output->like->grid.side;
+    const gs__voxel_order *order = &output->like->order;
+    gs_assert(level >= 0 && level < side[2]);
+    for (int y = 0; y < side[1]; y++) {
+        ptrdiff_t at = order->first + y * order->step[1] + level * order->step[2];
+        put_row(output, plane + (ptrdiff_t)y * side[0],
+                output->voxels + at * (ptrdiff_t)output->item, order->step[0]);
+    }
+    if (++output->put % LEVELS_AT_REST == 0)
+        madvise(output->voxels, output->size, MADV_DONTNEED); /* the file keeps them */
+}
+
+/* The fastest level; of probabilities and images, which are noise to a compressor, only runs are
+ * looked for: the background. */
+static gs_status write_gzip(const gs_volume_output *output, gs_error *err) {
+    const char extension[VOXELS_FROM - sizeof output->header] = {0};
+    errno = 0;
+    gzFile file = gzopen(output->path, output->type == GS_OUTPUT_UINT8 ? "wbe1" : "wbe1R");
+    if (!file) return gs_fail_errno(err, "cannot make %s", output->path);
+    size_t head = sizeof output->header;
+    bool is_written = gzfwrite(&output->header, 1, head, file) == head &&
+                      gzfwrite(extension, 1, sizeof extension, file) == sizeof extension;
+    for (size_t at = 0; is_written && at < output->size; at += CHUNK_BYTES) {
+        size_t step = output->size - at < CHUNK_BYTES ? output->size - at : CHUNK_BYTES;
+        is_written = gzfwrite(output->voxels + at, 1, step, file) == step;
+    }
+    gs_status status = is_written ? GS_OK : gs_fail_errno(err, "cannot write %s", output->path);
+    errno = 0;
+    if (gzclose(file) != Z_OK && status == GS_OK)
+        status = gs_fail_errno(err, "cannot write %s", output->path);
+    if (status != GS_OK) unlink(output->path);
+    return status;
+}
+
+gs_status gs_volume_output_finish(gs_volume_output *output, gs_error *err) {
+    return write_gzip(output, err);
+}
+
+void gs_volume_output_close(gs_volume_output *output) {
+    if (!output) return;
+    if (output->voxels) {
+        munmap(output->voxels, output->size);
+        unlink(output->raw_path);
+    }
+    gs_free(output->path);
+    gs_free(output->raw_path);
+    gs_free(output);
+}
