@@ -58,18 +58,29 @@ fail:
     return status;
 }
 
+gs_status gs_file_write(int fd, const char *path, const void *bytes, size_t size, gs_error *err) {
+    for (const char *at = bytes; size > 0;) {
+        ssize_t n = write(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return gs_fail_errno(err, "cannot write %s", path);
+        at += n;
+        size -= (size_t)n;
+    }
+    return GS_OK;
+}
+
+gs_status gs_file_sync(const char *path, gs_error *err) {
+    gs_status status = GS_OK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) status = gs_fail_errno(err, "cannot fsync %s", path);
+    if (fd >= 0) close(fd);
+    return status;
+}
+
 static gs_status write_pieces(int fd, const char *path, const gs_file_piece *pieces, size_t count,
                               gs_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        const char *at = pieces[i].bytes;
-        for (size_t left = pieces[i].size; left > 0;) {
-            ssize_t n = write(fd, at, left);
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) return gs_fail_errno(err, "cannot write %s", path);
-            at += n;
-            left -= (size_t)n;
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        GS_TRY(gs_file_write(fd, path, pieces[i].bytes, pieces[i].size, err));
     if (fsync(fd) != 0) return gs_fail_errno(err, "cannot fsync %s", path);
     return GS_OK;
 }
@@ -78,11 +89,7 @@ static gs_status write_pieces(int fd, const char *path, const gs_file_piece *pie
 static gs_status sync_folder_of(const char *path, gs_error *err) {
     char *copy = gs_copy_string(path);
     if (!copy) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to write %s", path);
-    gs_status status = GS_OK;
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        status = gs_fail_errno(err, "cannot fsync the folder of %s", path);
-    if (fd >= 0) close(fd);
+    gs_status status = gs_file_sync(dirname(copy), err);
     gs_free(copy);
     return status;
 }

@@ -22,6 +22,13 @@ typedef struct gs_file_piece {
 GS_MUST_CHECK gs_status gs_file_replace(const char *path, const gs_file_piece *pieces, size_t count,
                                         gs_error *err);
 
+/* All `size` bytes to an open file. `path` is for the error. */
+GS_MUST_CHECK gs_status gs_file_write(int fd, const char *path, const void *bytes, size_t size,
+                                      gs_error *err);
+
+/* Until a file's bytes, or a folder's names, are on the disk. */
+GS_MUST_CHECK gs_status gs_file_sync(const char *path, gs_error *err);
+
 /* Makes the folder and its missing parents; an existing folder is fine. */
 GS_MUST_CHECK gs_status gs_folder_make(const char *path, gs_error *err);
 

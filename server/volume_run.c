@@ -284,6 +284,16 @@ static gs_status run_levels(volume_run *r, gs_error *err) {
     return change_batches(r, before, NULL, err);
 }
 
+/* The results' names, which the job's record is about to speak of. */
+static gs_status sync_folders(const volume_run *r, gs_error *err) {
+    char *volume = gs_store_volume_folder(r->run->store, r->volume.id);
+    if (!volume) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+    gs_status status = gs_file_sync(r->folder, err);
+    if (status == GS_OK) status = gs_file_sync(volume, err);
+    gs_free(volume);
+    return status;
+}
+
 static gs_status run_all(volume_run *r, gs_error *err) {
     GS_TRY(read_request(r, err));
     GS_TRY(open_model(r, err));
@@ -295,7 +305,9 @@ static gs_status run_all(volume_run *r, gs_error *err) {
     char *outputs;
     double dice;
     GS_TRY(gs__volume_writer_finish(&r->writer, &outputs, &dice, err));
-    gs_status status = gs_store_job_set_outputs(r->run->store, r->run->job->id, outputs, err);
+    gs_status status = sync_folders(r, err);
+    if (status == GS_OK)
+        status = gs_store_job_set_outputs(r->run->store, r->run->job->id, outputs, err);
     gs_free(outputs);
     if (status == GS_OK) tell(r, "done", 1, &dice);
     return status;

@@ -8,7 +8,6 @@
 #include "base/memory.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,14 +80,6 @@ char *gs_store_volume_folder(const gs_store *store, const char *id) {
     return gs_format("%s/volumes/%s", store->folder, id);
 }
 
-static gs_status sync_path(const char *path, int flags, gs_error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
-    gs_status status = GS_OK;
-    if (fd < 0 || fsync(fd) != 0) status = gs_fail_errno(err, "cannot sync %s", path);
-    if (fd >= 0) close(fd);
-    return status;
-}
-
 static gs_status sync_files(const char *folder, gs_error *err) {
     DIR *entries = opendir(folder);
     if (!entries) return gs_fail_errno(err, "cannot list %s", folder);
@@ -97,11 +88,11 @@ static gs_status sync_files(const char *folder, gs_error *err) {
         if (entry->d_name[0] == '.') continue;
         char *path = gs_format("%s/%s", folder, entry->d_name);
         status =
-            path ? sync_path(path, 0, err) : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+            path ? gs_file_sync(path, err) : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
         gs_free(path);
     }
     closedir(entries);
-    return status ? status : sync_path(folder, O_DIRECTORY, err);
+    return status ? status : gs_file_sync(folder, err);
 }
 
 static gs_status move_folder(const gs_store *store, const char *from, const char *id,
@@ -112,7 +103,7 @@ static gs_status move_folder(const gs_store *store, const char *from, const char
                                     : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
     if (!status && rename(from, to) != 0)
         status = gs_fail_errno(err, "cannot rename %s to %s", from, to);
-    if (!status) status = sync_path(parent, O_DIRECTORY, err);
+    if (!status) status = gs_file_sync(parent, err);
     gs_free(to);
     gs_free(parent);
     return status;

@@ -1,11 +1,11 @@
 /* Owns volumes in files: taking them in and reading planes. Must not know what they show. */
 #include "engine/data/volume_file.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "engine/data/volume_file_internal.h"
 #include "engine/image/nifti_stream.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
@@ -90,18 +90,6 @@ static gs_status read_header(nifti_1_header header, size_t max_voxels, gs_volume
 
 /* ---- taking in ---- */
 
-static gs_status write_all(int fd, const char *bytes, size_t size, const char *path,
-                           gs_error *err) {
-    while (size > 0) {
-        ssize_t put = write(fd, bytes, size);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return gs_fail_errno(err, "cannot write %s", path);
-        bytes += put;
-        size -= (size_t)put;
-    }
-    return GS_OK;
-}
-
 /* What follows the header: `left` bytes, through a buffer. */
 static gs_status copy_rest(gs__nifti_source *source, size_t left, int fd, const char *path,
                            gs_error *err) {
@@ -111,7 +99,7 @@ static gs_status copy_rest(gs__nifti_source *source, size_t left, int fd, const 
     while (status == GS_OK && left > 0) {
         size_t step = left < CHUNK_BYTES ? left : CHUNK_BYTES;
         status = gs__nifti_source_read(source, chunk, step, "voxels", err);
-        if (status == GS_OK) status = write_all(fd, chunk, step, path, err);
+        if (status == GS_OK) status = gs_file_write(fd, path, chunk, step, err);
         left -= step;
     }
     gs_free(chunk);
@@ -126,7 +114,7 @@ static gs_status take(gs__nifti_source *source, size_t max_voxels, const char *p
     GS_TRY(read_header(header, max_voxels, &file, err));
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) return gs_fail_errno(err, "cannot make %s", path);
-    gs_status status = write_all(fd, (const char *)&header, sizeof header, path, err);
+    gs_status status = gs_file_write(fd, path, &header, sizeof header, err);
     if (status == GS_OK) status = copy_rest(source, file.size - sizeof header, fd, path, err);
     if (status == GS_OK) status = gs__nifti_source_finish(source, err);
     if (close(fd) != 0 && status == GS_OK) status = gs_fail_errno(err, "cannot close %s", path);

@@ -54,7 +54,8 @@ GS_MUST_CHECK gs_status gs_volume_output_open(const gs_volume_file *like, gs_out
 /* plane as of gs_volume_file_read; values of UINT8 are rounded and cut to 0…255. */
 void gs_volume_output_put(gs_volume_output *output, int level, const float *plane);
 
-/* Compresses. After a failure there is no file. */
+/* Compresses; the file is on the disk then, and its name when the caller has synced the folder.
+ * After a failure there is no file. */
 GS_MUST_CHECK gs_status gs_volume_output_finish(gs_volume_output *output, gs_error *err);
 void gs_volume_output_close(gs_volume_output *output); /* NULL is allowed */
 

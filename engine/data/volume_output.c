@@ -1,6 +1,7 @@
 /* Owns the writing of volumes that have another's geometry. Must not know what they show. */
 #include "engine/data/volume_file_internal.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ static nifti_1_header make_header(const gs_volume_file *like, gs_output_type typ
     header.intent_code = NIFTI_INTENT_NONE;
     header.intent_p1 = header.intent_p2 = header.intent_p3 = 0;
     memset(header.intent_name, 0, sizeof header.intent_name);
+    memset(header.data_type, 0, sizeof header.data_type);
     memset(header.aux_file, 0, sizeof header.aux_file);
     memset(header.db_name, 0, sizeof header.db_name);
     memset(header.descrip, 0, sizeof header.descrip);
@@ -133,6 +135,7 @@ static gs_status write_gzip(const gs_volume_output *output, gs_error *err) {
     errno = 0;
     if (gzclose(file) != Z_OK && status == GS_OK)
         status = gs_fail_errno(err, "cannot write %s", output->path);
+    if (status == GS_OK) status = gs_file_sync(output->path, err);
     if (status != GS_OK) unlink(output->path);
     return status;
 }

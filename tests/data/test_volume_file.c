@@ -3,7 +3,25 @@
 
 #include "engine/data/volume_file.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
 enum { LEVEL = 20, COUNT = 60 };
+
+/* Takes the place of the C library's: what was synced last, and whether that fails. */
+static struct {
+    ino_t last;
+    bool fails;
+} syncs;
+
+int fsync(int fd) {
+    struct stat info;
+    if (fstat(fd, &info) == 0) syncs.last = info.st_ino;
+    if (!syncs.fails) return (int)syscall(SYS_fsync, fd);
+    errno = EIO;
+    return -1;
+}
 
 static const nifti_form plain = {
     .side = {5, 4, 3}, .spacing_mm = {1, 2, 3}, .origin_mm = {-10, 20, 5}, .datatype = DT_INT16};
@@ -189,6 +207,30 @@ static void a_file_that_was_cut_is_not_opened(void **state) {
     assert_fails(gs_volume_file_open(path_in(*state, "none.nii"), &file, &error), GS_NOT_FOUND);
 }
 
+static void an_output_is_on_the_disk_when_it_is_finished(void **state) {
+    for (int fails = 0; fails < 2; fails++) {
+        gs_volume_file *file = take_form(*state, &plain, "v.nii");
+        gs_volume_output *output;
+        struct stat info;
+        const char *path = path_in(*state, "o.nii.gz");
+        assert_ok(gs_volume_output_open(file, GS_OUTPUT_UINT8, "", path, &output, &error));
+        syncs.fails = fails;
+        gs_status status = gs_volume_output_finish(output, &error);
+        syncs.fails = false;
+        if (fails) {
+            assert_int_equal(status, GS_IO);
+            assert_int_equal(access(path, F_OK), -1);
+        } else {
+            assert_ok(status);
+            assert_int_equal(stat(path, &info), 0);
+            assert_true(info.st_ino == syncs.last);
+            unlink(path);
+        }
+        gs_volume_output_close(output);
+        gs_volume_file_close(file);
+    }
+}
+
 static void an_output_without_a_folder_is_refused(void **state) {
     gs_volume_file *file = take_form(*state, &plain, "v.nii");
     gs_volume_output *output;
@@ -209,6 +251,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(voxels_that_are_no_numbers_are_found_when_read, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_file_that_was_cut_is_not_opened, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(an_output_is_on_the_disk_when_it_is_finished, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(an_output_without_a_folder_is_refused, make_folder,
                                         remove_folder),
