@@ -215,13 +215,22 @@ static void free_encoded(upload *u) {
     u->content = u->mask_bytes = NULL;
 }
 
+/* At most `size` bytes of UTF-8, without half a character at the end. */
+static int cut_text(const char *text, int size) {
+    int length = (int)strnlen(text, (size_t)size + 1);
+    if (length <= size) return length;
+    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) size--;
+    return size;
+}
+
 static gs_status encode_slice(upload *u, const gs_volume_slice *cut, gs_new_slice *slice,
                               gs_error *err) {
     const size_t shape[] = {(size_t)u->channels, (size_t)u->form.height, (size_t)u->form.width};
     const char *part = gs_volume_cutter_part_name(u->cutter, u->part);
     const char *title = u->name ? u->name : u->case_name ? u->case_name : "";
-    snprintf(u->slice_name, sizeof u->slice_name, "%.*s%sz%d%s%s", GS_SLICE_NAME_SIZE - 24, title,
-             title[0] ? " " : "", u->level, part[0] ? " " : "", part);
+    snprintf(u->slice_name, sizeof u->slice_name, "%.*s%sz%d%s%s",
+             cut_text(title, GS_SLICE_NAME_SIZE - 24), title, title[0] ? " " : "", u->level,
+             part[0] ? " " : "", part);
     *slice = (gs_new_slice){.name = u->slice_name,
                             .index = u->level,
                             .part = part[0] ? part : NULL,

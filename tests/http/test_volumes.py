@@ -111,6 +111,15 @@ def test_a_volume_is_cut_into_labelled_slices_that_know_their_place(data):
     assert mask == [[255, 255, 0, 0]] * 6
 
 
+@pytest.mark.parametrize("name", ["\u00e9" * 128, "x" + "\u00e9" * 127, "\U0001f9e0" * 64])
+def test_a_long_name_is_cut_between_characters(data, name):
+    volume = upload(data, floats(), query={"name": name})
+    assert volume["name"] == name
+    for s in data.get("/v1/slices", params={"volume": volume["id"]}).json()["items"]:
+        start, level = s["name"].rsplit(" ", 1)
+        assert level == f"z{s['index']}" and name.startswith(start) and len(start.encode()) > 220
+
+
 def test_a_volume_is_listed_read_and_deleted_with_all_that_is_its(data):
     first, second = upload(data, floats(), query={"case": "a"}), upload(data, nifti.volume(
         lambda x, y, z: value(x, y, z) / 2, SIZE, kind="f"), query={"name": "other"})
