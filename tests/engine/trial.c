@@ -207,3 +207,10 @@ const char *geometry_text(const geometry *g) {
         (double)p->slope, p->upsample, p->crop_h, p->crop_w);
     return text;
 }
+
+const reading *find_reading(const readings *all, const char *name) {
+    for (int i = 0; i < all->count; i++)
+        if (strcmp(all->items[i].name, name) == 0) return &all->items[i];
+    fail_msg("nothing called %s was read back", name);
+    return NULL;
+}

@@ -89,6 +89,8 @@ typedef struct readings {
 
 void trial_read(const trial *t, readings *out);
 void readings_deinit(readings *r);
+/* Fails the test when nothing is called that. */
+const reading *find_reading(const readings *all, const char *name);
 
 /* "[2,3,5,7] O 4 K 3 stride 2 norm 1 …", in static storage. */
 const char *geometry_text(const geometry *g);

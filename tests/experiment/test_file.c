@@ -44,6 +44,19 @@ static void everything_is_read(void **state) {
     gs_free(data);
 }
 
+/* They run for hours: that they are experiments is seen at once. */
+static void the_experiments_of_the_documentation_are_some(void **state) {
+    (void)state;
+    static const char *const files[] = {RESULTS "/quick.json", RESULTS "/balance.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        gs_error err;
+        gs_experiment e;
+        if (gs_experiment_load(files[i], &e, &err) != GS_OK) fail_msg("%s: %s", files[i], err.text);
+        assert_true(e.method_count >= 2);
+        gs_experiment_deinit(&e);
+    }
+}
+
 static void what_is_left_out_has_a_default(void **state) {
     (void)state;
     gs_error err;
@@ -163,6 +176,7 @@ static void what_is_no_json_is_refused_with_its_place(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_is_read),
+        cmocka_unit_test(the_experiments_of_the_documentation_are_some),
         cmocka_unit_test(what_is_left_out_has_a_default),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_is_no_json_is_refused_with_its_place),
