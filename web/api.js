@@ -163,7 +163,7 @@ export const listModels = () => everything('/v1/models');
 export const activateModel = (id) => sendJson('PUT', '/v1/models/active', { id });
 export const weightsUrl = (id) => `/v1/models/${enc(id)}/weights`;
 
-export const listJobs = () => getJson(query('/v1/jobs', { limit: 50 }));
+export const listJobs = () => getJson(query('/v1/jobs', { kind: 'train', limit: 50 }));
 export const getJob = (id) => getJson(`/v1/jobs/${enc(id)}`);
 export const startJob = (request) => sendJson('POST', '/v1/jobs', request);
 export const cancelJob = async (id) => (await open('POST', `/v1/jobs/${enc(id)}/cancel`)).json();

@@ -109,3 +109,16 @@ def npy(values, shape):
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)!r}, }}"
     text += " " * (-(len(text) + 11) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + values.tobytes()
+
+
+def nifti(width, height, levels):
+    """A volume of rising numbers."""
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, 3, width, height, levels, 1, 1, 1, 1)
+    struct.pack_into("<hh", head, 70, 16, 32)
+    struct.pack_into("<8f", head, 76, 1, 1, 1, 1, 1, 1, 1, 1)
+    struct.pack_into("<f", head, 108, 352)
+    head[344:348] = b"n+1\0"
+    count = width * height * levels
+    return bytes(head) + struct.pack(f"<{count}f", *(i / count for i in range(count)))

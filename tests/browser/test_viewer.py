@@ -3,12 +3,14 @@ import os
 from pathlib import Path
 
 import pytest
+import requests
 
 pytest.importorskip("selenium", reason="python3-selenium is not installed")
 from selenium.webdriver import ActionChains  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 import backend  # noqa: E402
+import synthetic  # noqa: E402
 from conftest import set_screen  # noqa: E402
 from viewer import Viewer  # noqa: E402
 
@@ -261,6 +263,21 @@ def test_training_curve_grows_stops_and_goes_on(viewer, client):
     assert job["state"] == "succeeded" and job["request"]["max_seconds"] == 12
     viewer.open(view="training")
     viewer.until(lambda: points(viewer, "rec") >= seen, "the curve of a finished job is whole")
+
+
+def test_jobs_on_volumes_are_no_trainings(viewer, client):
+    if requests.get(f"{client.url}/v1/volumes", timeout=10).status_code == 404:
+        pytest.skip("the server of the page's own development has no volumes")
+    client.put_dataset("scans")
+    volume = client.call("POST", "/v1/volumes", params={"dataset": "scans", "preset": "plain"},
+                         data=synthetic.nifti(backend.WIDTH, backend.HEIGHT, 3),
+                         headers={"Content-Type": "application/x-nifti"})
+    job = client.call("POST", f"/v1/volumes/{volume['id']}/segment", json={})
+    viewer.open(view="training")
+    viewer.shown(".job-row")
+    listed = [row.get_attribute("data-id") for row in viewer.all(".job-row")]
+    trainings = client.get("/v1/jobs", kind="train")["items"]
+    assert job["id"] not in listed and listed == [each["id"] for each in trainings]
 
 
 def test_activation_and_going_back(viewer, client):
