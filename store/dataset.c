@@ -55,6 +55,15 @@ static gs_status not_found(const char *name, gs_error *err) {
     return gs_fail(err, GS_NOT_FOUND, "there is no data set '%.64s'", name);
 }
 
+gs_status gs__dataset_seq(sqlite3 *db, const char *name, int64_t *seq_out, gs_error *err) {
+    gs__sql query = gs__sql_prepare(db, "SELECT seq FROM datasets WHERE name = ?1", err);
+    gs__sql_bind_text(&query, 1, name);
+    bool found = gs__sql_row(&query);
+    if (found) *seq_out = gs__sql_int(&query, 0);
+    GS_TRY(gs__sql_end(&query));
+    return found ? GS_OK : not_found(name, err);
+}
+
 static gs_status has_slices(sqlite3 *db, const char *name, bool *out, gs_error *err) {
     gs__sql query = gs__sql_prepare(db,
                                     "SELECT 1 FROM slices s JOIN datasets d ON d.seq = s.dataset"

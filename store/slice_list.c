@@ -64,17 +64,10 @@ gs_status gs_store_slice_list(gs_store *store, const gs_slice_filter *filter, co
     return status;
 }
 
-static gs_status check_dataset(sqlite3 *db, const char *dataset, gs_error *err) {
-    gs__sql query = gs__sql_prepare(db, "SELECT 1 FROM datasets WHERE name = ?1", err);
-    gs__sql_bind_text(&query, 1, dataset);
-    bool found = gs__sql_row(&query);
-    GS_TRY(gs__sql_end(&query));
-    return found ? GS_OK : gs_fail(err, GS_NOT_FOUND, "there is no data set '%.64s'", dataset);
-}
-
 static gs_status visit_all(sqlite3 *db, const char *dataset, gs_slice_visit *visit, void *context,
                            gs_error *err) {
-    GS_TRY(check_dataset(db, dataset, err));
+    int64_t seq;
+    GS_TRY(gs__dataset_seq(db, dataset, &seq, err));
     gs__sql query =
         gs__sql_prepare(db,
                         "SELECT c.bytes, a.mask, " GS__SLICE_COLUMNS " FROM " GS__SLICE_TABLES

@@ -122,6 +122,12 @@ void gs__weights_remove(const gs_store *store, const char *id);
 /* Makes models/ and removes from it what has no row: left behind by a crash. */
 GS_MUST_CHECK gs_status gs__weights_sweep(gs_store *store, gs_error *err);
 
+/* ==== dataset.c ==== */
+
+/* NOT_FOUND when no data set is called that. */
+GS_MUST_CHECK gs_status gs__dataset_seq(sqlite3 *db, const char *name, int64_t *seq_out,
+                                        gs_error *err);
+
 /* ==== volume.c ==== */
 
 /* Makes volumes/ and removes from it what has no row: left behind by a crash. */

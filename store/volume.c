@@ -148,15 +148,6 @@ typedef struct adding {
     bool created;
 } adding;
 
-static gs_status find_dataset(sqlite3 *db, const char *dataset, int64_t *seq_out, gs_error *err) {
-    gs__sql query = gs__sql_prepare(db, "SELECT seq FROM datasets WHERE name = ?1", err);
-    gs__sql_bind_text(&query, 1, dataset);
-    bool found = gs__sql_row(&query);
-    if (found) *seq_out = gs__sql_int(&query, 0);
-    GS_TRY(gs__sql_end(&query));
-    return found ? GS_OK : gs_fail(err, GS_NOT_FOUND, "there is no data set '%.64s'", dataset);
-}
-
 static gs_status insert_volume(sqlite3 *db, const adding *a, int64_t dataset, int64_t *seq_out,
                                gs_error *err) {
     const gs_new_volume *volume = a->volume;
@@ -207,7 +198,7 @@ static gs_status insert_slices(sqlite3 *db, const adding *a, int64_t volume, gs_
 
 static gs_status create_volume(sqlite3 *db, adding *a, gs_error *err) {
     int64_t dataset = 0, seq = 0;
-    GS_TRY(find_dataset(db, a->dataset, &dataset, err));
+    GS_TRY(gs__dataset_seq(db, a->dataset, &dataset, err));
     GS_TRY(gs__id_make("vol", a->id, err));
     GS_TRY(insert_volume(db, a, dataset, &seq, err));
     GS_TRY(insert_slices(db, a, seq, err));
