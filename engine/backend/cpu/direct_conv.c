@@ -172,8 +172,9 @@ static gs_direct_conv describe(const gs_node *node, const gs_gemm_kernel *kernel
                            .w = node->in[is_forward ? 1 : 0]->shape,
                            .y = is_forward ? node->out[0]->shape : node->in[1]->shape,
                            .stride = node->as.conv.stride};
-    conv.winograd = gs__winograd_plan(
-        &(gs_winograd_conv){kernel, conv.op, conv.x, conv.w, conv.y, conv.stride});
+    conv.winograd =
+        gs__winograd_plan(&(gs_winograd_conv){kernel, conv.op, conv.x, conv.w, conv.y, conv.stride,
+                                              is_forward && node->in[0]->is_bfloat16});
     bool is_any_stride = is_forward && !conv.winograd.filter;
     conv.layout =
         (panels_layout){kernel, conv.winograd.filter, is_forward, is_any_stride ? 0 : conv.stride};

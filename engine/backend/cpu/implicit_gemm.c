@@ -13,7 +13,6 @@ enum {
     BLOCK = 192, /* pixels: a multiple of every kernel's */
     FEW_PIXELS = 64,
     CHUNK_WORDS = 4096, /* of a panel: 16 KiB */
-    MOST_WIDTH = 32,    /* of a panel */
 };
 
 /* ---- Panels ---------------------------------------------------------------------------------- */
@@ -136,7 +135,7 @@ typedef struct block {
     int count; /* pixels */
     size_t a[BLOCK + GEMM_MOST_PIXELS], c[BLOCK + GEMM_MOST_PIXELS];
     /* Of panels that are not all outputs, between chunks. */
-    float sums[BLOCK + GEMM_MOST_PIXELS][MOST_WIDTH];
+    float sums[BLOCK + GEMM_MOST_PIXELS][GEMM_MOST_PANEL];
 } block;
 
 static void locate_pixels(const gs_implicit_gemm *g, int first, block *b) {

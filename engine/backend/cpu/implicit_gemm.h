@@ -26,7 +26,10 @@ typedef struct gs_gemm_tile {
 } gs_gemm_tile;
 
 /* One instruction set's version. full and half take panels of two vectors and of one. */
+enum { GEMM_MOST_LANES = 16, GEMM_MOST_PANEL = 2 * GEMM_MOST_LANES /* outputs */ };
 typedef struct gs_gemm_kernel {
+    gs_isa isa; /* that it needs, besides bfloat16's instructions where these are native */
+    gs_bf16 bf16;
     int lanes, pixels;
     int word_values; /* 1: floats, 2: bfloat16 */
     void (*full)(const gs_gemm_tile *t);
