@@ -268,6 +268,7 @@ static void pad_gradient(const gs_direct_conv *conv, const float *from, char *pa
 /* The pixels that no tap sees. */
 static void clear_phase(const gs_direct_conv *conv, const phase *p, float *dx) {
     size_t channels = (size_t)conv->x.c;
+#pragma omp parallel for schedule(static) collapse(2)
     for (int n = 0; n < conv->x.n; n++)
         for (int h = p->first_row; h < conv->x.h; h += conv->stride)
             for (int w = p->first_column; w < conv->x.w; w += conv->stride)

@@ -12,7 +12,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { CHUNK_WORDS = 4096 }; /* of a panel: 16 KiB, which stay in the first-level cache */
+enum {
+    FEWEST_TILES = 36,
+    CHUNK_WORDS = 4096
+}; /* of a panel: 16 KiB, which stay in the first-level cache */
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
@@ -249,17 +252,24 @@ void gs__winograd_run(const gs_winograd *p, const void *from, const uint32_t *wo
                       const float *bias, float *to, void *scratch, int threads) {
     float *biases = scratch, *own = biases + gs__odd_lines(m_row(p));
     int tiles = gs__winograd_tiles(p), panels = p->to.groups * gs__winograd_group_panels(p);
-    int count = gs__divide_up(tiles, p->block);
-    /* Few blocks: the panels are shared out too. */
-    int parts = count >= 4 * threads ? 1 : gs__smaller(panels, threads);
+    int size = p->block, count = gs__divide_up(tiles, size), parts = 1;
+    if (count < 4 * threads && count % threads != 0) {
+        int even = gs__divide_up(tiles, gs__round_up(count, threads));
+        /* Few blocks: as many for each thread, or, of few tiles, shares of the panels. */
+        if (even >= FEWEST_TILES)
+            size = gs__round_up(even, p->conv.kernel->pixels);
+        else
+            parts = gs__smaller(panels, threads);
+        count = gs__divide_up(tiles, size);
+    }
     copy_bias(p, bias, biases);
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < count * parts; i++) {
-        int first = i / parts * p->block, part = i % parts;
+        int first = i % count * size, part = i / count;
         float *memory = own + (size_t)omp_get_thread_num() * thread_floats(p);
         size_t numbers = (size_t)gs__winograd_numbers(p);
         job j = {.first_tile = first,
-                 .tiles = gs__smaller(tiles - first, p->block),
+                 .tiles = gs__smaller(tiles - first, size),
                  .first_panel = panels * part / parts,
                  .end_panel = panels * (part + 1) / parts,
                  .v = (uint32_t *)(void *)memory,
