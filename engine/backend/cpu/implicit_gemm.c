@@ -134,7 +134,8 @@ static chunk chunk_at(const gs_implicit_gemm *g, int run, size_t done) {
 typedef struct block {
     int count; /* pixels */
     size_t a[BLOCK + GEMM_MOST_PIXELS], c[BLOCK + GEMM_MOST_PIXELS];
-    /* Of panels that are not all outputs, between chunks. */
+    uint8_t overlap[BLOCK + GEMM_MOST_PIXELS]; /* outputs that are not stored */
+    /* Of panels or pixels that are not all outputs, between chunks. */
     float sums[BLOCK + GEMM_MOST_PIXELS][GEMM_MOST_PANEL];
 } block;
 
@@ -149,6 +150,11 @@ static void locate_pixels(const gs_implicit_gemm *g, int first, int count, block
             for (; i < b->count && x < width; x++, i++) {
                 b->a[i] = a + x * g->a.pixel;
                 b->c[i] = c + x * g->c.pixel;
+                b->overlap[i] = 0;
+            }
+            if (g->overlap > 0 && x == width) {
+                b->a[i - 1] -= g->overlap_a, b->c[i - 1] -= g->overlap_c;
+                b->overlap[i - 1] = (uint8_t)g->overlap;
             }
         }
     /* A last tile that is not full computes its last pixel again. */
@@ -190,7 +196,8 @@ static void multiply_chunk(const gs_implicit_gemm *g, block *b, const chunk *k, 
         if (is_sparse && i + pixels < b->count) prefetch_tile(g, b, k, i + pixels, a + offset);
         for (int j = 0; j < pixels; j++) {
             t.a[j] = a + b->a[i + j] * value + offset;
-            t.c[j] = c && i + j < b->count ? c + b->c[i + j] : b->sums[i + j];
+            bool is_stored = c && i + j < b->count && b->overlap[i + j] == 0;
+            t.c[j] = is_stored ? c + b->c[i + j] : b->sums[i + j];
         }
         if (width > g->kernel->lanes)
             g->kernel->full(&t);
@@ -223,9 +230,12 @@ static void multiply_block(const gs_implicit_gemm *g, block *b, int from, int to
 
 /* What was kept in the sums goes to its pixels. */
 static void store_sums(const gs_implicit_gemm *g, const block *b, int panel, float *c) {
-    int first = panel * full_width(g->kernel);
-    size_t bytes = (size_t)(g->outputs - first) * sizeof *c;
-    for (int i = 0; i < b->count; i++) memcpy(c + b->c[i] + first, b->sums[i], bytes);
+    int first = panel * full_width(g->kernel), left = g->outputs - first;
+    bool all = left % g->kernel->lanes != 0;
+    for (int i = 0; i < b->count; i++)
+        if (all || b->overlap[i] > 0)
+            memcpy(c + b->c[i] + first + b->overlap[i], b->sums[i] + b->overlap[i],
+                   (size_t)(left - b->overlap[i]) * sizeof *c);
 }
 
 static size_t bias_floats(const gs_gemm_kernel *kernel, int outputs) {
@@ -242,7 +252,7 @@ void gs__implicit_gemm(const gs_implicit_gemm *g, const void *a, const uint32_t 
     size_t biases = bias_floats(g->kernel, g->outputs);
     block *blocks = (block *)(void *)(start + biases);
     memset(start, 0, biases * sizeof *start);
-    if (bias) memcpy(start, bias, (size_t)g->outputs * sizeof *start);
+    for (int o = 0; bias && o < g->outputs; o++) start[o] = bias[o % g->biases];
     int pixels = g->samples * g->rows * g->columns;
     int panel_total = panel_count(g->kernel, g->outputs), count = (pixels + BLOCK - 1) / BLOCK;
     /* Blocks of one size, that no thread waits for another's. */
@@ -251,7 +261,7 @@ void gs__implicit_gemm(const gs_implicit_gemm *g, const void *a, const uint32_t 
     count = (pixels + size - 1) / size;
     /* Few blocks: the panels are shared out too, each thread's to all blocks. */
     int groups = count >= 4 * threads ? 1 : panel_total < threads ? panel_total : threads;
-    bool has_rest = g->outputs % g->kernel->lanes != 0;
+    bool has_rest = g->outputs % g->kernel->lanes != 0 || g->overlap > 0;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < count * groups; i++) {
         block *b = &blocks[omp_get_thread_num()];
