@@ -225,10 +225,14 @@ static double padding_factor(const gs_node *node) {
 }
 
 /* Few outputs leave most of a panel empty, and small maps are mostly padding: oneDNN has kernels
- * for them. */
+ * for them. With AVX-512 those for short sums are faster than ours too. */
 static bool is_ours_in_floats(const gs_node *node, const gs_direct_conv *conv) {
-    enum { FEWEST_OUTPUTS = 8 };
+    enum { FEWEST_OUTPUTS = 8, SHORT_SUM = 600 };
     if (product_outputs(conv) < FEWEST_OUTPUTS) return false;
+    int sum = conv->w.h * conv->w.w * product_inner(conv);
+    if (conv->kernel->isa == GS_ISA_AVX512 && sum < SHORT_SUM &&
+        pixel_outputs(conv) > FEWEST_OUTPUTS)
+        return false;
     return node->op == GS_OP_CONV || padding_factor(node) <= 1.35;
 }
 
