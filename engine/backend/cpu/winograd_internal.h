@@ -64,6 +64,9 @@ size_t gs__winograd_matrix_words(const gs_winograd *p);
 /* … and where in it a panel begins. */
 size_t gs__winograd_panel_start(const gs_winograd *p, int panel);
 
+/* A map as filters of stride 1 see it. */
+gs_winograd_map gs__winograd_map_of(gs_shape s, int stride);
+
 /* The convolution by this filter, fast or not; its taps are those of gs__winograd_taps. */
 gs_winograd gs__winograd_plan_filter(const gs_winograd_conv *conv, gs_winograd_kind kind);
 

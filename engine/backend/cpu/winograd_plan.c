@@ -13,7 +13,7 @@ enum {
 
 /* ---- Tiles ----------------------------------------------------------------------------------- */
 
-static gs_winograd_map map_of(gs_shape s, int stride) {
+gs_winograd_map gs__winograd_map_of(gs_shape s, int stride) {
     size_t pixel = (size_t)s.c * (size_t)stride, row = (size_t)s.w * (size_t)s.c;
     return (gs_winograd_map){.rows = s.h / stride,
                              .columns = s.w / stride,
@@ -45,7 +45,8 @@ static const gs_winograd_filter *filters_of(const gs_winograd_conv *conv) {
 gs_winograd gs__winograd_plan_filter(const gs_winograd_conv *conv, gs_winograd_kind kind) {
     bool is_forward = conv->op == GS_OP_CONV;
     gs_winograd p = {.filter = &filters_of(conv)[kind], .kind = kind, .conv = *conv};
-    gs_winograd_map x = map_of(conv->x, conv->stride), y = map_of(conv->y, 1);
+    gs_winograd_map x = gs__winograd_map_of(conv->x, conv->stride),
+                    y = gs__winograd_map_of(conv->y, 1);
     if (!is_forward) { /* all pixels of x, also those that no output sees whole */
         x.rows = gs__divide_up(conv->x.h, conv->stride);
         x.columns = gs__divide_up(conv->x.w, conv->stride);
@@ -113,9 +114,9 @@ static double direct_cycles(const gs_winograd_conv *conv) {
     return (padded < by_others ? padded : by_others) + words;
 }
 
-/* bfloat16 loses three times as much in F(4,3)'s larger numbers as in the others'. */
+/* bfloat16 loses three times as much in the larger numbers of six points as in the others'. */
 bool gs__winograd_is_exact_enough(const gs_winograd_conv *conv, gs_winograd_kind kind) {
-    return conv->kernel->bf16 == GS_BF16_NONE || kind != GS_WINOGRAD_4_3;
+    return conv->kernel->bf16 == GS_BF16_NONE || filters_of(conv)[kind].points < 6;
 }
 
 int gs__winograd_taps(const gs_winograd_conv *conv) {

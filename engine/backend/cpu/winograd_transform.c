@@ -4,7 +4,7 @@
 
 #include "engine/backend/cpu/bfloat16.h"
 
-enum { MOST = WINOGRAD_MOST_POINTS };
+enum { MOST = WINOGRAD_MOST_POINTS, MOST_TAPS = 4 };
 
 /* Points of F(4,3) are 0, ±A, ±B and ∞. Of those whose powers are short numbers these round least:
  * a quarter as much as 1 and 2, by trial on random maps. */
@@ -13,7 +13,7 @@ enum { MOST = WINOGRAD_MOST_POINTS };
 #define AA (A * A)
 #define BB (B * B)
 
-#define EACH(i, count) _Pragma("GCC unroll 8") for (int i = 0; i < (count); i++)
+#define EACH(i, count) _Pragma("GCC unroll 36") for (int i = 0; i < (count); i++)
 
 /* Vectors of 16 bfloat16 values by integer operations: as gs__bfloat16 and gs__from_bfloat16. */
 typedef float plain_floats __attribute__((vector_size(64)));

@@ -29,9 +29,15 @@ typedef struct gs_winograd_filter {
     /* m·m pixels = bias + Aᵀ M A of from[n·n][count]. */
     void (*output)(const float *from, size_t step, const float *bias, size_t count, float *to,
                    gs_grid grid);
-    /* to[n·n][count] = G g Gᵀ of r·r taps [count] that lie `count` apart; a multiple of
-     * the lanes. */
+    /* to[n·n][count] = G g Gᵀ of r·r taps [count] that lie `count` apart; a multiple of the lanes.
+     */
     void (*weight)(const float *taps, size_t count, float *to, size_t step);
+    /* The same of r·r pixels, into what transformed inputs are. */
+    void (*taps_of_pixels)(const void *from, gs_grid grid, size_t count, void *to, size_t step);
+    /* Of two transforms of bfloat16 [n·n][count], words with a value of each, the second in the
+     * upper half: to[n·n][count]. NULL where transformed inputs are floats. */
+    void (*pair)(const uint16_t *first, const uint16_t *second, size_t count, uint32_t *to,
+                 size_t step);
 } gs_winograd_filter;
 
 typedef enum gs_winograd_kind {
@@ -39,6 +45,7 @@ typedef enum gs_winograd_kind {
     GS_WINOGRAD_3_2,
     GS_WINOGRAD_2_3,
     GS_WINOGRAD_4_3,
+    GS_WINOGRAD_3_4, /* for gradients of weights */
     GS_WINOGRAD_KINDS
 } gs_winograd_kind;
 

@@ -57,7 +57,8 @@ TRANSFORM(output_row)(int outputs, int points, const TRANSFORM(vector) * m, int 
     y[0] = m0 + sum + sum_b;
     y[1] = A * difference + B * difference_b;
     y[2] = AA * sum + BB * sum_b;
-    y[3] = AA * A * difference + BB * B * difference_b + m5;
+    if (outputs == 3) y[2] += m5;
+    if (outputs == 4) y[3] = AA * A * difference + BB * B * difference_b + m5;
 }
 
 /* u = G g. */
@@ -76,8 +77,10 @@ TRANSFORM(weight_row)(int taps, int points, const TRANSFORM(vector) * g, int g_s
         return;
     }
     const float at_a = 1 / (2 * AA * (AA - BB)), at_b = 1 / (2 * BB * (BB - AA));
-    TRANSFORM(vector) even_a = (first + AA * last) * at_a, odd_a = middle * (A * at_a);
-    TRANSFORM(vector) even_b = (first + BB * last) * at_b, odd_b = middle * (B * at_b);
+    TRANSFORM(vector) second = g[g_step], third = g[2 * g_step];
+    TRANSFORM(vector) even_a = (first + AA * third) * at_a, odd_a = second * (A * at_a);
+    TRANSFORM(vector) even_b = (first + BB * third) * at_b, odd_b = second * (B * at_b);
+    if (taps == 4) odd_a += last * (A * AA * at_a), odd_b += last * (B * BB * at_b);
     u[0] = first * (1 / (AA * BB));
     u[1] = even_a + odd_a, u[2] = even_a - odd_a;
     u[3] = even_b + odd_b, u[4] = even_b - odd_b;
@@ -140,18 +143,17 @@ TRANSFORM(output_vector)(int m, int n, const float *from, size_t step, const flo
 }
 
 TRANSFORM_TARGET static inline __attribute__((always_inline)) void
-TRANSFORM(weight_vector)(int r, int n, const float *taps, size_t count, float *to, size_t step) {
-    TRANSFORM(vector) g[3], rows[MOST][3], u[MOST];
+TRANSFORM(weight_vector)(int r, int n, const float *from, gs_grid grid,
+                         TRANSFORM(vector) u[][MOST]) {
+    TRANSFORM(vector) g[MOST_TAPS], rows[MOST][MOST_TAPS], column[MOST];
     EACH(j, r) {
         EACH(i, r)
-        g[i] = *(const TRANSFORM(unaligned) *)(const void *)(taps + (size_t)(i * r + j) * count);
-        TRANSFORM(weight_row)(r, n, g, 1, u);
-        EACH(i, n) rows[i][j] = u[i];
+        g[i] =
+            *(const TRANSFORM(unaligned) *)(from + (size_t)i * grid.row + (size_t)j * grid.column);
+        TRANSFORM(weight_row)(r, n, g, 1, column);
+        EACH(i, n) rows[i][j] = column[i];
     }
-    EACH(i, n) {
-        TRANSFORM(weight_row)(r, n, rows[i], 1, u);
-        EACH(j, n) * (TRANSFORM(unaligned) *)(void *)(to + (size_t)(i * n + j) * step) = u[j];
-    }
+    EACH(i, n) TRANSFORM(weight_row)(r, n, rows[i], 1, u[i]);
 }
 
 /* Where the vector at `at` of `count` values begins: the last one ends where they do and computes
@@ -173,14 +175,24 @@ TRANSFORM(vector_start)(size_t at, size_t count) {
 #if TRANSFORM_BFLOAT16
 #define INPUT_HALVES(m, r, n) INPUT(input_halves, m, r, n, true, uint16_t)
 #define HALVES_OF(m, r) TRANSFORM(input_halves_##m##_##r)
+#define PAIRS(m, r, n)                                                                             \
+    TRANSFORM_TARGET static void TRANSFORM(pair_##m##_##r)(                                        \
+        const uint16_t *first, const uint16_t *second, size_t count, uint32_t *to, size_t step) {  \
+        for (int k = 0; k < n * n; k++, first += count, second += count, to += step)               \
+            for (size_t i = 0; i < count; i++) to[i] = first[i] | (uint32_t)second[i] << 16;       \
+    }
+#define PAIRS_OF(m, r) TRANSFORM(pair_##m##_##r)
 #else
 #define INPUT_HALVES(m, r, n)
 #define HALVES_OF(m, r) NULL
+#define PAIRS(m, r, n)
+#define PAIRS_OF(m, r) NULL
 #endif
 
 #define FILTER(m, r, n)                                                                            \
     INPUT(input, m, r, n, false, float)                                                            \
     INPUT_HALVES(m, r, n)                                                                          \
+    PAIRS(m, r, n)                                                                                 \
     TRANSFORM_TARGET static void TRANSFORM(output_##m##_##r)(const float *from, size_t step,       \
                                                              const float *bias, size_t count,      \
                                                              float *to, gs_grid grid) {            \
@@ -191,32 +203,48 @@ TRANSFORM(vector_start)(size_t at, size_t count) {
     }                                                                                              \
     TRANSFORM_TARGET static void TRANSFORM(weight_##m##_##r)(const float *taps, size_t count,      \
                                                              float *to, size_t step) {             \
-        for (size_t i = 0; i < count; i += TRANSFORM_LANES)                                        \
-            TRANSFORM(weight_vector)(r, n, taps + i, count, to + i, step);                         \
+        TRANSFORM(vector) u[MOST][MOST];                                                           \
+        for (size_t at = 0; at < count; at += TRANSFORM_LANES) {                                   \
+            TRANSFORM(weight_vector)(r, n, taps + at, (gs_grid){r * count, count}, u);             \
+            EACH(k, n *n) * (TRANSFORM(unaligned) *)(to + (size_t)k * step + at) =                 \
+                u[k / n][k % n];                                                                   \
+        }                                                                                          \
+    }                                                                                              \
+    TRANSFORM_TARGET static void TRANSFORM(taps_##m##_##r)(const void *from, gs_grid grid,         \
+                                                           size_t count, void *to, size_t step) {  \
+        TRANSFORM(vector) u[MOST][MOST];                                                           \
+        for (size_t i = 0; i < count; i += TRANSFORM_LANES) {                                      \
+            size_t at = TRANSFORM(vector_start)(i, count);                                         \
+            TRANSFORM(weight_vector)(r, n, (const float *)from + at, grid, u);                     \
+            EACH(k, n *n)                                                                          \
+            STORE((TRANSFORM(value) *)to + (size_t)k * step + at, u[k / n][k % n]);                \
+        }                                                                                          \
     }
 
 FILTER(2, 2, 3)
 FILTER(3, 2, 4)
 FILTER(2, 3, 4)
 FILTER(4, 3, 6)
+FILTER(3, 4, 6)
 
 #define ROW(m, r, n)                                                                               \
     {                                                                                              \
         m, r, n, TRANSFORM(input_##m##_##r), HALVES_OF(m, r), TRANSFORM(output_##m##_##r),         \
-            TRANSFORM(weight_##m##_##r)                                                            \
+            TRANSFORM(weight_##m##_##r), TRANSFORM(taps_##m##_##r), PAIRS_OF(m, r)                 \
     }
 
 static const gs_winograd_filter TRANSFORM(filters)[GS_WINOGRAD_KINDS] = {
-    [GS_WINOGRAD_2_2] = ROW(2, 2, 3),
-    [GS_WINOGRAD_3_2] = ROW(3, 2, 4),
-    [GS_WINOGRAD_2_3] = ROW(2, 3, 4),
-    [GS_WINOGRAD_4_3] = ROW(4, 3, 6),
+    [GS_WINOGRAD_2_2] = ROW(2, 2, 3), [GS_WINOGRAD_3_2] = ROW(3, 2, 4),
+    [GS_WINOGRAD_2_3] = ROW(2, 3, 4), [GS_WINOGRAD_4_3] = ROW(4, 3, 6),
+    [GS_WINOGRAD_3_4] = ROW(3, 4, 6),
 };
 
 #undef ROW
 #undef INPUT
 #undef INPUT_HALVES
 #undef HALVES_OF
+#undef PAIRS
+#undef PAIRS_OF
 #undef LOAD_HALVES
 #undef STORE
 #undef FILTER
