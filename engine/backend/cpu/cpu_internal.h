@@ -8,12 +8,13 @@
 
 #include <stdint.h>
 
-/* A loop compiled for several instruction sets, the best chosen when the program starts. Sanitizers
- * run before such choices can be made, and other compilers and processors have one version. */
+/* A loop compiled for several instruction sets, the best chosen when the program starts. The sets
+ * are levels, because GCC takes the name of a processor ("arch=haswell") for just that one.
+ * Sanitizers run before such choices can be made, and other compilers and processors have one
+ * version. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define GS_VECTORIZED                                                                              \
-    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define GS_VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define GS_VECTORIZED
 #endif

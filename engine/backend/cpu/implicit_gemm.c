@@ -1,9 +1,7 @@
 /* Blocked for the caches: a block of pixels goes through the depth in chunks; a chunk of a panel
  * stays in the first-level cache while all tiles of the block use it, and the block's part of A in
  * the second. */
-#include "engine/backend/cpu/implicit_gemm.h"
-
-#include "engine/backend/cpu/bfloat16.h"
+#include "engine/backend/cpu/implicit_gemm_panels.h"
 
 #include <omp.h>
 #include <stdbool.h>
@@ -17,97 +15,10 @@ enum {
 
 /* ---- Panels ---------------------------------------------------------------------------------- */
 
-static int full_width(const gs_gemm_kernel *kernel) {
-    return 2 * kernel->lanes;
-}
-
-static int panel_count(const gs_gemm_kernel *kernel, int outputs) {
-    return (outputs + full_width(kernel) - 1) / full_width(kernel);
-}
-
-static int panel_width(const gs_gemm_kernel *kernel, int outputs, int panel) {
-    int left = outputs - panel * full_width(kernel);
-    return left <= kernel->lanes ? kernel->lanes : full_width(kernel);
-}
-
-static size_t run_words(const gs_gemm_kernel *kernel, size_t length) {
-    size_t values = (size_t)kernel->word_values;
-    return (length + values - 1) / values;
-}
-
 size_t gs__panel_words(const gs_gemm_kernel *kernel, int outputs, int runs, size_t length) {
     int last = panel_count(kernel, outputs) - 1;
     size_t width = (size_t)(last * full_width(kernel) + panel_width(kernel, outputs, last));
     return (size_t)runs * run_words(kernel, length) * width;
-}
-
-/* The outputs of one panel: `used` of `width` count. */
-typedef struct columns {
-    const float *from;
-    int used, width;
-    uint32_t *to;
-} columns;
-
-static void pack_value(const gs_weight_view *v, const columns *p, size_t k, size_t word) {
-    size_t tap = k / (size_t)v->inner, i = k % (size_t)v->inner;
-    const float *source = p->from + v->tap_offsets[tap] + i * v->inner_stride;
-    float *row = (float *)(void *)(p->to + word * (size_t)p->width);
-    for (int o = 0; o < p->used; o++) row[o] = source[(size_t)o * v->output_stride];
-    for (int o = p->used; o < p->width; o++) row[o] = 0;
-}
-
-static void pack_pair(const gs_weight_view *v, const columns *p, size_t k, bool is_whole,
-                      size_t word) {
-    uint32_t *row = p->to + word * (size_t)p->width;
-    for (size_t half = 0; half < 2; half++) {
-        size_t at = k + (is_whole ? half : 0), tap = at / (size_t)v->inner;
-        const float *source =
-            p->from + v->tap_offsets[tap] + at % (size_t)v->inner * v->inner_stride;
-        for (int o = 0; o < p->width; o++) {
-            bool counts = o < p->used && (half == 0 || is_whole);
-            uint32_t value = counts ? gs__bfloat16(source[(size_t)o * v->output_stride]) : 0;
-            row[o] = half == 0 ? value : row[o] | value << 16;
-        }
-    }
-}
-
-/* One panel. Some inner indices at a time, for all taps, so that every line of the weight is read
- * from memory once. */
-static void pack_floats(const gs_weight_view *v, const columns *p) {
-    enum { TOGETHER = 16 };
-    for (int first = 0; first < v->inner; first += TOGETHER) {
-        int end = first + TOGETHER < v->inner ? first + TOGETHER : v->inner;
-        for (int tap = 0; tap < v->runs * v->run_taps; tap++)
-            for (int i = first; i < end; i++) {
-                size_t k = (size_t)tap * (size_t)v->inner + (size_t)i;
-                pack_value(v, p, k, k);
-            }
-    }
-}
-
-static void pack_pairs(const gs_weight_view *v, const columns *p) {
-    size_t length = (size_t)v->run_taps * (size_t)v->inner, word = 0;
-    for (int run = 0; run < v->runs; run++)
-        for (size_t k = 0; k < length; k += 2)
-            pack_pair(v, p, (size_t)run * length + k, k + 1 < length, word++);
-}
-
-void gs__pack_panels(const gs_gemm_kernel *kernel, const gs_weight_view *view, const float *weight,
-                     uint32_t *panels) {
-    size_t length = (size_t)view->run_taps * (size_t)view->inner;
-    size_t depth = (size_t)view->runs * run_words(kernel, length);
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < panel_count(kernel, view->outputs); i++) {
-        int first = i * full_width(kernel), left = view->outputs - first;
-        columns p = {.from = weight + (size_t)first * view->output_stride,
-                     .width = panel_width(kernel, view->outputs, i),
-                     .to = panels + (size_t)first * depth};
-        p.used = left < p.width ? left : p.width;
-        if (kernel->word_values == 1)
-            pack_floats(view, &p);
-        else
-            pack_pairs(view, &p);
-    }
 }
 
 /* ---- Blocks ---------------------------------------------------------------------------------- */
