@@ -74,10 +74,9 @@ static double product_cycles(const gs_gemm_kernel *kernel, double rows, double d
     return rows * panels * (1.05 * depth + 8);
 }
 
-/* Weights are packed for few uses, and read from memory. */
-static double weight_cycles(double words) {
-    return 4 * words;
-}
+/* Weights are packed for few uses, and read from memory: per word, transformed or as they are. */
+#define TRANSFORMED_CYCLES 5.5
+#define PACKED_CYCLES 1.8
 
 /* For each vector of a tile. */
 static double transform_cycles(const gs_winograd *p) {
@@ -97,13 +96,13 @@ static double filter_cycles(const gs_winograd *p) {
     double rows = (double)(blocks - 1) * p->block + gs__round_up(last, p->conv.kernel->pixels);
     double product = product_cycles(p->conv.kernel, rows, depth, p->to.values) * p->to.groups;
     return numbers * product + tiles * transform_cycles(p) +
-           weight_cycles(numbers * depth * p->to.groups * p->to.values);
+           TRANSFORMED_CYCLES * numbers * depth * p->to.groups * p->to.values;
 }
 
 static double direct_cycles(const gs_winograd_conv *conv) {
     gs_shape x = conv->x, w = conv->w, y = conv->y;
     double outputs = (double)y.n * y.h * y.w, inputs = (double)x.n * x.h * x.w;
-    double taps = w.h * w.w, words = weight_cycles(taps * w.n * w.c);
+    double taps = w.h * w.w, words = PACKED_CYCLES * taps * w.n * w.c;
     if (conv->op == GS_OP_CONV)
         return product_cycles(conv->kernel, outputs, taps * w.c, w.n) + words;
     double phases = conv->stride * conv->stride;
