@@ -11,7 +11,6 @@ enum {
     BLOCK = 192, /* pixels: a multiple of every kernel's */
     FEW_PIXELS = 64,
     CHUNK_WORDS = 4096, /* of a panel: 16 KiB */
-    MOST_WIDTH = 32,    /* of a panel */
 };
 
 /* ---- Panels ---------------------------------------------------------------------------------- */
@@ -46,26 +45,50 @@ static chunk chunk_at(const gs_implicit_gemm *g, int run, size_t done) {
 typedef struct block {
     int count; /* pixels */
     size_t a[BLOCK + GEMM_MOST_PIXELS], c[BLOCK + GEMM_MOST_PIXELS];
-    /* Of panels that are not all outputs, between chunks. */
-    float sums[BLOCK + GEMM_MOST_PIXELS][MOST_WIDTH];
+    uint8_t overlap[BLOCK + GEMM_MOST_PIXELS]; /* outputs that are not stored */
+    /* Of panels or pixels that are not all outputs, between chunks. */
+    float sums[BLOCK + GEMM_MOST_PIXELS][GEMM_MOST_PANEL];
 } block;
 
-static void locate_pixels(const gs_implicit_gemm *g, int first, block *b) {
-    int total = g->samples * g->rows * g->columns;
-    b->count = total - first < BLOCK ? total - first : BLOCK;
-    for (int i = 0; i < b->count; i++) {
-        size_t m = (size_t)(first + i), x = m % (size_t)g->columns, y = m / (size_t)g->columns;
-        size_t n = y / (size_t)g->rows;
-        y %= (size_t)g->rows;
-        b->a[i] = n * g->a.sample + y * g->a.row + x * g->a.pixel;
-        b->c[i] = n * g->c.sample + y * g->c.row + x * g->c.pixel;
-    }
+static void locate_pixels(const gs_implicit_gemm *g, int first, int count, block *b) {
+    b->count = count;
+    size_t height = (size_t)g->rows, width = (size_t)g->columns;
+    size_t x = (size_t)first % width, y = (size_t)first / width % height;
+    size_t n = (size_t)first / width / height;
+    for (int i = 0; i < b->count; n++, y = 0)
+        for (; i < b->count && y < height; y++, x = 0) {
+            size_t a = n * g->a.sample + y * g->a.row, c = n * g->c.sample + y * g->c.row;
+            for (; i < b->count && x < width; x++, i++) {
+                b->a[i] = a + x * g->a.pixel;
+                b->c[i] = c + x * g->c.pixel;
+                b->overlap[i] = 0;
+            }
+            if (g->overlap > 0 && x == width) {
+                b->a[i - 1] -= g->overlap_a, b->c[i - 1] -= g->overlap_c;
+                b->overlap[i - 1] = (uint8_t)g->overlap;
+            }
+        }
     /* A last tile that is not full computes its last pixel again. */
     for (int i = b->count; i < b->count + GEMM_MOST_PIXELS; i++) b->a[i] = b->a[b->count - 1];
 }
 
 static size_t value_bytes(const gs_implicit_gemm *g) {
     return sizeof(uint32_t) / (size_t)g->kernel->word_values;
+}
+
+/* Asks for what the tile from pixel `first` on reads, where its pixels lie too far apart for the
+ * processor to see what comes next. (Not inlined, it would be dropped as a function of no effect.)
+ */
+static inline __attribute__((always_inline)) void
+prefetch_tile(const gs_implicit_gemm *g, const block *b, const chunk *k, int first, const char *a) {
+    enum { LINE = 64, MOST_BYTES = 4096 };
+    int last = first + g->kernel->pixels - 1;
+    size_t value = value_bytes(g), from = b->a[first] * value;
+    size_t bytes = (b->a[last] * value - from) + k->length * sizeof(uint32_t);
+    if (b->a[last] < b->a[first] || bytes > MOST_BYTES) return;
+    for (int run = 0; run < k->runs; run++)
+        for (size_t i = 0; i < bytes; i += LINE)
+            __builtin_prefetch(a + from + (size_t)run * g->run_stride * value + i);
 }
 
 /* All tiles of a block times one panel's chunk. */
@@ -79,10 +102,13 @@ static void multiply_chunk(const gs_implicit_gemm *g, block *b, const chunk *k, 
                       .runs = k->runs};
     size_t offset = (size_t)k->run * t.run_stride + k->from * sizeof(uint32_t);
     int pixels = g->kernel->pixels;
+    bool is_sparse = g->a.pixel > g->length / 2 && g->outputs <= full_width(g->kernel);
     for (int i = 0; i < b->count; i += pixels) {
+        if (is_sparse && i + pixels < b->count) prefetch_tile(g, b, k, i + pixels, a + offset);
         for (int j = 0; j < pixels; j++) {
             t.a[j] = a + b->a[i + j] * value + offset;
-            t.c[j] = c && i + j < b->count ? c + b->c[i + j] : b->sums[i + j];
+            bool is_stored = c && i + j < b->count && b->overlap[i + j] == 0;
+            t.c[j] = is_stored ? c + b->c[i + j] : b->sums[i + j];
         }
         if (width > g->kernel->lanes)
             g->kernel->full(&t);
@@ -115,9 +141,12 @@ static void multiply_block(const gs_implicit_gemm *g, block *b, int from, int to
 
 /* What was kept in the sums goes to its pixels. */
 static void store_sums(const gs_implicit_gemm *g, const block *b, int panel, float *c) {
-    int first = panel * full_width(g->kernel);
-    size_t bytes = (size_t)(g->outputs - first) * sizeof *c;
-    for (int i = 0; i < b->count; i++) memcpy(c + b->c[i] + first, b->sums[i], bytes);
+    int first = panel * full_width(g->kernel), left = g->outputs - first;
+    bool all = left % g->kernel->lanes != 0;
+    for (int i = 0; i < b->count; i++)
+        if (all || b->overlap[i] > 0)
+            memcpy(c + b->c[i] + first + b->overlap[i], b->sums[i] + b->overlap[i],
+                   (size_t)(left - b->overlap[i]) * sizeof *c);
 }
 
 static size_t bias_floats(const gs_gemm_kernel *kernel, int outputs) {
@@ -134,18 +163,22 @@ void gs__implicit_gemm(const gs_implicit_gemm *g, const void *a, const uint32_t 
     size_t biases = bias_floats(g->kernel, g->outputs);
     block *blocks = (block *)(void *)(start + biases);
     memset(start, 0, biases * sizeof *start);
-    if (bias) memcpy(start, bias, (size_t)g->outputs * sizeof *start);
+    for (int o = 0; bias && o < g->outputs; o++) start[o] = bias[o % g->biases];
     int pixels = g->samples * g->rows * g->columns;
     int panel_total = panel_count(g->kernel, g->outputs), count = (pixels + BLOCK - 1) / BLOCK;
-    /* Few blocks: the panels are shared out too. */
+    /* Blocks of one size, that no thread waits for another's. */
+    int size = (pixels + count - 1) / count;
+    size = (size + g->kernel->pixels - 1) / g->kernel->pixels * g->kernel->pixels;
+    count = (pixels + size - 1) / size;
+    /* Few blocks: the panels are shared out too, each thread's to all blocks. */
     int groups = count >= 4 * threads ? 1 : panel_total < threads ? panel_total : threads;
-    bool has_rest = g->outputs % g->kernel->lanes != 0;
+    bool has_rest = g->outputs % g->kernel->lanes != 0 || g->overlap > 0;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < count * groups; i++) {
         block *b = &blocks[omp_get_thread_num()];
-        int group = i % groups, from = panel_total * group / groups;
-        int to = panel_total * (group + 1) / groups;
-        locate_pixels(g, i / groups * BLOCK, b);
+        int group = i / count, from = panel_total * group / groups;
+        int to = panel_total * (group + 1) / groups, first = i % count * size;
+        locate_pixels(g, first, pixels - first < size ? pixels - first : size, b);
         /* A small block's part of A stays in the cache anyway: panels are read from end to end. */
         int together = b->count <= FEW_PIXELS ? 1 : to - from;
         for (int p = from; p < to; p += together)

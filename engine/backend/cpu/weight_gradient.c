@@ -15,11 +15,14 @@
  * With bfloat16 both maps are copied, and the values of two pixels go side by side into one word of
  * four bytes: what the processor multiplies and adds at once. dy becomes bfloat16 on the way.
  *
+ * Many channels and outputs: by filters of fewer multiplications (winograd_gradient.h).
+ *
  * Threads: jobs = parts of the pixels x groups of units. Each part has sums of its own, added in
  * order when they are transposed into dw. So the number of threads decides the result's bits. */
 #include "engine/backend/cpu/weight_gradient.h"
 
 #include "engine/backend/cpu/bfloat16.h"
+#include "engine/backend/cpu/winograd_gradient.h"
 
 #include <string.h>
 
@@ -180,6 +183,8 @@ static size_t job_size(const work *w) {
 }
 
 size_t gs__cpu_weight_gradient_scratch(const gs_weight_gradient *g) {
+    gs_winograd_gradient filtered = gs__winograd_gradient_plan(g);
+    if (filtered.filter) return gs__winograd_gradient_scratch(&filtered);
     work w = work_of(g);
     size_t parts = (size_t)w.parts, jobs = parts * (size_t)w.groups;
     return (parts * sums_size(&w) + jobs * job_size(&w)) * sizeof(float);
@@ -417,6 +422,11 @@ static void collect_output(const work *w, float *sums, int tile, int o, float *d
 
 void gs__cpu_weight_gradient(const gs_weight_gradient *g, const void *x, const float *dy,
                              void *scratch, float *dw) {
+    gs_winograd_gradient filtered = gs__winograd_gradient_plan(g);
+    if (filtered.filter) {
+        gs__winograd_gradient_run(&filtered, x, dy, scratch, dw);
+        return;
+    }
     const work w = work_of(g);
     float *sums = scratch;
 #pragma omp parallel for schedule(static) if (w.parts * w.groups > 1)
