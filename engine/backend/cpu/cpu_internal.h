@@ -78,6 +78,14 @@ gs_status gs__cpu_pack_prepare(void *state, const gs_node *node, void **handle_o
                                size_t *scratch_bytes_out, gs_error *err);
 gs_status gs__cpu_pack_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
 void gs__cpu_pack_release(void *handle);
+gs_status gs__cpu_pack_weight_prepare(void *state, const gs_node *node, void **handle_out,
+                                      size_t *scratch_bytes_out, gs_error *err);
+gs_status gs__cpu_pack_weight(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
+gs_status gs__cpu_border_prepare(void *state, const gs_node *node, void **handle_out,
+                                 size_t *scratch_bytes_out, gs_error *err);
+void gs__cpu_border_release(void *handle);
+gs_packing gs__cpu_border_packing(const void *handle);
+void gs__cpu_border_pack(const void *handle, const float *weight, uint32_t *panels);
 
 #define GS_DECLARE_KERNEL(name)                                                                    \
     gs_status gs__cpu_##name(const gs_run *run, const gs_node *node, void *handle, gs_error *err)
@@ -109,7 +117,6 @@ GS_DECLARE_KERNEL(subpixel_weight_gradient);
 GS_DECLARE_KERNEL(border_weight);
 GS_DECLARE_KERNEL(border_weight_gradient);
 GS_DECLARE_KERNEL(border);
-GS_DECLARE_SCRATCH(border);
 GS_DECLARE_KERNEL(border_gradient);
 GS_DECLARE_SCRATCH(border_gradient);
 GS_DECLARE_KERNEL(pixel_shuffle);

@@ -6,15 +6,12 @@
  * takes them. Every line of the weight is read once. */
 #include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/implicit_gemm_panels.h"
+#include "engine/backend/cpu/transpose.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-enum { SIDE = 8, BLOCK_ROWS = 256, MOST_WIDTH = 32 };
-
-typedef float eight __attribute__((vector_size(SIDE * sizeof(float))));
-typedef float eight_anywhere
-    __attribute__((vector_size(SIDE * sizeof(float)), aligned(sizeof(float)), may_alias));
+enum { BLOCK_ROWS = 256, MOST_WIDTH = 32 };
 
 /* One panel, and the block of it that is being packed. */
 typedef struct panel {
@@ -35,58 +32,19 @@ typedef struct strip {
     const int *rows; /* [length]; -1: of no use here */
 } strip;
 
-/* ---- Transposing ----------------------------------------------------------------------------- */
-
-/* Eight values of eight outputs; written out, so that every compiler keeps all in registers. */
-static inline __attribute__((always_inline)) void transpose(const float *from, size_t stride,
-                                                            eight out[SIDE]) {
-#define ROW(i) (*(const eight_anywhere *)(const void *)(from + (size_t)(i)*stride))
-#define PAIRS(a, b, x)                                                                             \
-    __builtin_shufflevector(a, b, (x), (x) + 8, (x) + 1, (x) + 9, (x) + 4, (x) + 12, (x) + 5,      \
-                            (x) + 13)
-#define FOURS(a, b, x)                                                                             \
-    __builtin_shufflevector(a, b, (x), (x) + 1, (x) + 8, (x) + 9, (x) + 4, (x) + 5, (x) + 12,      \
-                            (x) + 13)
-#define HALVES(a, b, x)                                                                            \
-    __builtin_shufflevector(a, b, (x), (x) + 1, (x) + 2, (x) + 3, (x) + 8, (x) + 9, (x) + 10,      \
-                            (x) + 11)
-    eight pairs[SIDE], fours[SIDE];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        eight a = ROW(2 * i), b = ROW(2 * i + 1);
-        pairs[2 * i] = PAIRS(a, b, 0);
-        pairs[2 * i + 1] = PAIRS(a, b, 2);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; i++)
-#pragma GCC unroll 2
-        for (int k = 0; k < 2; k++) {
-            eight a = pairs[4 * i + k], b = pairs[4 * i + 2 + k];
-            fours[4 * i + 2 * k] = FOURS(a, b, 0);
-            fours[4 * i + 2 * k + 1] = FOURS(a, b, 2);
-        }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        out[i] = HALVES(fours[i], fours[4 + i], 0);
-        out[4 + i] = HALVES(fours[i], fours[4 + i], 4);
-    }
-#undef ROW
-#undef PAIRS
-#undef FOURS
-#undef HALVES
-}
+/* ---- Gathering ------------------------------------------------------------------------------- */
 
 /* The strips of eight outputs, into the columns from `column` on. */
 GS_VECTORIZED static void place_eight(const strip *s, size_t stride, float *rows, int width,
                                       int column) {
-    for (int done = 0; done < s->length; done += SIDE) {
-        int at = done + SIDE <= s->length ? done : s->length - SIDE; /* some once more */
-        eight columns[SIDE];
-        transpose(s->from + at, stride, columns);
+    for (int done = 0; done < s->length; done += GS_SIDE) {
+        int at = done + GS_SIDE <= s->length ? done : s->length - GS_SIDE; /* some once more */
+        gs_eight columns[GS_SIDE];
+        gs__transpose(s->from + at, stride, columns);
 #pragma GCC unroll 8
-        for (int i = 0; i < SIDE; i++)
+        for (int i = 0; i < GS_SIDE; i++)
             if (s->rows[at + i] >= 0)
-                *(eight_anywhere *)(void *)(rows + s->rows[at + i] * width + column) = columns[i];
+                gs__store_eight(rows + s->rows[at + i] * width + column, &columns[i]);
     }
 }
 
@@ -98,7 +56,7 @@ static void place_one(const strip *s, float *rows, int width, int column) {
 static void place_strips(panel *p, strip s) {
     size_t stride = p->view->output_stride;
     int o = 0;
-    for (; s.length >= SIDE && o + SIDE <= p->used; o += SIDE, s.from += SIDE * stride)
+    for (; s.length >= GS_SIDE && o + GS_SIDE <= p->used; o += GS_SIDE, s.from += GS_SIDE * stride)
         place_eight(&s, stride, p->rows, p->width, o);
     for (; o < p->used; o++, s.from += stride) place_one(&s, p->rows, p->width, o);
 }
