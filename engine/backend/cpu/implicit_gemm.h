@@ -36,6 +36,15 @@ typedef struct gs_gemm_kernel {
     void (*half)(const gs_gemm_tile *t);
 } gs_gemm_kernel;
 
+/* Asks for part `part` of `parts` of what will be multiplied next. (Not inlined, it would be
+ * dropped as a function of no effect.) */
+static inline __attribute__((always_inline)) void gs__gemm_prefetch(const uint32_t *b, size_t words,
+                                                                    size_t part, size_t parts) {
+    enum { LINE_WORDS = 16 };
+    for (size_t i = words * part / parts; i < words * (part + 1) / parts; i += LINE_WORDS)
+        __builtin_prefetch(b + i);
+}
+
 /* NULL where oneDNN's convolutions in single precision are to be used. */
 const gs_gemm_kernel *gs__gemm_kernel(gs_isa isa, gs_bf16 bf16);
 
