@@ -103,12 +103,10 @@ static void multiply_chunk(const gs_implicit_gemm *g, block *b, const chunk *k, 
     size_t offset = (size_t)k->run * t.run_stride + k->from * sizeof(uint32_t);
     int pixels = g->kernel->pixels;
     bool is_sparse = g->a.pixel > g->length / 2 && g->outputs <= full_width(g->kernel);
-    /* Few pixels wait for a weight from memory; what follows a chunk is the next one. */
-    size_t words = (size_t)k->runs * k->length * (size_t)width;
-    size_t tiles = (size_t)((b->count + pixels - 1) / pixels);
+    /* Few pixels wait for a weight from memory: what follows a chunk is the next one. */
+    size_t words = (size_t)k->runs * k->length;
     for (int i = 0; i < b->count; i += pixels) {
-        if (b->count <= BLOCK / 2)
-            gs__gemm_prefetch(panel + words, words, (size_t)(i / pixels), tiles);
+        t.next = panel + words * (size_t)width + (size_t)(i / pixels) * words * GEMM_LINE;
         if (is_sparse && i + pixels < b->count) prefetch_tile(g, b, k, i + pixels, a + offset);
         for (int j = 0; j < pixels; j++) {
             t.a[j] = a + b->a[i + j] * value + offset;

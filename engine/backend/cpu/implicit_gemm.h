@@ -15,12 +15,13 @@
 #include "engine/backend/cpu/cpu_internal.h"
 
 /* C += A·B over some runs of A, or C = start + A·B, of a few pixels and one panel. */
-enum { GEMM_MOST_PIXELS = 12 };
+enum { GEMM_MOST_PIXELS = 12, GEMM_LINE = 16 /* words of a cache's line */ };
 typedef struct gs_gemm_tile {
     const char *a[GEMM_MOST_PIXELS];
     float *c[GEMM_MOST_PIXELS];
     const uint32_t *b;
-    const float *start;        /* NULL = what C holds */
+    const float *start;   /* NULL = what C holds */
+    const uint32_t *next; /* a line for every word of the runs is asked for; may lead nowhere */
     size_t length, run_stride; /* words of a run; bytes from a run to the next */
     int runs;
 } gs_gemm_tile;
@@ -35,15 +36,6 @@ typedef struct gs_gemm_kernel {
     void (*full)(const gs_gemm_tile *t);
     void (*half)(const gs_gemm_tile *t);
 } gs_gemm_kernel;
-
-/* Asks for part `part` of `parts` of what will be multiplied next. (Not inlined, it would be
- * dropped as a function of no effect.) */
-static inline __attribute__((always_inline)) void gs__gemm_prefetch(const uint32_t *b, size_t words,
-                                                                    size_t part, size_t parts) {
-    enum { LINE_WORDS = 16 };
-    for (size_t i = words * part / parts; i < words * (part + 1) / parts; i += LINE_WORDS)
-        __builtin_prefetch(b + i);
-}
 
 /* NULL where oneDNN's convolutions in single precision are to be used. */
 const gs_gemm_kernel *gs__gemm_kernel(gs_isa isa, gs_bf16 bf16);

@@ -142,13 +142,10 @@ static void multiply_panel(const gs_winograd *p, const job *j, int panel, gs_gem
                            const uint32_t *v, float *m) {
     int pixels = p->conv.kernel->pixels;
     /* What follows this piece of the panel; of the last panel, the next number's first. */
-    size_t width = (size_t)gs__winograd_panel_width(p, panel), words = t->length * width;
-    const uint32_t *next =
-        t->b +
-        (t->length < gs__winograd_depth_words(p) ? gs__winograd_depth_words(p) * width : words);
-    size_t tiles = (size_t)gs__divide_up(j->tiles, pixels);
-    for (int i = 0; i < j->tiles; i += pixels) {
-        gs__gemm_prefetch(next, words, (size_t)(i / pixels), tiles);
+    size_t depth = gs__winograd_depth_words(p);
+    size_t width = (size_t)gs__winograd_panel_width(p, panel);
+    t->next = t->b + (t->length < depth ? depth : t->length) * width;
+    for (int i = 0; i < j->tiles; i += pixels, t->next += t->length * GEMM_LINE) {
         for (int k = 0; k < pixels; k++) {
             int row = gs__smaller(i + k, j->tiles - 1);
             t->a[k] = (const char *)(v + (size_t)row * gs__winograd_depth_words(p));
