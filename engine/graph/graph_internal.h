@@ -110,6 +110,7 @@ typedef struct gs_node {
     union {
         struct {
             int stride;
+            bool keeps_weight; /* set by the planner: many runs read what was made of it once */
         } conv;
         struct {
             gs_norm norm;

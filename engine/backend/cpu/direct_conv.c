@@ -280,9 +280,15 @@ static gs_direct_conv describe(const gs_node *node, const gs_gemm_kernel *kernel
                            .y = is_forward ? node->out[0]->shape : node->in[1]->shape,
                            .stride = node->as.conv.stride,
                            .group = 1};
-    conv.winograd =
-        gs__winograd_plan(&(gs_winograd_conv){kernel, conv.op, conv.x, conv.w, conv.y, conv.stride,
-                                              is_forward && node->in[0]->is_bfloat16});
+    conv.winograd = gs__winograd_plan(
+        &(gs_winograd_conv){.kernel = kernel,
+                            .op = conv.op,
+                            .x = conv.x,
+                            .w = conv.w,
+                            .y = conv.y,
+                            .stride = conv.stride,
+                            .keeps_weight = is_forward && node->as.conv.keeps_weight,
+                            .from_bfloat16 = is_forward && node->in[0]->is_bfloat16});
     if (!conv.winograd.filter) conv.group = choose_group(&conv);
     bool is_any_stride = is_forward && !conv.winograd.filter && conv.group == 1;
     conv.layout = (panels_layout){.kernel = kernel,

@@ -18,8 +18,8 @@ typedef struct gs_winograd_conv {
     gs_op op;         /* GS_OP_CONV or GS_OP_CONV_GRADIENT_DATA */
     gs_shape x, w, y; /* input, weight, output of the forward convolution */
     int stride;
-    bool
-        from_bfloat16; /* the map that is read is not of floats; only if the kernel's are neither */
+    bool keeps_weight;  /* transformed once for many runs, and then only read */
+    bool from_bfloat16; /* the map that is read; only if the kernel's values are */
 } gs_winograd_conv;
 
 /* A map as filters see it: `rows` by `columns` pixels, each of `groups` pieces of `values` that
@@ -40,7 +40,8 @@ typedef struct gs_winograd {
     size_t depth;                /* values of a pixel of `from` */
 } gs_winograd;
 
-/* The fastest filter for a convolution, if any. */
+/* The fastest filter for a convolution, if any; with a weight that is kept one choice for all
+ * numbers of samples, so that they share it. */
 gs_winograd gs__winograd_plan(const gs_winograd_conv *conv);
 
 /* Units of the transformed weight, and the weight [O,C,K,K] transformed into them on all threads.

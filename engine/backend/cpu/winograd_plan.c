@@ -74,9 +74,11 @@ static double product_cycles(const gs_gemm_kernel *kernel, double rows, double d
     return rows * panels * (1.05 * depth + 8);
 }
 
-/* Weights are packed for few uses, and read from memory: per word, transformed or as they are. */
+/* Weights are packed for few uses, and read from memory: per word, transformed or as they are.
+ * Those that are kept are only read. */
 #define TRANSFORMED_CYCLES 5.5
 #define PACKED_CYCLES 1.8
+#define READ_CYCLES 1.1
 
 /* For each vector of a tile. */
 static double transform_cycles(const gs_winograd *p) {
@@ -96,13 +98,15 @@ static double filter_cycles(const gs_winograd *p) {
     double rows = (double)(blocks - 1) * p->block + gs__round_up(last, p->conv.kernel->pixels);
     double product = product_cycles(p->conv.kernel, rows, depth, p->to.values) * p->to.groups;
     return numbers * product + tiles * transform_cycles(p) +
-           TRANSFORMED_CYCLES * numbers * depth * p->to.groups * p->to.values;
+           (p->conv.keeps_weight ? READ_CYCLES : TRANSFORMED_CYCLES) * numbers *
+               ceil(depth / p->conv.kernel->word_values) * p->to.groups * p->to.values;
 }
 
 static double direct_cycles(const gs_winograd_conv *conv) {
     gs_shape x = conv->x, w = conv->w, y = conv->y;
     double outputs = (double)y.n * y.h * y.w, inputs = (double)x.n * x.h * x.w;
-    double taps = w.h * w.w, words = PACKED_CYCLES * taps * w.n * w.c;
+    double taps = w.h * w.w, words = (conv->keeps_weight ? READ_CYCLES : PACKED_CYCLES) * taps *
+                                     w.n * w.c / conv->kernel->word_values;
     if (conv->op == GS_OP_CONV)
         return product_cycles(conv->kernel, outputs, taps * w.c, w.n) + words;
     double phases = conv->stride * conv->stride;
@@ -129,7 +133,7 @@ int gs__winograd_taps(const gs_winograd_conv *conv) {
     return conv->stride == 1 && (conv->w.h == 2 || conv->w.h == 3) ? conv->w.h : 0;
 }
 
-gs_winograd gs__winograd_plan(const gs_winograd_conv *conv) {
+static gs_winograd find_fastest(const gs_winograd_conv *conv) {
     gs_winograd best = {.filter = NULL};
     int taps = gs__winograd_taps(conv);
     double fewest = direct_cycles(conv);
@@ -142,4 +146,13 @@ gs_winograd gs__winograd_plan(const gs_winograd_conv *conv) {
         if (cycles < fewest) fewest = cycles, best = p;
     }
     return best;
+}
+
+gs_winograd gs__winograd_plan(const gs_winograd_conv *conv) {
+    enum { USUAL_SAMPLES = 2 };
+    if (!conv->keeps_weight) return find_fastest(conv);
+    gs_winograd_conv usual = *conv;
+    usual.x.n = usual.y.n = USUAL_SAMPLES;
+    gs_winograd p = find_fastest(&usual);
+    return p.filter ? gs__winograd_plan_filter(conv, p.kind) : p;
 }
