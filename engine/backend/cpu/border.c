@@ -87,11 +87,8 @@ typedef struct border_plan {
     size_t strips[GS_SIDES], product, total;
 } border_plan;
 
-/* As wide as convolutions have them; oneDNN's place with AVX-512 is taken by those of AVX2. */
 static const gs_gemm_kernel *choose_kernel(const gs_cpu_state *state, const gs_node *node) {
-    gs_bf16 bf16 = node->in[0]->is_bfloat16 ? state->bf16 : GS_BF16_NONE;
-    const gs_gemm_kernel *kernel = gs__gemm_kernel(state->isa, bf16);
-    return kernel || state->isa < GS_ISA_AVX2 ? kernel : gs__gemm_kernel(GS_ISA_AVX2, bf16);
+    return gs__gemm_kernel(state->isa, node->in[0]->is_bfloat16 ? state->bf16 : GS_BF16_NONE);
 }
 
 static size_t whole_lines(size_t bytes) {

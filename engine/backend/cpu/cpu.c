@@ -109,7 +109,7 @@ const gs_backend gs_backend_cpu = {
     .kernels =
         {
             [GS_OP_EFFECTIVE_WEIGHT] = PLAIN(effective_weight),
-            [GS_OP_EFFECTIVE_WEIGHT_GRADIENT] = PLAIN(effective_weight_gradient),
+            [GS_OP_EFFECTIVE_WEIGHT_GRADIENT] = WITH_SCRATCH(effective_weight_gradient),
             [GS_OP_POWER_ITERATION] = WITH_SCRATCH(power_iteration),
             [GS_OP_CONV] = CONVOLUTION,
             [GS_OP_CONV_GRADIENT_DATA] = CONVOLUTION,

@@ -97,6 +97,7 @@ GS_DECLARE_KERNEL(conv_gradient_weight);
 GS_DECLARE_SCRATCH(conv_gradient_weight);
 GS_DECLARE_KERNEL(effective_weight);
 GS_DECLARE_KERNEL(effective_weight_gradient);
+GS_DECLARE_SCRATCH(effective_weight_gradient);
 GS_DECLARE_KERNEL(power_iteration);
 GS_DECLARE_SCRATCH(power_iteration);
 GS_DECLARE_KERNEL(norm_statistics);
