@@ -236,13 +236,14 @@ static bool is_ours_in_floats(const gs_node *node, const gs_direct_conv *conv) {
     return node->op == GS_OP_CONV || padding_factor(node) <= 1.35;
 }
 
-/* Estimated products of a row of taps for each pixel, if so many are computed as one. */
+/* Estimated cycles for each pixel, if so many are computed as one: see winograd_plan.c. */
 static double group_cost(const gs_direct_conv *conv, int group) {
     int outputs = group * pixel_outputs(conv), lanes = conv->kernel->lanes;
     double panels = outputs / (2 * lanes), rest = outputs % (2 * lanes);
     panels += rest > lanes ? 1 : rest > 0 ? 0.67 : 0;
     int steps = conv->op == GS_OP_CONV || group > 1 ? 1 : conv->stride;
-    return panels * window_of(conv, group) / group / steps;
+    double taps = (double)conv->w.h * window_of(conv, group) / steps;
+    return panels * (taps * product_inner(conv) / conv->kernel->word_values + 8) / group;
 }
 
 /* The pixels of a row that are best computed as one, of one panel. */
