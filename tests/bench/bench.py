@@ -39,17 +39,17 @@ class Comparison:
 FP32, BF16 = "fp32", "bf16"
 FOUR_TIMES = at_least(4, "×")
 SEGMENT = (
-    Comparison(Workload("segment", "brain", 1, 1, 19), {FP32: FOUR_TIMES, BF16: at_least(7, "×")}),
-    Comparison(Workload("segment", "brain", 1, 8, 5), {FP32: at_least(3, "×"), BF16: at_least(5, "×")}),
+    Comparison(Workload("segment", "brain", 1, 1, 99), {FP32: FOUR_TIMES, BF16: at_least(7, "×")}),
+    Comparison(Workload("segment", "brain", 1, 8, 15), {FP32: at_least(3, "×"), BF16: at_least(5, "×")}),
 )
-TRANSLATE = (Comparison(Workload("translate", "brain", 1, 1, 9), {FP32: FOUR_TIMES}),)
+TRANSLATE = (Comparison(Workload("translate", "brain", 1, 1, 49), {FP32: FOUR_TIMES}),)
 TRAIN = (
-    Comparison(Workload("train", "brain", 1, 4, 1), {FP32: FOUR_TIMES, BF16: at_least(7, "×")},
+    Comparison(Workload("train", "brain", 1, 4, 3), {FP32: FOUR_TIMES, BF16: at_least(7, "×")},
                memory_goal=at_most(0.5, "×")),
-    Comparison(Workload("train", "synthetic48", 1, 20, 1), {FP32: FOUR_TIMES, BF16: at_least(7, "×")}),
-    Comparison(Workload("train", "synthetic48", 0.25, 20, 5), {FP32: FOUR_TIMES}),
+    Comparison(Workload("train", "synthetic48", 1, 20, 3), {FP32: FOUR_TIMES, BF16: at_least(7, "×")}),
+    Comparison(Workload("train", "synthetic48", 0.25, 20, 15), {FP32: FOUR_TIMES}),
 )
-SCALING = Workload("train", "brain", 1, 4, 1)
+SCALING = Workload("train", "brain", 1, 4, 3)
 
 
 def available_precisions(setup, table, comparison):
