@@ -23,6 +23,7 @@
     X(IO, "input/output error")                                                                    \
     X(DISK_FULL, "disk full")                                                                      \
     X(BACKEND, "backend failure") /* oneDNN or CUDA reported an error */                           \
+    X(DEVICE_LOST, "device lost") /* a failure after which this process cannot use the device */   \
     X(INTERNAL, "internal error")
 
 typedef enum gs_status {
