@@ -63,7 +63,6 @@ const char *gs_status_text(gs_status status);
 /* For our own bugs only: never for a request, a file or a library's failure. */
 #define gs_assert(condition)                                                                       \
     ((condition) ? (void)0 : gs_assert_failed(#condition, __FILE__, __LINE__))
-void gs_assert_failed(const char *condition, const char *file, int line)
-    __attribute__((noreturn));
+void gs_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 
 #endif

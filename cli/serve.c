@@ -22,8 +22,11 @@ static const char usage[] =
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
     "  --web DIR              the viewer's files (default: those of the source tree)\n"
-    "  --backend NAME         cpu or reference (default cpu)\n"
-    "  --precision NAME       auto, fp32 or bf16 (default auto: bf16 where the processor has it)\n"
+    "  --backend NAME         auto, cpu, cuda or reference (default auto: cuda where it can be "
+    "used)\n"
+    "  --device N             which of the visible CUDA devices (default 0)\n"
+    "  --precision NAME       auto, fp32, tf32 or bf16 (default auto: bf16 where there is hardware "
+    "for it)\n"
     "  --threads N            threads that compute (default: all processors)\n"
     "  --max-batch N          images computed together (default 8)\n"
     "  --queue N              images that may wait for inference (default 64)\n"
@@ -39,6 +42,7 @@ typedef enum option_id {
     OPTION_IMPORT_MODEL,
     OPTION_WEB,
     OPTION_BACKEND,
+    OPTION_DEVICE,
     OPTION_PRECISION,
     OPTION_THREADS,
     OPTION_MAX_BATCH,
@@ -57,6 +61,7 @@ static const struct option option_table[] = {
     {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
     {"web", required_argument, NULL, OPTION_WEB},
     {"backend", required_argument, NULL, OPTION_BACKEND},
+    {"device", required_argument, NULL, OPTION_DEVICE},
     {"precision", required_argument, NULL, OPTION_PRECISION},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"max-batch", required_argument, NULL, OPTION_MAX_BATCH},
@@ -69,23 +74,27 @@ static const struct option option_table[] = {
     {0},
 };
 
-/* A number of [1, max] into *out. */
-static bool read_number(const char *name, const char *text, int max, int *out) {
+/* A number of [min, max] into *out. */
+static bool read_number(const char *name, const char *text, int min, int max, int *out) {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0' && value >= 1 && value <= max) {
+    if (errno == 0 && end != text && *end == '\0' && value >= min && value <= max) {
         *out = (int)value;
         return true;
     }
-    fprintf(stderr, "genseg serve: --%s: '%s' is not a number from 1 to %d\n", name, text, max);
+    fprintf(stderr, "genseg serve: --%s: '%s' is not a number from %d to %d\n", name, text, min,
+            max);
     return false;
 }
 
 static bool read_backend(const char *text, const char **out) {
+    static const char *const names[] = {"auto", "cpu", "cuda", "reference"};
     *out = text;
-    if (strcmp(text, "cpu") == 0 || strcmp(text, "reference") == 0) return true;
-    fprintf(stderr, "genseg serve: --backend must be cpu or reference, not '%s'\n", text);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) return true;
+    fprintf(stderr, "genseg serve: --backend must be auto, cpu, cuda or reference, not '%s'\n",
+            text);
     return false;
 }
 
@@ -123,21 +132,23 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
         options->web = value;
         return true;
     case OPTION_BACKEND:
-        return read_backend(value, &options->backend);
+        return read_backend(value, &options->engine.backend);
+    case OPTION_DEVICE:
+        return read_number(name, value, 0, 1023, &options->engine.device);
     case OPTION_PRECISION:
-        return read_precision(value, &options->precision);
+        return read_precision(value, &options->engine.precision);
     case OPTION_THREADS:
-        return read_number(name, value, 1024, &options->threads);
+        return read_number(name, value, 1, 1024, &options->threads);
     case OPTION_MAX_BATCH:
-        return read_number(name, value, 256, &options->max_batch);
+        return read_number(name, value, 1, 256, &options->max_batch);
     case OPTION_QUEUE:
-        return read_number(name, value, 100000, &options->queue);
+        return read_number(name, value, 1, 100000, &options->queue);
     case OPTION_MAX_BODY_MIB:
-        return read_number(name, value, 4096, &options->max_body_mib);
+        return read_number(name, value, 1, 4096, &options->max_body_mib);
     case OPTION_MAX_PIXELS:
-        return read_number(name, value, 1 << 25, &options->max_pixels);
+        return read_number(name, value, 1, 1 << 25, &options->max_pixels);
     case OPTION_MAX_VOXELS:
-        return read_number(name, value, 1 << 30, &options->max_voxels);
+        return read_number(name, value, 1, 1 << 30, &options->max_voxels);
     case OPTION_TRAINER:
         options->trainer = value;
         return true;
@@ -195,7 +206,7 @@ static void share_heap(void) {
 }
 
 int gs_cli_serve(int argc, char **argv) {
-    gs_server_options options = {.precision = GS_PRECISION_AUTO};
+    gs_server_options options = {.engine = {.precision = GS_PRECISION_AUTO}};
     int status = read_options(argc, argv, &options);
     if (status >= 0) return status;
     share_heap();

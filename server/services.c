@@ -226,7 +226,7 @@ static char *metrics_text(void *context) {
     gs_http *http = atomic_load(&server->http);
     gs_metrics_gauges gauges = {.queued_images = gs_executor_queued(server->executor),
                                 .requests_in_flight = http ? gs_http_in_flight(http) : 0,
-                                .backend = server->options.backend};
+                                .backend = server->engine.backend};
     gs_error ignored; /* a store that cannot be read shows as zeros here and as 503 in /readyz */
     (void)!gs_store_job_count(server->store, gauges.jobs, &ignored);
     gs_model_record active;
@@ -253,13 +253,12 @@ static gs_status ready(void *context, gs_error *err) {
 
 static const char *backend_name(void *context) {
     const gs_server *server = context;
-    return server->options.backend;
+    return server->engine.backend;
 }
 
 static const char *precision_name(void *context) {
     const gs_server *server = context;
-    const gs_server_options *options = &server->options;
-    return gs_precision_name(gs_precision_resolve(options->backend, options->precision));
+    return gs_precision_name(server->engine.precision);
 }
 
 static bool web_file(void *context, const char *path, const char **content_type, const char **etag,

@@ -103,7 +103,8 @@ static gs_status set_up(parity *p, gs_error *err) {
             largest = gs_safetensors_get(p->dump, i)->count;
     p->buffer = gs_alloc(4 * largest, sizeof *p->buffer); /* batches are read two or four at once */
     if (!p->buffer) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a comparison");
-    GS_TRY(gs_device_open(o->backend, o->threads, o->precision, &p->device, err));
+    gs_device_options device = {.engine = o->engine, .threads = o->threads};
+    GS_TRY(gs_device_open_on(&device, &p->device, err));
     p->is_bf16 = gs_device_precision(p->device) == GS_PRECISION_BF16;
     GS_TRY(gs_parameters_new(&p->network.set, gs_device_backend(p->device)->element_size,
                              GS_FOR_TRAINING, &p->parameters, err));
@@ -263,6 +264,7 @@ static gs_status compare_case(parity *p, gs_error *err) {
     GS_TRY(build_plan(p, GS_STEP_EVALUATE, err));
     GS_TRY(write_batch(p, "in.", err));
     GS_TRY(gs_plan_run(p->plan, p->parameters, err));
+    GS_TRY(gs_device_fetch(p->device, p->parameters, err));
     for (size_t i = 0; i < gs_safetensors_count(p->dump); i++) {
         const gs_tensor_entry *entry = gs_safetensors_get(p->dump, i);
         int g = group_of(entry->name);

@@ -2,17 +2,17 @@
 #ifndef GS_ENGINE_TRAIN_PARITY_H
 #define GS_ENGINE_TRAIN_PARITY_H
 
-#include "engine/backend/precision.h"
+#include "engine/backend/choice.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 
 typedef struct gs_parity_options {
     const char *weights, *dump; /* paths of weights.safetensors and case.safetensors */
-    const char *preset, *backend;
+    const char *preset;
     double width;
+    gs_engine_wish engine;
     int threads; /* 0 = all */
-    gs_precision precision;
 } gs_parity_options;
 
 /* Runs the case and compares every out.*, loss.*, grad_gen.* and grad_disc.* and, where the dump

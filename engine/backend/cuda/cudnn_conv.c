@@ -33,8 +33,8 @@ static gs_status describe_tensor(gs_descriptors *list, const gs_cudnn_key *key, 
     GS_TRY(gs__descriptor_set(t, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, d, err));
     GS_TRY(gs__descriptor_set(t, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, strides, err));
     GS_TRY(gs__descriptor_set_number(t, CUDNN_ATTR_TENSOR_UNIQUE_ID, which + 1, err));
-    GS_TRY(gs__descriptor_set_number(t, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, key->alignment[which],
-                                     err));
+    GS_TRY(
+        gs__descriptor_set_number(t, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, key->alignment[which], err));
     *out = t;
     return gs__descriptor_finish(t, "a tensor", err);
 }
@@ -45,7 +45,8 @@ static gs_status describe_convolution(gs_descriptors *list, int64_t stride,
     const cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     cudnnBackendDescriptor_t c;
-    GS_TRY(gs__descriptor_new(list, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "a convolution", &c, err));
+    GS_TRY(
+        gs__descriptor_new(list, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "a convolution", &c, err));
     GS_TRY(gs__descriptor_set(c, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1,
                               &compute, err));
     GS_TRY(gs__descriptor_set(c, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1,
@@ -107,8 +108,8 @@ static gs_status describe_graph(gs_descriptors *list, const gs_cudnn_target *tar
     GS_TRY(gs__descriptor_set(operation, names->alpha, CUDNN_TYPE_FLOAT, 1, &one, err));
     GS_TRY(gs__descriptor_set(operation, names->beta, CUDNN_TYPE_FLOAT, 1, &zero, err));
     GS_TRY(gs__descriptor_finish(operation, "an operation", err));
-    GS_TRY(gs__descriptor_new(list, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "a graph", &graph,
-                              err));
+    GS_TRY(
+        gs__descriptor_new(list, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "a graph", &graph, err));
     GS_TRY(gs__descriptor_set_child(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, operation, err));
     if (target->handle)
         GS_TRY(gs__descriptor_set(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1,
@@ -143,9 +144,8 @@ static gs_status may_compute(const gs_cudnn_key *key, cudnnBackendDescriptor_t c
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t count = 0;
     GS_TRY(gs__descriptor_new(&list, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "an engine", &engine, err));
-    cudnnStatus_t status =
-        cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                 1, &count, &engine);
+    cudnnStatus_t status = cudnnBackendGetAttribute(
+        config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine);
     if (status == CUDNN_STATUS_SUCCESS)
         status = cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
                                           CUDNN_TYPE_NUMERICAL_NOTE,
@@ -173,8 +173,7 @@ static gs_status try_config(gs_cudnn_conv *conv, const gs_cudnn_target *target,
     else
         GS_TRY(gs__descriptor_set_child(plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
                                         target->properties, err));
-    GS_TRY(
-        gs__descriptor_set_child(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config, err));
+    GS_TRY(gs__descriptor_set_child(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config, err));
     cudnnStatus_t status = cudnnBackendFinalize(plan);
     if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED) return GS_OK;
     TRY_CUDNN(status, "a plan");
@@ -243,15 +242,15 @@ static const char *type_name(int64_t type) {
 static gs_status fail_without_engine(const gs_cudnn_key *key, gs_error *err) {
     static const char *const names[] = {"convolution", "gradient of a convolution's input",
                                         "gradient of a convolution's weight"};
-    return gs_fail(err, GS_BACKEND,
-                   "cuDNN %zu has no %sengine for the %s of [%lld,%lld,%lld,%lld] (%s) with a "
-                   "weight [%lld,%lld,%lld,%lld] (%s) and stride %lld to [%lld,%lld,%lld,%lld] (%s)",
-                   cudnnGetVersion(), key->nondeterministic ? "" : "deterministic ",
-                   names[key->direction], (long long)key->n, (long long)key->c, (long long)key->h,
-                   (long long)key->w, type_name(key->type[X]), (long long)key->o, (long long)key->c,
-                   (long long)key->k, (long long)key->k, type_name(key->type[WEIGHT]),
-                   (long long)key->stride, (long long)key->n, (long long)key->o, (long long)key->oh,
-                   (long long)key->ow, type_name(key->type[Y]));
+    return gs_fail(
+        err, GS_BACKEND,
+        "cuDNN %zu has no %sengine for the %s of [%lld,%lld,%lld,%lld] (%s) with a "
+        "weight [%lld,%lld,%lld,%lld] (%s) and stride %lld to [%lld,%lld,%lld,%lld] (%s)",
+        cudnnGetVersion(), key->nondeterministic ? "" : "deterministic ", names[key->direction],
+        (long long)key->n, (long long)key->c, (long long)key->h, (long long)key->w,
+        type_name(key->type[X]), (long long)key->o, (long long)key->c, (long long)key->k,
+        (long long)key->k, type_name(key->type[WEIGHT]), (long long)key->stride, (long long)key->n,
+        (long long)key->o, (long long)key->oh, (long long)key->ow, type_name(key->type[Y]));
 }
 
 static gs_status conv_build(gs_cudnn_conv *conv, const gs_cudnn_target *target,
@@ -295,8 +294,8 @@ gs_status gs__cudnn_conv_run(const gs_cudnn_conv *conv, cudnnHandle_t handle, co
     const void *data[TENSORS] = {x, weight, y};
     gs_descriptors list = {.count = 0};
     cudnnBackendDescriptor_t pack;
-    GS_TRY(gs__descriptor_new(&list, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "arguments", &pack,
-                              err));
+    GS_TRY(
+        gs__descriptor_new(&list, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "arguments", &pack, err));
     gs_status status = gs__descriptor_set(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS,
                                           CUDNN_TYPE_INT64, TENSORS, ids, err);
     if (status == GS_OK)
@@ -307,8 +306,8 @@ gs_status gs__cudnn_conv_run(const gs_cudnn_conv *conv, cudnnHandle_t handle, co
                                     &workspace, err);
     if (status == GS_OK) status = gs__descriptor_finish(pack, "arguments", err);
     if (status == GS_OK)
-        status = gs__cudnn_check(cudnnBackendExecute(handle, conv->plan, pack), "a convolution",
-                                 err);
+        status =
+            gs__cudnn_check(cudnnBackendExecute(handle, conv->plan, pack), "a convolution", err);
     gs__descriptors_free(&list, 0);
     return status;
 }
