@@ -45,7 +45,7 @@ static gs_status load(const gs_backend **out, gs_error *err) {
     GS_TRY(find_file(path, err));
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) return gs_fail(err, GS_BACKEND, "cannot load " LIBRARY ": %.300s", dlerror());
-    const gs_plugin *plugin = dlsym(library, "gs_plugin");
+    const gs_plugin *plugin = dlsym(library, "gs_cuda_plugin");
     if (plugin && plugin->operations == GS_OP_COUNT &&
         strcmp(plugin->version, GENSEG_VERSION) == 0) {
         *out = plugin->backend;

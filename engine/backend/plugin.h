@@ -5,7 +5,7 @@
 
 #include "engine/backend/backend.h"
 
-/* What the library exports as `gs_plugin`: a backend, and what it was built against. */
+/* What the library exports as `gs_cuda_plugin`: a backend, and what it was built against. */
 typedef struct gs_plugin {
     const char *version; /* GENSEG_VERSION */
     int operations;      /* GS_OP_COUNT */
