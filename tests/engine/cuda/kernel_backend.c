@@ -122,7 +122,7 @@ static gs_status run_node(const gs_run *run, const gs_node *node, void *handle, 
  * --------------------------------------------------------------------------------------- */
 
 #define CONVOLUTION                                                                                \
-    { kernel_conv_prepare, run_node, kernel_conv_release, kernel_conv_packing }
+    { kernel_conv_prepare, run_node, kernel_conv_release, kernel_conv_packing, NULL }
 
 static gs_backend backend = {
     .name = "cuda kernels on the host",
@@ -131,7 +131,7 @@ static gs_backend backend = {
 };
 
 static void fill_table(void) {
-    const gs_kernel convolution = CONVOLUTION, plain = {prepare, run_node, NULL, NULL};
+    const gs_kernel convolution = CONVOLUTION, plain = {.prepare = prepare, .run = run_node};
     for (int op = 0; op < GS_OP_COUNT; op++) backend.kernels[op] = plain;
     backend.kernels[GS_OP_CONV] = backend.kernels[GS_OP_CONV_GRADIENT_DATA] = convolution;
 }
