@@ -33,7 +33,10 @@ static gs_status choose_best(const gs_engine_wish *wish, gs_engine_choice *out, 
     gs_engine_wish one = *wish;
     gs_error why_not;
     one.backend = "cuda";
-    if (choose_named(&one, out, &why_not) == GS_OK) return GS_OK;
+    gs_status status = choose_named(&one, out, &why_not);
+    if (status == GS_OK) return GS_OK;
+    /* A device that fails, or is not there, is not the same as none. */
+    if (status != GS_UNSUPPORTED) return gs_fail(err, status, "%s", why_not.text);
     one.backend = "cpu";
     gs_engine_choice choice;
     GS_TRY(choose_named(&one, &choice, err));

@@ -116,8 +116,8 @@ struct gs_backend {
 
 extern const gs_backend gs_backend_reference, gs_backend_cpu;
 
-/* "cpu", "cuda", "reference" or NULL (= "cpu"); NOT_FOUND names what there is, BACKEND says why
- * cuda cannot be loaded. */
+/* "cpu", "cuda", "reference" or NULL (= "cpu"); NOT_FOUND names what there is, UNSUPPORTED says
+ * why cuda cannot be loaded. */
 GS_MUST_CHECK gs_status gs_backend_find(const char *name, const gs_backend **out, gs_error *err);
 
 #endif

@@ -21,8 +21,9 @@ typedef struct gs_engine_choice {
                                say anything */
 } gs_engine_choice;
 
-/* NOT_FOUND names the backends that there are; BACKEND says why cuda cannot be used where it alone
- * is wished for, or that a device cannot tell what it is. Threads: any. */
+/* NOT_FOUND names the backends that there are; UNSUPPORTED says why cuda cannot be used where it
+ * alone is wished for, INVALID_ARGUMENT that there is no device of that number, BACKEND that it
+ * fails or does not tell what it can do. Threads: any. */
 GS_MUST_CHECK gs_status gs_engine_choose(const gs_engine_wish *wish, gs_engine_choice *out,
                                          gs_error *err);
 

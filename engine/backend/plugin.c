@@ -26,7 +26,7 @@ static gs_status find_file(char path[2 * PATH_BYTES], gs_error *err) {
     if (given && *given) {
         snprintf(path, 2 * PATH_BYTES, "%s", given);
         if (access(path, R_OK) == 0) return GS_OK;
-        return gs_fail(err, GS_BACKEND, "GENSEG_CUDA_PLUGIN is %.300s, which cannot be read",
+        return gs_fail(err, GS_UNSUPPORTED, "GENSEG_CUDA_PLUGIN is %.300s, which cannot be read",
                        given);
     }
     GS_TRY(find_folder(folder, err));
@@ -35,7 +35,7 @@ static gs_status find_file(char path[2 * PATH_BYTES], gs_error *err) {
         snprintf(path, 2 * PATH_BYTES, "%s%s/" LIBRARY, folder, places[i]);
         if (access(path, R_OK) == 0) return GS_OK;
     }
-    return gs_fail(err, GS_BACKEND,
+    return gs_fail(err, GS_UNSUPPORTED,
                    "there is no " LIBRARY
                    " beside the program or in ../lib/genseg: it was built without CUDA");
 }
@@ -44,7 +44,7 @@ static gs_status load(const gs_backend **out, gs_error *err) {
     char path[2 * PATH_BYTES];
     GS_TRY(find_file(path, err));
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) return gs_fail(err, GS_BACKEND, "cannot load " LIBRARY ": %.300s", dlerror());
+    if (!library) return gs_fail(err, GS_UNSUPPORTED, "cannot load " LIBRARY ": %.300s", dlerror());
     const gs_plugin *plugin = dlsym(library, "gs_cuda_plugin");
     if (plugin && plugin->operations == GS_OP_COUNT &&
         strcmp(plugin->version, GENSEG_VERSION) == 0) {
@@ -52,7 +52,7 @@ static gs_status load(const gs_backend **out, gs_error *err) {
         return GS_OK; /* and stays loaded: CUDA cannot be unloaded */
     }
     dlclose(library);
-    return gs_fail(err, GS_BACKEND, "%.300s belongs to another version of this program", path);
+    return gs_fail(err, GS_UNSUPPORTED, "%.300s belongs to another version of this program", path);
 }
 
 gs_status gs_plugin_find(const gs_backend **out, gs_error *err) {

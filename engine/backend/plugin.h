@@ -13,7 +13,7 @@ typedef struct gs_plugin {
 } gs_plugin;
 
 /* Looks beside the running program, then in ../lib/genseg from there; GENSEG_CUDA_PLUGIN names
- * another file. BACKEND says what was tried and why it cannot be used. Threads: any. */
+ * another file. UNSUPPORTED says what was tried and why it cannot be used. Threads: any. */
 GS_MUST_CHECK gs_status gs_plugin_find(const gs_backend **out, gs_error *err);
 
 #endif
