@@ -110,10 +110,8 @@ static gs_status look_at_losses(gs_trainer *t, const gs_pending_step *p, gs_erro
 gs_status gs__trainer_settle(gs_trainer *t, gs_error *err) {
     int count = t->pending_count;
     t->pending_count = 0;
-    for (int i = 0; i < count; i++) {
-        GS_TRY(gs_plan_wait(t->plans[t->pending[i].slot], err));
-        GS_TRY(look_at_losses(t, &t->pending[i], err));
-    }
+    if (count > 0) GS_TRY(gs_plan_wait(t->plans[t->pending[0].slot], err));
+    for (int i = 0; i < count; i++) GS_TRY(look_at_losses(t, &t->pending[i], err));
     return GS_OK;
 }
 
