@@ -203,25 +203,56 @@ static void a_nan_reaches_every_loss(void **state) {
     test_free(a), test_free(b), test_free(scratch);
 }
 
-/* Two parameters of several spans: each is counted once. */
+/* Exponentials of these overflow, and those of the others vanish beside them. */
+static void large_scores_do_not_overflow(void **state) {
+    (void)state;
+    enum { COUNT = 1000 };
+    float *t = floats(COUNT), *gradient = floats(COUNT), loss = 0;
+    void *scratch = test_malloc(gs__cuda_loss_scratch());
+    for (size_t i = 0; i < COUNT; i++) t[i] = i % 250 == 249 ? 5000 : -4000;
+    assert_int_equal(gs__cuda_loss_log_mean_exp(NULL, t, COUNT, &loss, scratch), 0);
+    assert_true(fabs((double)loss - (5000 + log(4.0 / COUNT))) <= 1e-3);
+    assert_int_equal(gs__cuda_loss_log_mean_exp_gradient(NULL, t, COUNT, 2, gradient, scratch), 0);
+    for (size_t i = 0; i < COUNT; i++) assert_true(gradient[i] == (i % 250 == 249 ? 0.5f : 0));
+    test_free(t), test_free(gradient), test_free(scratch);
+}
+
+static void a_weight_of_zeros_has_no_direction(void **state) {
+    (void)state;
+    enum { ROWS = 20, COLUMNS = 30 };
+    float *w = floats(ROWS * COLUMNS), u[ROWS];
+    for (int i = 0; i < ROWS; i++) u[i] = 1;
+    void *scratch = test_malloc(gs__cuda_spectral_scratch(ROWS, COLUMNS));
+    gs_cuda_matrix matrix = {w, ROWS, COLUMNS};
+    assert_int_equal(gs__cuda_power_iteration(NULL, matrix, u, scratch), 0);
+    for (int i = 0; i < ROWS; i++) assert_true(u[i] == 0);
+    test_free(w), test_free(scratch);
+}
+
+/* Two parameters of several spans: each is counted once. The largest second moment is one that was,
+ * but for a NaN. */
 static void an_update_counts_each_parameter_once(void **state) {
     (void)state;
-    float values[60] = {0}, gradients[60], zeros[3][60] = {{0}};
+    float values[60] = {0}, gradients[60], m[60] = {0}, v[60] = {0}, largest[60] = {0};
     for (int i = 0; i < 60; i++) gradients[i] = 1;
+    largest[7] = 4, gradients[9] = NAN;
     gs_cuda_span spans[] = {{0, 20, 2, 0}, {20, 20, 2, 0}, {40, 10, 0, 1}};
     int64_t steps[3] = {4, 0, 7};
     gs_cuda_optimizer optimizer = {{0.5, 0.25}, 0, 0.5, 0.999, 1e-8};
-    gs_cuda_amsgrad p = {&optimizer, spans,    3,         values, zeros[0],
-                         zeros[1],   zeros[2], gradients, steps};
+    gs_cuda_amsgrad p = {&optimizer, spans, 3, values, m, v, largest, gradients, steps};
     assert_int_equal(gs__cuda_amsgrad(NULL, &p), 0);
     assert_int_equal(steps[0], 5);
     assert_int_equal(steps[1], 0);
     assert_int_equal(steps[2], 8);
     for (int i = 0; i < 60; i++) { /* m = g/2, v = g²/1000 */
         double step = i < 40 ? 8 : 5, rate = i < 40 ? 0.5 : 0.25;
-        double expected =
-            -rate / (1 - pow(0.5, step)) * 0.5 / (sqrt(0.001) / sqrt(1 - pow(0.999, step)) + 1e-8);
+        double expected = -rate / (1 - pow(0.5, step)) * 0.5 /
+                          (sqrt(i == 7 ? 4 : 0.001) / sqrt(1 - pow(0.999, step)) + 1e-8);
         if (i >= 50) expected = 0;
+        if (i == 9) {
+            assert_true(isnan(values[i]) && isnan(largest[i]));
+            continue;
+        }
         assert_true(fabs((double)values[i] - expected) <= 1e-5 * fabs(expected));
     }
 }
@@ -301,6 +332,8 @@ int main(void) {
         cmocka_unit_test(statistics_do_not_cancel),
         cmocka_unit_test(a_bias_gradient_cancels_exactly),
         cmocka_unit_test(a_nan_reaches_every_loss),
+        cmocka_unit_test(large_scores_do_not_overflow),
+        cmocka_unit_test(a_weight_of_zeros_has_no_direction),
         cmocka_unit_test(an_update_counts_each_parameter_once),
         cmocka_unit_test(launches_can_be_kept_and_refused),
         cmocka_unit_test(another_order_shows_races),
