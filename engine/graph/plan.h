@@ -71,10 +71,10 @@ void gs_plan_read_double(const gs_plan *plan, const gs_tensor *tensor, double *v
 GS_MUST_CHECK gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err);
 
 /* Runs of a device that computes by itself need not be waited for one by one: gs_plan_start
- * returns while it computes, and inputs may be written for the next. After gs_plan_wait, which waits
- * for all that was started on the device, the losses of each plan's last GS_PLAN_RUNS_AHEAD runs can
- * be read, other tensors not. On a backend in host memory
- * gs_plan_start is gs_plan_run, and only the last run's losses can be read. */
+ * returns while it computes, and inputs may be written for the next. After gs_plan_wait, which
+ * waits for all that was started on the device, the losses of each plan's last GS_PLAN_RUNS_AHEAD
+ * runs can be read, other tensors not. On a backend in host memory gs_plan_start is gs_plan_run,
+ * and only the last run's losses can be read. */
 enum { GS_PLAN_RUNS_AHEAD = 16 };
 /* *run_out: the run's number, for gs_plan_scalar_of. */
 GS_MUST_CHECK gs_status gs_plan_start(gs_plan *plan, gs_parameters *parameters, uint64_t *run_out,

@@ -84,8 +84,8 @@ static gs_status find_or_make(gs_cuda_state *state, const gs_cudnn_key *key,
     gs_cuda_cached_conv *made = gs_alloc(1, sizeof *made);
     if (!made) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a convolution");
     made->key = *key;
-    gs_status status =
-        gs__cudnn_conv_new((gs_cudnn_target){.handle = state->cudnn}, key, &made->conv, err);
+    gs_cudnn_target target = {.handle = state->cudnn, .properties = state->properties};
+    gs_status status = gs__cudnn_conv_new(target, key, &made->conv, err);
     if (status != GS_OK) {
         gs_free(made);
         return status;
@@ -107,7 +107,8 @@ static bool is_plain_weight(const gs_cudnn_key *key) {
     return key->k == 1 && key->type[WEIGHT] == CUDNN_DATA_FLOAT;
 }
 
-/* Which tensors cuDNN finds in the scratch. A weight that is read is packed by a node of its own. */
+/* Which tensors cuDNN finds in the scratch. A weight that is read is packed by a node of its own.
+ */
 static void choose_copies(convolution *c, const gs_node *node, const roles *r) {
     bool is_bfloat16 = c->key.type[X] == CUDNN_DATA_BFLOAT16;
     for (int i = X; i < TENSORS; i++) {
@@ -219,8 +220,7 @@ GS_CUDA_KERNEL(conv) {
     GS_TRY(convert_output(run, node, c, &r, Y, err));
     if (!node->in[2]) return GS_OK;
     return gs__cuda_launched(gs__cuda_add_bias(gs__cuda_stream(run),
-                                               gs__cuda_out(run, node->out[0]),
-                                               node->out[0]->shape,
+                                               gs__cuda_out(run, node->out[0]), node->out[0]->shape,
                                                gs_run_pointer(run, node->in[2])),
                              node, err);
 }
@@ -253,10 +253,8 @@ GS_CUDA_KERNEL(conv_gradient_weight) {
     const convolution *c = handle;
     if (c->conv) GS_TRY(weight_gradient(run, node, c, err));
     if (!node->out[1]) return GS_OK;
-    return gs__cuda_launched(gs__cuda_bias_gradient(gs__cuda_stream(run),
-                                                    gs__cuda_in(run, node->in[1]),
-                                                    node->in[1]->shape,
-                                                    gs_run_pointer(run, node->out[1]),
-                                                    run->scratch),
-                             node, err);
+    return gs__cuda_launched(
+        gs__cuda_bias_gradient(gs__cuda_stream(run), gs__cuda_in(run, node->in[1]),
+                               node->in[1]->shape, gs_run_pointer(run, node->out[1]), run->scratch),
+        node, err);
 }

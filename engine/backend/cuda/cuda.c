@@ -4,15 +4,19 @@
 #include "engine/backend/plugin.h"
 
 #define CONVOLUTION(name)                                                                          \
-    { gs__cuda_prepare_convolution, gs__cuda_run_##name, gs__cuda_conv_release,                    \
-      gs__cuda_conv_packing, NULL }
+    {                                                                                              \
+        gs__cuda_prepare_convolution, gs__cuda_run_##name, gs__cuda_conv_release,                  \
+            gs__cuda_conv_packing, NULL                                                            \
+    }
 #define PLAIN(name)                                                                                \
     { NULL, gs__cuda_run_##name, NULL, NULL, NULL }
 #define PREPARED(name, prepare)                                                                    \
     { gs__cuda_prepare_##prepare, gs__cuda_run_##name, NULL, NULL, NULL }
 #define WITH_TABLE(name, prepare, table)                                                           \
-    { gs__cuda_prepare_##prepare, gs__cuda_run_##name, gs__cuda_free_handle, NULL,                 \
-      gs__cuda_##table##_table }
+    {                                                                                              \
+        gs__cuda_prepare_##prepare, gs__cuda_run_##name, gs__cuda_free_handle, NULL,               \
+            gs__cuda_##table##_table                                                               \
+    }
 
 static const gs_backend backend = {
     .name = "cuda",

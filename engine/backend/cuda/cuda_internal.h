@@ -20,6 +20,7 @@ typedef struct gs_cuda_state {
     int device;
     cudaStream_t stream;
     cudnnHandle_t cudnn;
+    cudnnBackendDescriptor_t properties; /* of a device that is not there: tests compile for it */
     gs_precision precision;
     bool nondeterministic;
     gs_cuda_cached_conv *convs;

@@ -45,8 +45,8 @@ GS_CUDA_KERNEL(loss_negative_mean) {
                                        FLOATS(node->out[0]), run->scratch));
 }
 GS_CUDA_KERNEL(loss_negative_mean_gradient) {
-    RETURN(gs__cuda_loss_negative_mean_gradient(
-        STREAM, elements(node), node->as.loss.coefficient, FLOATS(node->out[0])));
+    RETURN(gs__cuda_loss_negative_mean_gradient(STREAM, elements(node), node->as.loss.coefficient,
+                                                FLOATS(node->out[0])));
 }
 
 static gs_cuda_dice dice_of(const gs_run *run, const gs_node *node) {

@@ -1,5 +1,5 @@
-/* Operations on maps, as calls of their kernels: sums, joins, pointwise functions, pooling, sub-pixel
- * convolution's parts. */
+/* Operations on maps, as calls of their kernels: sums, joins, pointwise functions, pooling,
+ * sub-pixel convolution's parts. */
 #include "engine/backend/cuda/cuda_internal.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* Norms and the preparation of convolutions' inputs, as calls of their kernels. Where rows and columns
- * come from is a table that lies on the device. */
+/* Norms and the preparation of convolutions' inputs, as calls of their kernels. Where rows and
+ * columns come from is a table that lies on the device. */
 #include "engine/backend/cuda/cuda_internal.h"
 
 #include "base/memory.h"
@@ -20,8 +20,7 @@ static gs_norm norm_of_statistics(const gs_node *node) {
 
 GS_CUDA_PREPARE(statistics) {
     (void)state, (void)handle_out, (void)err;
-    *scratch_bytes_out =
-        gs__cuda_statistics_scratch(node->in[0]->shape, norm_of_statistics(node));
+    *scratch_bytes_out = gs__cuda_statistics_scratch(node->in[0]->shape, norm_of_statistics(node));
     return GS_OK;
 }
 
@@ -122,8 +121,7 @@ static gs_cuda_axis axis_at(const int *table, const gs_axis_map *axis) {
 /* `in`: statistics, gamma, beta. */
 static gs_cuda_normalizer normalizer_of(const gs_run *run, const gs_node *node,
                                         gs_tensor *const *in) {
-    return (gs_cuda_normalizer){node->as.prepare.norm, FLOATS(in[0]), FLOATS(in[1]),
-                                FLOATS(in[2])};
+    return (gs_cuda_normalizer){node->as.prepare.norm, FLOATS(in[0]), FLOATS(in[1]), FLOATS(in[2])};
 }
 
 static float slope_of(const gs_node *node) {

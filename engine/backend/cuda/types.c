@@ -86,8 +86,9 @@ static void forbid(gs_graph *graph) {
             gs_tensor *x = graph->nodes[i]->in[k];
             if (!x || !x->is_bfloat16) continue;
             bool is_rounded = is_convolution(graph->nodes[x->producer]->op);
-            bool is_fine = is_rounded ? may_read(graph->nodes[i], k)
-                                      : rounds(graph->nodes[i], k) || goes_along(graph->nodes[i], k);
+            bool is_fine = is_rounded
+                               ? may_read(graph->nodes[i], k)
+                               : rounds(graph->nodes[i], k) || goes_along(graph->nodes[i], k);
             if (!is_fine) x->is_bfloat16 = false;
         }
     for (int i = 0; i < graph->tensor_count; i++)

@@ -81,11 +81,11 @@ GS_CUDA_PREPARE(amsgrad) {
         const gs_parameter *item = &items[index];
         for (size_t at = 0; at < item->size; at += GS_CUDA_SPAN) {
             size_t left = item->size - at;
-            s->items[s->count++] = (gs_cuda_span){
-                .offset = item->offset + at,
-                .count = (int32_t)(left < GS_CUDA_SPAN ? left : GS_CUDA_SPAN),
-                .parameter = index,
-                .rate = item->group == GS_GROUP_DISCRIMINATOR ? 1 : 0};
+            s->items[s->count++] =
+                (gs_cuda_span){.offset = item->offset + at,
+                               .count = (int32_t)(left < GS_CUDA_SPAN ? left : GS_CUDA_SPAN),
+                               .parameter = index,
+                               .rate = item->group == GS_GROUP_DISCRIMINATOR ? 1 : 0};
         }
     }
     *handle_out = s;

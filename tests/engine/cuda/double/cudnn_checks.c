@@ -23,7 +23,8 @@ static cudnnStatus_t check_tensor(const double_descriptor *d) {
     if (!type || !dims || !strides || !id || !alignment) return BAD;
     if (dims->count != 4 || strides->count != 4) return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
     for (int i = 0; i < 4; i++)
-        if (number(dims, i) < 1 || number(strides, i) < 1) return CUDNN_STATUS_BAD_PARAM_OUT_OF_BOUND;
+        if (number(dims, i) < 1 || number(strides, i) < 1)
+            return CUDNN_STATUS_BAD_PARAM_OUT_OF_BOUND;
     int64_t c = number(dims, 1), h = number(dims, 2), w = number(dims, 3), a = number(alignment, 0);
     int64_t bytes = bytes_of((cudnnDataType_t)type->values[0].choice);
     if (bytes == 0) return CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE;
@@ -56,24 +57,22 @@ typedef struct operation_names {
     cudnnBackendAttributeName_t convolution, alpha, beta, tensor[DOUBLE_TENSORS];
 } operation_names;
 
-static const operation_names names_of[3] = {{CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-                                   CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-                                   CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
-                                   {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-                                    CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-                                    CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y}},
-                                  {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-                                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-                                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
-                                   {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-                                    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-                                    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY}},
-                                  {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-                                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-                                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
-                                   {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-                                    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-                                    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY}}};
+static const operation_names names_of[3] = {
+    {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+     {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y}},
+    {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+     {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY}},
+    {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+     {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY}}};
 
 static bool has_dims(const double_descriptor *tensor, int64_t n, int64_t c, int64_t h, int64_t w) {
     const double_attribute *dims = double_get(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS);
@@ -137,9 +136,9 @@ static cudnnStatus_t check_graph(double_descriptor *d) {
 static cudnnStatus_t check_heuristics(double_descriptor *d) {
     const double_attribute *graph = double_get(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
     const double_attribute *mode = double_get(d, CUDNN_ATTR_ENGINEHEUR_MODE);
-    const double_descriptor *of = graph ? double_final(graph->values[0].pointer,
-                                                       CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
-                                        : NULL;
+    const double_descriptor *of =
+        graph ? double_final(graph->values[0].pointer, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
+              : NULL;
     if (!of || !mode) return BAD;
     const double_problem *p = &of->problem;
     d->problem = *p;

@@ -300,7 +300,8 @@ static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t of,
                              cudnnBackendDescriptor_t with) {
     const double_descriptor *plan = double_final(of, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     const double_descriptor *pack = double_final(with, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    if (!plan || !pack) return fail(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "no plan or no arguments");
+    if (!plan || !pack)
+        return fail(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "no plan or no arguments");
     const double_attribute *ids = double_get(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
     const double_attribute *pointers = double_get(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
     const double_attribute *workspace = double_get(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);

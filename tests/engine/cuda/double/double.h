@@ -3,8 +3,8 @@
  *
  * Device memory is host memory that nobody may touch but work in a stream, while that is done.
  * Streams only collect work; it is done when somebody waits for it, so whoever does not wait reads
- * what was there before. Captured graphs are lists that are replayed. Kernels are the backend's own,
- * compiled for the host. Descriptors are checked as cuDNN checks them, engines have notes, and
+ * what was there before. Captured graphs are lists that are replayed. Kernels are the backend's
+ * own, compiled for the host. Descriptors are checked as cuDNN checks them, engines have notes, and
  * convolutions are plain loops.
  *
  * Settings come from the environment when the library is loaded, and from the functions here, which

@@ -266,7 +266,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return error;
 }
 
-/* ---- Events: the whole stream is done, which may be more than was asked for ------------------- */
+/* ---- Events: the whole stream is done, which may be more than was asked for -------------------
+ */
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags) {
     (void)flags;
@@ -411,8 +412,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
         double_now.activity.replays++;
         if (++graphs_ahead > double_now.activity.largest_ahead)
             double_now.activity.largest_ahead = graphs_ahead;
-        error = double_enqueue(stream,
-                               (double_work){run_graph, drop_executable, executable});
+        error = double_enqueue(stream, (double_work){run_graph, drop_executable, executable});
     }
     double_unlock();
     return error;
