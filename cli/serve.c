@@ -1,6 +1,8 @@
 /* Owns the options of `genseg serve` and its signals. Must not know how anything is served. */
 #include "cli/serve.h"
 
+#include "cli/restart.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/server.h"
 
@@ -178,23 +181,47 @@ static int read_options(int argc, char **argv, gs_server_options *options) {
     return -1;
 }
 
+/* ---- Serving --------------------------------------------------------------------------------- */
+
+static void ask_for_restart(void) {
+    kill(getpid(), GS_RESTART_SIGNAL);
+}
+
+/* How serving ended. */
+typedef struct ending {
+    bool restarts; /* the engine lost its device */
+    int status;
+    char url[128]; /* that was served; "" if none was */
+} ending;
+
 /* Serves until a signal of `stops` arrives; no thread takes them, since all inherit the mask. */
-static int serve(const gs_server_options *options, const sigset_t *stops) {
+static ending serve(const gs_server_options *options, const sigset_t *stops) {
     gs_server *server;
     gs_error err;
+    sigset_t wakes = *stops;
+    sigaddset(&wakes, GS_RESTART_SIGNAL);
     if (gs_server_open(options, &server, &err) != GS_OK) {
         fprintf(stderr, "genseg serve: %s\n", err.text);
-        return EXIT_FAILURE;
+        /* What was restarted may find a device that is not back yet. */
+        bool tries_again = gs_restart_count() > 0 && gs_restart_count() < GS_RESTARTS_MAX;
+        return (ending){.restarts = tries_again && !gs_restart_pause(stops),
+                        .status = EXIT_FAILURE};
     }
-    printf("GenSeg serves on %s\n", gs_server_url(server));
+    ending end = {.status = EXIT_SUCCESS};
+    snprintf(end.url, sizeof end.url, "%s", gs_server_url(server));
+    printf("GenSeg serves on %s\n", end.url);
     fflush(stdout);
     int received;
-    sigwait(stops, &received);
-    printf("GenSeg stops: %s\n", strsignal(received));
+    sigwait(&wakes, &received);
+    if (received == GS_RESTART_SIGNAL) end.restarts = !gs_restart_pause(stops);
+    if (end.restarts)
+        printf("GenSeg starts anew: the engine lost its device\n");
+    else
+        printf("GenSeg stops: %s\n", strsignal(received));
     fflush(stdout);
     sigprocmask(SIG_UNBLOCK, stops, NULL); /* the next one ends us at once */
     gs_server_close(server);
-    return EXIT_SUCCESS;
+    return end;
 }
 
 /* Each client has a thread, and glibc gives threads heaps of their own, up to 8 for a processor.
@@ -214,11 +241,22 @@ int gs_cli_serve(int argc, char **argv) {
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
+    sigset_t blocked = stops;
+    sigaddset(&blocked, GS_RESTART_SIGNAL);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
     /* For the trainers that this process starts: waiting threads that spin would take the
      * processors that inference needs. This process's own OpenMP has read its settings already. */
     setenv("OMP_WAIT_POLICY", "passive", 0);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, as a full disk is */
-    return serve(&options, &stops);
+    int restarts = gs_restart_count();
+    if (restarts < GS_RESTARTS_MAX) options.on_engine_lost = ask_for_restart;
+    if (restarts > 0) { /* what was imported is there, or was deleted since */
+        options.import_count = 0;
+        options.import_model = NULL;
+    }
+    ending end = serve(&options, &stops);
+    if (!end.restarts) return end.status;
+    gs_restart_now(argc, argv, end.url[0] ? end.url : NULL);
+    return EXIT_FAILURE;
 }

@@ -192,6 +192,7 @@ gs_status gs_server_open(const gs_server_options *options, gs_server **out, gs_e
     server->options = *options;
     server->socket = -1;
     pthread_mutex_init(&server->activation, NULL);
+    pthread_mutex_init(&server->losing, NULL);
     gs_status status = open_all(server, err);
     if (status != GS_OK) {
         gs_server_close(server);
@@ -224,5 +225,6 @@ void gs_server_close(gs_server *server) {
     gs_store_close(server->store);
     if (server->socket >= 0) close(server->socket);
     pthread_mutex_destroy(&server->activation);
+    pthread_mutex_destroy(&server->losing);
     gs_free(server);
 }

@@ -28,6 +28,9 @@ typedef struct gs_server_options {
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;
     const char *import_model; /* weights to register, and to activate when no model is */
+    /* Called once, from any thread, when the engine's device is lost: the process should be started
+     * anew. NULL: nobody will. */
+    void (*on_engine_lost)(void);
 } gs_server_options;
 
 /* Opens everything and answers requests when it returns. Caller closes. */

@@ -9,15 +9,24 @@ enum { OLDEST = 75, TENSOR_CORES_FOR_FLOAT = 80 /* and for bfloat16 */ };
 
 /* ---- Probing --------------------------------------------------------------------------------- */
 
+/* What a machine says without a device or without a driver for it. */
+static bool has_no_device(cudaError_t error) {
+    return error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver ||
+           error == cudaErrorInitializationError || error == cudaErrorSystemDriverMismatch ||
+           error == cudaErrorStubLibrary || error == cudaErrorSystemNotReady ||
+           error == cudaErrorUnknown;
+}
+
 /* UNSUPPORTED where there is no device to use: then another backend may be. */
 static gs_status check_device(int device, gs_error *err) {
     int count = 0;
     cudaError_t error = cudaGetDeviceCount(&count);
-    if (error != cudaSuccess) {
+    if (has_no_device(error)) {
         (void)cudaGetLastError();
         return gs_fail(err, GS_UNSUPPORTED, "no CUDA device can be used: %s",
                        cudaGetErrorString(error));
     }
+    TRY_CUDA(error, "counting devices");
     if (count == 0) return gs_fail(err, GS_UNSUPPORTED, "there is no CUDA device");
     if (device >= 0 && device < count) return GS_OK;
     return gs_fail(err, GS_INVALID_ARGUMENT, "device %d is not among the %d visible CUDA devices",

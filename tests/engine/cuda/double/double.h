@@ -39,12 +39,13 @@ void double_fail_call(uint64_t n);
 /* The name of the function that failed; "" if none did. */
 const char *double_failed_call(void);
 /* The n-th kernel from now on reads an illegal address: every later call fails with that.
- * GENSEG_DOUBLE_FAIL_KERNEL. */
+ * GENSEG_DOUBLE_FAIL_KERNEL, or in a file that one process takes, GENSEG_DOUBLE_FAIL_KERNEL_ONCE.
+ */
 void double_fail_kernel(uint64_t n);
 /* Forgets such a failure, as a new process would. */
 void double_recover(void);
 
-/* Bytes of the device (256 MiB). GENSEG_DOUBLE_MEMORY_MIB. */
+/* Bytes of the device (256 MiB). GENSEG_DOUBLE_MEMORY_KIB. */
 void double_set_memory(size_t bytes);
 /* 10 · major + minor of the device (90); 0: reading it fails. GENSEG_DOUBLE_CAPABILITY. */
 void double_set_capability(int capability);

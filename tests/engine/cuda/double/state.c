@@ -1,10 +1,11 @@
 #include "double_internal.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_MIB = 256, DEFAULT_CAPABILITY = 90 };
+enum { DEFAULT_KIB = 256 * 1024, DEFAULT_CAPABILITY = 90 };
 
 double_state double_now;
 
@@ -23,6 +24,18 @@ static uint64_t setting(const char *name, uint64_t otherwise) {
     return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* A number in a file that is removed when it has been read: for one process of several. */
+static uint64_t setting_once(const char *name, uint64_t otherwise) {
+    const char *path = getenv(name);
+    FILE *file = path ? fopen(path, "r") : NULL;
+    unsigned long long value = otherwise;
+    if (!file) return otherwise;
+    if (fscanf(file, "%llu", &value) != 1) value = otherwise;
+    fclose(file);
+    remove(path);
+    return value;
+}
+
 __attribute__((constructor)) static void begin(void) {
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
@@ -30,11 +43,12 @@ __attribute__((constructor)) static void begin(void) {
     pthread_mutex_init(&mutex, &attributes);
     pthread_mutexattr_destroy(&attributes);
     double_now.failed = "";
-    double_now.memory = (size_t)setting("GENSEG_DOUBLE_MEMORY_MIB", DEFAULT_MIB) << 20;
+    double_now.memory = (size_t)setting("GENSEG_DOUBLE_MEMORY_KIB", DEFAULT_KIB) << 10;
     double_now.capability = (int)setting("GENSEG_DOUBLE_CAPABILITY", DEFAULT_CAPABILITY);
     double_now.devices = (int)setting("GENSEG_DOUBLE_DEVICES", 1);
     double_now.fail_call = setting("GENSEG_DOUBLE_FAIL_CALL", 0);
-    double_now.fail_kernel = setting("GENSEG_DOUBLE_FAIL_KERNEL", 0);
+    double_now.fail_kernel =
+        setting_once("GENSEG_DOUBLE_FAIL_KERNEL_ONCE", setting("GENSEG_DOUBLE_FAIL_KERNEL", 0));
 }
 
 cudaError_t double_error(cudaError_t error) {
