@@ -22,8 +22,7 @@ static gs_cuda_in in(const float *values) {
     return (gs_cuda_in){values, GS_CUDA_FLOAT};
 }
 
-/* ---- Numbers
- * ------------------------------------------------------------------------------------- */
+/* ---- Numbers -------------------------------------------------------------------------------- */
 
 static void normals_are_those_of_the_processor(void **state) {
     (void)state;
@@ -96,8 +95,7 @@ static void every_element_of_a_large_map_is_written(void **state) {
     test_free(a);
 }
 
-/* ---- Statistics
- * ------------------------------------------------------------------------------------ */
+/* ---- Statistics ----------------------------------------------------------------------------- */
 
 static void take_statistics(const float *x, gs_shape s, gs_norm norm, float *out) {
     void *scratch = test_malloc(gs__cuda_statistics_scratch(s, norm));
@@ -153,8 +151,7 @@ static void statistics_do_not_cancel(void **state) {
     test_free(x);
 }
 
-/* ---- Sums
- * -------------------------------------------------------------------------------------------- */
+/* ---- Sums ----------------------------------------------------------------------------------- */
 
 /* Pairs of opposite numbers far from each other, whose sums have more digits than a float. */
 static void a_bias_gradient_cancels_exactly(void **state) {
@@ -257,8 +254,7 @@ static void an_update_counts_each_parameter_once(void **state) {
     }
 }
 
-/* ---- Launches on the host
- * ------------------------------------------------------------------------------ */
+/* ---- Launches on the host ------------------------------------------------------------------- */
 
 static gs_host_launch kept;
 static char kept_job[512];

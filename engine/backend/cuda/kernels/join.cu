@@ -18,8 +18,7 @@ gs_cuda_status gs__cuda_add(gs_cuda_stream stream, gs_cuda_in a, gs_cuda_in b, g
     return GS_LAUNCH(stream, add_kernel, gs__element_blocks(count), job);
 }
 
-/* ---- Sum
- * ------------------------------------------------------------------------------------------- */
+/* ---- Sum ------------------------------------------------------------------------------------ */
 
 typedef struct sum_job {
     gs_cuda_sum p;
@@ -55,8 +54,7 @@ gs_cuda_status gs__cuda_sum(gs_cuda_stream stream, const gs_cuda_sum *p) {
     return GS_LAUNCH(stream, sum_kernel, gs__element_blocks(job.count), job);
 }
 
-/* ---- Joining
- * ---------------------------------------------------------------------------------------- */
+/* ---- Joining -------------------------------------------------------------------------------- */
 
 typedef struct concat_channels_job {
     gs_cuda_concat_channels p;

@@ -16,8 +16,7 @@ gs_cuda_status gs__cuda_cast(gs_cuda_stream stream, gs_cuda_in from, gs_cuda_out
     return GS_LAUNCH(stream, cast_kernel, gs__element_blocks(count), job);
 }
 
-/* ---- Weights: [O,C,K·K] and [O,K·K,C]
- * ------------------------------------------------------------- */
+/* ---- Weights: [O,C,K·K] and [O,K·K,C] ------------------------------------------------------- */
 
 typedef struct pack_job {
     gs_cuda_in from;
@@ -55,8 +54,7 @@ gs_cuda_status gs__cuda_unpack_weight(gs_cuda_stream stream, gs_cuda_in packed, 
     return GS_LAUNCH(stream, transpose_kernel, gs__element_blocks(job.count), job);
 }
 
-/* ---- Bias
- * -------------------------------------------------------------------------------------------- */
+/* ---- Bias ----------------------------------------------------------------------------------- */
 
 typedef struct bias_job {
     gs_cuda_out y;

@@ -1,8 +1,7 @@
 /* tanh, sigmoid, 3×3 average pooling (stride 2, padding 1 that is not counted), and gradients. */
 #include "engine/backend/cuda/kernels/device.h"
 
-/* ---- Functions
- * ----------------------------------------------------------------------------------- */
+/* ---- Functions ------------------------------------------------------------------------------ */
 
 typedef struct function_job {
     gs_cuda_in x;
@@ -60,8 +59,7 @@ gs_cuda_status gs__cuda_sigmoid_gradient(gs_cuda_stream stream, gs_cuda_in y, gs
     return GS_LAUNCH(stream, sigmoid_gradient_kernel, gs__element_blocks(count), job);
 }
 
-/* ---- Average pooling
- * ------------------------------------------------------------------------------ */
+/* ---- Average pooling ------------------------------------------------------------------------ */
 
 typedef struct pool_job {
     gs_cuda_in in;

@@ -24,8 +24,7 @@ GS_DEVICE float activation_gradient(const gs_cuda_prepare_gradient &p, const gs_
     return gs__normalize(norm, x) > 0 ? 1.0f : p.slope;
 }
 
-/* ---- Σ g and Σ g·x̂ per sample and channel
- * -------------------------------------------------------- */
+/* ---- Σ g and Σ g·x̂ per sample and channel -------------------------------------------------- */
 
 typedef struct sums_job {
     gs_cut cut; /* segments are samples, rows pixels */
@@ -68,8 +67,7 @@ GS_KERNEL sums_kernel(sums_job j) {
     }
 }
 
-/* ---- What a sample's elements have in common
- * ------------------------------------------------------ */
+/* ---- What a sample's elements have in common ------------------------------------------------ */
 
 typedef struct factors_job {
     gs_cuda_prepare_gradient p;
@@ -112,8 +110,7 @@ GS_KERNEL factors_kernel(factors_job j) {
     }
 }
 
-/* ---- Results
- * ---------------------------------------------------------------------------------------- */
+/* ---- Results -------------------------------------------------------------------------------- */
 
 typedef struct combine_job {
     gs_cuda_prepare_gradient p;
@@ -156,8 +153,7 @@ GS_KERNEL affine_kernel(affine_job j) {
     }
 }
 
-/* ---- Launch
- * ------------------------------------------------------------------------------------------ */
+/* ---- Launch --------------------------------------------------------------------------------- */
 
 static gs_cut cut_of(gs_shape s) {
     return gs__cut((size_t)s.n, (size_t)s.h * (size_t)s.w, (size_t)s.c, rows_of_thread);

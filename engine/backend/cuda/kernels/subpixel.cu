@@ -3,8 +3,7 @@
 #include "engine/backend/cuda/kernels/bias.h"
 #include "engine/backend/cuda/kernels/device.h"
 
-/* ---- Weights
- * ------------------------------------------------------------------------------------------ */
+/* ---- Weights -------------------------------------------------------------------------------- */
 
 /* Which tap of the small kernel the large one's tap t belongs to at phase 0 or 1. */
 GS_DEVICE int folded_tap(int kernel, int phase, int t) {
@@ -82,8 +81,7 @@ gs_cuda_status gs__cuda_subpixel_weight_gradient(gs_cuda_stream stream, const fl
     return GS_LAUNCH(stream, unfold_kernel, gs__element_blocks(job.count), job);
 }
 
-/* ---- Pixel shuffle
- * -------------------------------------------------------------------------------------- */
+/* ---- Pixel shuffle -------------------------------------------------------------------------- */
 
 /* phases [N,4·O,h+s,w+s], out [N,O+S,H,W]. */
 typedef struct geometry {
@@ -153,8 +151,7 @@ gs_cuda_status gs__cuda_pixel_shuffle(gs_cuda_stream stream, const gs_cuda_pixel
     return GS_LAUNCH(stream, shuffle_kernel, gs__element_blocks(job.count), job);
 }
 
-/* ---- Its gradient: each output gathers from the gradient
- * ------------------------------------------------- */
+/* ---- Its gradient: each output gathers from the gradient ------------------------------------ */
 
 typedef struct gather_job {
     gs_cuda_in gradient;
