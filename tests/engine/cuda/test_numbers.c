@@ -83,16 +83,23 @@ static void division_by_multiplication_is_exact(void **state) {
     }
 }
 
-/* More than there are threads. */
+/* More than all threads of a launch have at once, by both ways to share elements out. */
 static void every_element_of_a_large_map_is_written(void **state) {
     (void)state;
-    enum { COUNT = 65536 * 256 + 777 };
+    enum { COUNT = 16384 * 256 * 4 + 777 };
     float *a = floats(COUNT);
-    for (size_t i = 0; i < COUNT; i++) a[i] = (float)(i % 1000);
+    uint16_t *halves = test_calloc(COUNT, sizeof *halves);
+    for (size_t i = 0; i < COUNT; i++) a[i] = (float)(1 + i % 128);
+    gs_cuda_out out = {halves, GS_CUDA_BFLOAT16};
+    assert_int_equal(gs__cuda_cast(NULL, in(a), out, COUNT), 0);
     assert_int_equal(gs__cuda_moving_average(NULL, a, a, COUNT, -1), 0); /* -a + 2a */
-    for (size_t i = 0; i < COUNT; i++)
-        if (a[i] != (float)(i % 1000)) fail_msg("element %zu is %g", i, (double)a[i]);
-    test_free(a);
+    for (size_t i = 0; i < COUNT; i++) {
+        float expected = (float)(1 + i % 128);
+        if (a[i] != expected || gs__from_bfloat16(halves[i]) != expected)
+            fail_msg("element %zu is %g, as bfloat16 %g, not %g", i, (double)a[i],
+                     (double)gs__from_bfloat16(halves[i]), (double)expected);
+    }
+    test_free(a), test_free(halves);
 }
 
 /* ---- Statistics ----------------------------------------------------------------------------- */
