@@ -63,7 +63,7 @@ def main():
     failures += [f"{architecture} lacks {' '.join(key)}" for architecture, have in architectures.items()
                  for key in used if key not in have]
     for key, (registers, spilled) in sorted(used.items()):
-        print(f"{key[0]:18}{key[1]:36}{registers:4} registers{spilled:4} bytes spilled")
+        print(f"{key[0]:18}{key[1]:40}{registers:4} registers{spilled:4} bytes spilled")
         if key not in budget:
             failures.append(f"{' '.join(key)} has no budget")
         elif registers > budget[key][0] or spilled > budget[key][1]:

@@ -22,8 +22,7 @@ const kernel_row *kernel_row_of(gs_op op) {
     return NULL;
 }
 
-/* ---- Types ------------------------------------------------------------------------------------
- */
+/* ---- Types ---------------------------------------------------------------------------------- */
 
 static bool reads_prepared(gs_op op) {
     return op == GS_OP_PREPARE || op == GS_OP_CONV || op == GS_OP_CONV_GRADIENT_WEIGHT ||
@@ -71,8 +70,7 @@ gs_cuda_out map_out(const gs_run *run, const gs_tensor *tensor) {
     return (gs_cuda_out){gs_run_pointer(run, tensor), type_of(tensor)};
 }
 
-/* ---- Running -----------------------------------------------------------------------------------
- */
+/* ---- Running -------------------------------------------------------------------------------- */
 
 static size_t scratch_of(const gs_node *node) {
     kernel_scratch *scratch = kernel_row_of(node->op)->scratch;
@@ -118,8 +116,7 @@ static gs_status run_node(const gs_run *run, const gs_node *node, void *handle, 
     return gs_fail(err, GS_BACKEND, "%s failed with %d", gs_op_name(node->op), status);
 }
 
-/* ---- Table
- * --------------------------------------------------------------------------------------- */
+/* ---- Table ---------------------------------------------------------------------------------- */
 
 #define CONVOLUTION                                                                                \
     { kernel_conv_prepare, run_node, kernel_conv_release, kernel_conv_packing, NULL }

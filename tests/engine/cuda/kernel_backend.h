@@ -19,7 +19,7 @@ extern kernel_types kernel_backend_types;
 /* Makes a device of it; gs_device_close closes it. Fails the running test. */
 gs_device *kernel_device_open(void);
 
-/* ---- For its files ---- */
+/* ---- For its files -------------------------------------------------------------------------- */
 
 /* Launches what a node is. */
 typedef gs_cuda_status kernel_launch(const gs_run *run, const gs_node *node);

@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* ---- Packing
- * ---------------------------------------------------------------------------------------- */
+/* ---- Packing -------------------------------------------------------------------------------- */
 
 static gs_cuda_type weight_type(const gs_node *node) {
     const gs_tensor *map = node->in[node->op == GS_OP_CONV ? 0 : 1];
@@ -52,8 +51,7 @@ static gs_cuda_status launch_pack_weight(const gs_run *run, const gs_node *node)
                                 (gs_cuda_out){gs_run_pointer(run, node->out[0]), h->type});
 }
 
-/* ---- Loops
- * -------------------------------------------------------------------------------------------- */
+/* ---- Loops ---------------------------------------------------------------------------------- */
 
 static float load(gs_cuda_in map, size_t i) {
     if (map.type == GS_CUDA_FLOAT) return ((const float *)map.values)[i];
@@ -125,8 +123,7 @@ static gs_cuda_status convolve(const convolution *k, visit_run *visit, operands 
     return status;
 }
 
-/* ---- Nodes
- * -------------------------------------------------------------------------------------------- */
+/* ---- Nodes ---------------------------------------------------------------------------------- */
 
 static gs_cuda_status launch_conv(const gs_run *run, const gs_node *node) {
     const gs_tensor *x = node->in[0], *w = node->in[1], *y = node->out[0];

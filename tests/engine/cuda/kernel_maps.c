@@ -9,8 +9,7 @@ static size_t pixels_of(gs_shape s) {
     return (size_t)s.n * (size_t)s.h * (size_t)s.w;
 }
 
-/* ---- Joining
- * ------------------------------------------------------------------------------------- */
+/* ---- Joining -------------------------------------------------------------------------------- */
 
 static gs_cuda_status launch_add(const gs_run *run, const gs_node *node) {
     return gs__cuda_add(NULL, map_in(run, node->in[0]), map_in(run, node->in[1]),
@@ -51,8 +50,7 @@ static gs_cuda_status launch_concat_batch(const gs_run *run, const gs_node *node
                                                                map_out(run, node->out[0])});
 }
 
-/* ---- Pointwise
- * ------------------------------------------------------------------------------------- */
+/* ---- Pointwise ------------------------------------------------------------------------------ */
 
 static gs_cuda_status launch_tanh(const gs_run *run, const gs_node *node) {
     return gs__cuda_tanh(NULL, map_in(run, node->in[0]), map_out(run, node->out[0]),
@@ -89,8 +87,7 @@ static gs_cuda_status launch_scale_channels(const gs_run *run, const gs_node *no
                                    gs_run_pointer(run, node->in[1]), map_out(run, node->out[0]));
 }
 
-/* ---- Normalising
- * ------------------------------------------------------------------------------------ */
+/* ---- Normalising ---------------------------------------------------------------------------- */
 
 static gs_cuda_statistics statistics_of(const gs_run *run, const gs_node *node, gs_norm norm) {
     return (gs_cuda_statistics){map_in(run, node->in[0]), node->in[0]->shape, norm,
@@ -137,8 +134,7 @@ static gs_cuda_status launch_batch_norm_gradient(const gs_run *run, const gs_nod
                   gs_run_pointer(run, node->in[4]), map_out(run, node->out[0])});
 }
 
-/* ---- Preparing
- * --------------------------------------------------------------------------------------- */
+/* ---- Preparing ------------------------------------------------------------------------------ */
 
 static gs_cuda_axis axis_of(const gs_axis_map *map) {
     return (gs_cuda_axis){map->in, map->out, map->source, map->first, map->uses};
@@ -183,8 +179,7 @@ static gs_cuda_status launch_prepare_gradient(const gs_run *run, const gs_node *
     return gs__cuda_prepare_gradient(NULL, &p, run->scratch);
 }
 
-/* ---- Table
- * -------------------------------------------------------------------------------------------- */
+/* ---- Table ---------------------------------------------------------------------------------- */
 
 const kernel_row *map_rows(gs_op op) {
     static const kernel_row rows[GS_OP_COUNT] = {

@@ -3,8 +3,7 @@
 
 #include "trial.h"
 
-/* ---- Spectral norm
- * ------------------------------------------------------------------------------- */
+/* ---- Spectral norm -------------------------------------------------------------------------- */
 
 static gs_cuda_matrix matrix_of(const gs_run *run, const gs_tensor *weight) {
     gs_shape s = weight->shape;
@@ -45,8 +44,7 @@ static gs_cuda_status launch_effective_weight_gradient(const gs_run *run, const 
         run->scratch);
 }
 
-/* ---- Updates
- * -------------------------------------------------------------------------------------- */
+/* ---- Updates -------------------------------------------------------------------------------- */
 
 /* Cuts the parameters into spans, smaller ones than need be. */
 static int cut_spans(const gs_parameters *p, const gs_node *node, gs_cuda_span *spans, int most) {
@@ -85,8 +83,7 @@ static gs_cuda_status launch_moving_average(const gs_run *run, const gs_node *no
         gs__shape_size(node->in[0]->shape), node->as.moving_average.decay);
 }
 
-/* ---- Upsampling and convolution at once
- * ------------------------------------------------------------- */
+/* ---- Upsampling and convolution at once ----------------------------------------------------- */
 
 static gs_cuda_status launch_subpixel_weight(const gs_run *run, const gs_node *node) {
     return gs__cuda_subpixel_weight(NULL, gs_run_pointer(run, node->in[0]), node->in[0]->shape,

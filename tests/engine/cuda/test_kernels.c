@@ -6,7 +6,7 @@
 
 #include "engine/backend/cuda/kernels/host_launch.h"
 
-enum { SEED = 11, MAP_SHAPES = 16, KERNEL_SHAPES = 12, PREPARE_SHAPES = 60, ORDERS = 3 };
+enum { SEED = 11, MAP_SHAPES = 16, KERNEL_SHAPES = 12, PREPARE_SHAPES = 40, ORDERS = 3 };
 
 static gs_device *reference, *kernels;
 static bool seen[GS_OP_COUNT];

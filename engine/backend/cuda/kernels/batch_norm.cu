@@ -1,6 +1,6 @@
 /* Batch norm's running statistics and its part of the gradient; the normalising itself is
  * prepare.cu's, the statistics of a batch are statistics.cu's. */
-#include "engine/backend/cuda/kernels/device.h"
+#include "engine/backend/cuda/kernels/map.h"
 
 typedef struct running_job {
     const float *mean, *variance;
@@ -48,25 +48,24 @@ gs_cuda_status gs__cuda_update_statistics(gs_cuda_stream stream,
 
 typedef struct gradient_job {
     gs_cuda_batch_norm_gradient p;
+    gs_cuda_out to;
     gs_divider channels;
     float values; /* per channel */
     size_t count;
 } gradient_job;
 
-GS_KERNEL gradient_kernel(gradient_job j) {
-    GS_ELEMENTS (i, j.count) {
-        size_t c = i;
-        gs__split(&c, j.channels);
-        float mean = j.p.statistics[c], inverse = j.p.statistics[j.channels.divisor + c];
-        float standard = (gs__load(j.p.x, i) - mean) * inverse;
-        float scale = -j.p.gamma[c] * inverse / j.values;
-        gs__store(j.p.dx, i, scale * (j.p.dbeta[c] + standard * j.p.dgamma[c]));
-    }
+GS_DEVICE float gs__value(const gradient_job &j, size_t i) {
+    size_t c = i;
+    gs__split(&c, j.channels);
+    float mean = j.p.statistics[c], inverse = j.p.statistics[j.channels.divisor + c];
+    float standard = (gs__load(j.p.x, i) - mean) * inverse;
+    float scale = -j.p.gamma[c] * inverse / j.values;
+    return scale * (j.p.dbeta[c] + standard * j.p.dgamma[c]);
 }
 
 gs_cuda_status gs__cuda_batch_norm_gradient(gs_cuda_stream stream,
                                             const gs_cuda_batch_norm_gradient *p) {
-    gradient_job job = {*p, gs__divider(p->shape.c), (float)gs__pixels_of(p->shape),
-                        gs__size_of(p->shape)};
-    return GS_LAUNCH(stream, gradient_kernel, gs__element_blocks(job.count), job);
+    return gs__launch_map(stream,
+                          gradient_job{*p, p->dx, gs__divider(p->shape.c),
+                                       (float)gs__pixels_of(p->shape), gs__size_of(p->shape)});
 }

@@ -2,8 +2,7 @@
 #include "engine/backend/cuda/kernels/border.h"
 #include "engine/backend/cuda/kernels/product.h"
 
-/* ---- Weights: [O,C,5,5] and [4,5,C,O]
- * ------------------------------------------------------------------- */
+/* ---- Weights: [O,C,5,5] and [4,5,C,O] ------------------------------------------------------- */
 
 /* Tap t of a side is the kernel's (0,t), (4,t), (t,0) or (t,4). */
 GS_DEVICE int side_tap(int side, int t) {
@@ -55,8 +54,7 @@ gs_cuda_status gs__cuda_border_weight_gradient(gs_cuda_stream stream, const floa
     return GS_LAUNCH(stream, border_weight_gradient_kernel, gs__element_blocks(job.count), job);
 }
 
-/* ---- Terms: for each side of each sample, pixels × (taps · C) times (taps · C) × O
- * ------------------------ */
+/* ---- Terms: for each side of each sample, pixels × (taps · C) times (taps · C) × O ---------- */
 
 typedef struct terms_job {
     gs_tiling tiling;

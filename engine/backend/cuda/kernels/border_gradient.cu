@@ -2,9 +2,9 @@
 #include "engine/backend/cuda/kernels/border.h"
 #include "engine/backend/cuda/kernels/product.h"
 
-/* ---- Of the strips: for each side of each sample, (pixels + 4) × (taps · O) times (taps · O) × C
- * ---------- */
+/* ---- Of the strips -------------------------------------------------------------------------- */
 
+/* For each side of each sample, (pixels + 4) × (taps · O) times (taps · O) × C. */
 typedef struct strips_job {
     gs_tiling tiling;
     gs_cuda_border_gradient p;
@@ -37,8 +37,7 @@ GS_DEVICE void gs__put(const strips_job &j, size_t index, int row, int column, f
     j.strips[at * (size_t)j.f.padded.c + (size_t)column] = value;
 }
 
-/* ---- Of the map: every pixel gathers from the strips that it is in
- * ----------------------------------------- */
+/* ---- Of the map: every pixel gathers from the strips that it is in -------------------------- */
 
 typedef struct gather_job {
     gs_cuda_out dx;
@@ -81,9 +80,9 @@ GS_KERNEL gather_kernel(gather_job j) {
     }
 }
 
-/* ---- Of the weight: for each side and tap, C × (samples · pixels) times (samples · pixels) × O
- * ------------ */
+/* ---- Of the weight -------------------------------------------------------------------------- */
 
+/* For each side and tap, C × (samples · pixels) times (samples · pixels) × O. */
 typedef struct weight_job {
     gs_tiling tiling;
     gs_cuda_border_gradient p;
@@ -114,9 +113,7 @@ GS_DEVICE void gs__put(const weight_job &j, size_t index, int row, int column, f
     j.p.dweight[at * (size_t)j.f.outputs + (size_t)column] = value;
 }
 
-/* ---- Launch
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Launch --------------------------------------------------------------------------------- */
 
 static int longest_strip(const gs_frame &f) {
     return gs__longest_side(f) + 2 * STRIP_PAD;

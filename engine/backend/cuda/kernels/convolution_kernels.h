@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* ---- pack.cu: what convolutions need around them --------------------------------------------- */
+/* ---- pack.cu: what convolutions need around them -------------------------------------------- */
 
 /* to[i] = from[i]. */
 gs_cuda_status gs__cuda_cast(gs_cuda_stream stream, gs_cuda_in from, gs_cuda_out to, size_t count);
@@ -21,16 +21,14 @@ gs_cuda_status gs__cuda_unpack_weight(gs_cuda_stream stream, gs_cuda_in packed, 
 gs_cuda_status gs__cuda_add_bias(gs_cuda_stream stream, gs_cuda_out y, gs_shape shape,
                                  const float *bias);
 
-/* ---- bias.cu -----------------------------------------------------------------------------------
- */
+/* ---- bias.cu -------------------------------------------------------------------------------- */
 
 /* out[C]: the sums over N, H and W of a gradient [N,C,H,W], in double precision. */
 size_t gs__cuda_bias_gradient_scratch(gs_shape shape);
 gs_cuda_status gs__cuda_bias_gradient(gs_cuda_stream stream, gs_cuda_in gradient, gs_shape shape,
                                       float *out, void *scratch);
 
-/* ---- subpixel.cu: op_subpixel.c says what these are for
- * ------------------------------------------- */
+/* ---- subpixel.cu: op_subpixel.c says what these are for ------------------------------------- */
 
 /* weight [O,C,K,K] → folded [4·O,C,K',K'], K 3 or 5, and its gradient back. */
 gs_cuda_status gs__cuda_subpixel_weight(gs_cuda_stream stream, const float *weight, gs_shape shape,
@@ -61,8 +59,7 @@ gs_cuda_status gs__cuda_pixel_shuffle_gradient(gs_cuda_stream stream,
                                                const gs_cuda_pixel_shuffle_gradient *p,
                                                void *scratch);
 
-/* ---- border.cu: border terms of 5×5 kernels
- * -------------------------------------------------------- */
+/* ---- border.cu: border terms of 5×5 kernels ------------------------------------------------- */
 
 /* weight [O,C,5,5] → border weight [4,5,C,O], and its gradient back. `shape` is the weight's. */
 gs_cuda_status gs__cuda_border_weight(gs_cuda_stream stream, const float *weight, gs_shape shape,

@@ -9,8 +9,7 @@
 
 #define GS_NORM_EPSILON 1e-5
 
-/* ---- Maps --------------------------------------------------------------------------------------
- */
+/* ---- Maps ----------------------------------------------------------------------------------- */
 
 /* bfloat16 is the upper half of a float. A NaN stays one: rounding would carry its payload into its
  * exponent or sign. */
@@ -41,8 +40,7 @@ GS_DEVICE void gs__store(const gs_cuda_out &map, size_t i, float value) {
         ((uint16_t *)map.values)[i] = gs__to_bfloat16(value);
 }
 
-/* ---- Indices
- * ------------------------------------------------------------------------------------- */
+/* ---- Indices -------------------------------------------------------------------------------- */
 
 static inline size_t gs__size_of(gs_shape s) {
     return (size_t)s.n * (size_t)s.c * (size_t)s.h * (size_t)s.w;
@@ -103,8 +101,7 @@ GS_DEVICE size_t gs__at(const gs_shape &s, int n, int c, int h, int w) {
            (size_t)c;
 }
 
-/* ---- Sums over a block
- * --------------------------------------------------------------------------- */
+/* ---- Sums over a block ---------------------------------------------------------------------- */
 
 /* Leaves Σ values[0 … BLOCK-1] in values[0]. */
 GS_DEVICE void gs__add_up(double *values) {

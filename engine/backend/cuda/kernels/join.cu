@@ -1,28 +1,29 @@
 /* Adding, joining and cutting activations: every element of the output is read from where it comes
  * from. */
-#include "engine/backend/cuda/kernels/device.h"
+#include "engine/backend/cuda/kernels/map.h"
 
 typedef struct add_job {
     gs_cuda_in a, b;
-    gs_cuda_out out;
+    gs_cuda_out to;
     size_t count;
 } add_job;
 
-GS_KERNEL add_kernel(add_job j) {
-    GS_ELEMENTS (i, j.count) gs__store(j.out, i, gs__load(j.a, i) + gs__load(j.b, i));
+GS_DEVICE float gs__value(const add_job &j, size_t i) {
+    return gs__load(j.a, i) + gs__load(j.b, i);
 }
 
 gs_cuda_status gs__cuda_add(gs_cuda_stream stream, gs_cuda_in a, gs_cuda_in b, gs_cuda_out out,
                             size_t count) {
-    add_job job = {a, b, out, count};
-    return GS_LAUNCH(stream, add_kernel, gs__element_blocks(count), job);
+    return gs__launch_map(stream, add_job{a, b, out, count});
 }
 
-/* ---- Sum
- * ------------------------------------------------------------------------------------------- */
+/* ---- Sum ------------------------------------------------------------------------------------ */
 
 typedef struct sum_job {
-    gs_cuda_sum p;
+    gs_cuda_part parts[GS_CUDA_MAX_PARTS];
+    int part_count;
+    gs_cuda_out to;
+    gs_shape shape;
     gs_extent extent;
     size_t count;
 } sum_job;
@@ -38,74 +39,76 @@ GS_DEVICE float part_value(const gs_cuda_part &part, const gs_place &at) {
     return is_inside ? gs__load(part.in, gs__at(part.shape, n, c, at.h, at.w)) : 0;
 }
 
-GS_KERNEL sum_kernel(sum_job j) {
-    GS_ELEMENTS (i, j.count) {
-        gs_place at = gs__place(i, j.extent);
-        float total = 0;
-        for (int k = 0; k < j.p.count; k++) {
-            const gs_cuda_part &part = j.p.parts[k];
-            total += is_whole(part, j.p.shape) ? gs__load(part.in, i) : part_value(part, at);
-        }
-        gs__store(j.p.out, i, total);
+GS_DEVICE float gs__value(const sum_job &j, size_t i) {
+    gs_place at = gs__place(i, j.extent);
+    float total = 0;
+    for (int k = 0; k < j.part_count; k++) {
+        const gs_cuda_part &part = j.parts[k];
+        total += is_whole(part, j.shape) ? gs__load(part.in, i) : part_value(part, at);
     }
+    return total;
 }
 
 gs_cuda_status gs__cuda_sum(gs_cuda_stream stream, const gs_cuda_sum *p) {
-    sum_job job = {*p, gs__extent(p->shape), gs__size_of(p->shape)};
-    return GS_LAUNCH(stream, sum_kernel, gs__element_blocks(job.count), job);
+    sum_job job = {{}, p->count, p->out, p->shape, gs__extent(p->shape), gs__size_of(p->shape)};
+    for (int i = 0; i < p->count; i++) job.parts[i] = p->parts[i];
+    return gs__launch_map(stream, job);
 }
 
-/* ---- Joining
- * ---------------------------------------------------------------------------------------- */
+/* ---- Joining -------------------------------------------------------------------------------- */
 
 typedef struct concat_channels_job {
-    gs_cuda_concat_channels p;
+    gs_cuda_in a, b;
+    size_t a_channels, b_channels;
+    gs_cuda_out to;
     gs_divider channels; /* of the output */
     size_t count;
 } concat_channels_job;
 
-GS_KERNEL concat_channels_kernel(concat_channels_job j) {
-    GS_ELEMENTS (i, j.count) {
-        size_t c = i, pixel = gs__split(&c, j.channels);
-        size_t from_a = (size_t)j.p.a_channels, from_b = (size_t)j.p.b_channels;
-        gs__store(j.p.out, i,
-                  c < from_a ? gs__load(j.p.a, pixel * from_a + c)
-                             : gs__load(j.p.b, pixel * from_b + c - from_a));
-    }
+GS_DEVICE float gs__value(const concat_channels_job &j, size_t i) {
+    size_t c = i, pixel = gs__split(&c, j.channels);
+    return c < j.a_channels ? gs__load(j.a, pixel * j.a_channels + c)
+                            : gs__load(j.b, pixel * j.b_channels + c - j.a_channels);
 }
 
 gs_cuda_status gs__cuda_concat_channels(gs_cuda_stream stream, const gs_cuda_concat_channels *p) {
     int channels = p->a_channels + p->b_channels;
-    concat_channels_job job = {*p, gs__divider(channels), p->pixels * (size_t)channels};
-    return GS_LAUNCH(stream, concat_channels_kernel, gs__element_blocks(job.count), job);
+    return gs__launch_map(
+        stream, concat_channels_job{p->a, p->b, (size_t)p->a_channels, (size_t)p->b_channels,
+                                    p->out, gs__divider(channels), p->pixels * (size_t)channels});
 }
 
 typedef struct slice_channels_job {
-    gs_cuda_slice_channels p;
+    gs_cuda_in x;
+    size_t x_channels, from;
+    gs_cuda_out to;
     gs_divider channels; /* of the output */
     size_t count;
 } slice_channels_job;
 
-GS_KERNEL slice_channels_kernel(slice_channels_job j) {
-    GS_ELEMENTS (i, j.count) {
-        size_t c = i, pixel = gs__split(&c, j.channels);
-        size_t from = pixel * (size_t)j.p.x_channels + (size_t)j.p.from + c;
-        gs__store(j.p.out, i, gs__load(j.p.x, from));
-    }
+GS_DEVICE float gs__value(const slice_channels_job &j, size_t i) {
+    size_t c = i, pixel = gs__split(&c, j.channels);
+    return gs__load(j.x, pixel * j.x_channels + j.from + c);
 }
 
 gs_cuda_status gs__cuda_slice_channels(gs_cuda_stream stream, const gs_cuda_slice_channels *p) {
-    slice_channels_job job = {*p, gs__divider(p->channels), p->pixels * (size_t)p->channels};
-    return GS_LAUNCH(stream, slice_channels_kernel, gs__element_blocks(job.count), job);
+    return gs__launch_map(stream, slice_channels_job{p->x, (size_t)p->x_channels, (size_t)p->from,
+                                                     p->out, gs__divider(p->channels),
+                                                     p->pixels * (size_t)p->channels});
 }
 
-GS_KERNEL concat_batch_kernel(gs_cuda_concat_batch j) {
-    GS_ELEMENTS (i, j.a_count + j.b_count)
-        gs__store(j.out, i, i < j.a_count ? gs__load(j.a, i) : gs__load(j.b, i - j.a_count));
+typedef struct concat_batch_job {
+    gs_cuda_in a, b;
+    size_t a_count;
+    gs_cuda_out to;
+    size_t count;
+} concat_batch_job;
+
+GS_DEVICE float gs__value(const concat_batch_job &j, size_t i) {
+    return i < j.a_count ? gs__load(j.a, i) : gs__load(j.b, i - j.a_count);
 }
 
 gs_cuda_status gs__cuda_concat_batch(gs_cuda_stream stream, const gs_cuda_concat_batch *p) {
-    gs_cuda_concat_batch job = *p;
-    return GS_LAUNCH(stream, concat_batch_kernel, gs__element_blocks(job.a_count + job.b_count),
-                     job);
+    return gs__launch_map(
+        stream, concat_batch_job{p->a, p->b, p->a_count, p->out, p->a_count + p->b_count});
 }

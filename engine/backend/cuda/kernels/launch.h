@@ -74,7 +74,7 @@ static inline size_t gs__pieces(size_t a, size_t b) {
 
 /* Blocks for GS_ELEMENTS: a thread for each element, within reason. */
 static inline size_t gs__element_blocks(size_t count) {
-    const size_t most = 1 << 16;
+    const size_t most = 1 << 14;
     size_t blocks = gs__pieces(count, BLOCK);
     return blocks < most ? blocks : most;
 }

@@ -80,8 +80,7 @@ gs_cuda_status gs__cuda_loss_squared_gradient(gs_cuda_stream stream, const float
     return GS_LAUNCH(stream, squared_gradient_kernel, gs__element_blocks(count), job);
 }
 
-/* ---- Dice: d/ds = w · (-2 y / D + (2 Σ w s y + 1) / D²), D = Σ w s + Σ w y + 1
- * --------------------- */
+/* ---- Dice: d/ds = w · (-2 y / D + (2 Σ w s y + 1) / D²), D = Σ w s + Σ w y + 1 -------------- */
 
 typedef struct dice_job {
     gs_cuda_dice p;

@@ -8,8 +8,7 @@
 extern "C" {
 #endif
 
-/* ---- statistics.cu ------------------------------------------------------------------------------
- */
+/* ---- statistics.cu -------------------------------------------------------------------------- */
 
 /* norm: INSTANCE: out [N,2·C]; LAYER: [N,2]; BATCH, of the whole batch: [N,2·C], every sample
  * alike. Per sample all means, then all 1/sqrt(variance + 1e-5). Correct where a map is constant.
@@ -24,8 +23,7 @@ size_t gs__cuda_statistics_scratch(gs_shape shape, gs_norm norm);
 gs_cuda_status gs__cuda_statistics(gs_cuda_stream stream, const gs_cuda_statistics *p,
                                    void *scratch);
 
-/* ---- prepare.cu, prepare_gradient.cu ------------------------------------------------------------
- */
+/* ---- prepare.cu, prepare_gradient.cu -------------------------------------------------------- */
 
 /* A gs_axis_map whose tables lie on the device. */
 typedef struct gs_cuda_axis {
@@ -65,8 +63,7 @@ size_t gs__cuda_prepare_gradient_scratch(gs_shape shape, gs_norm norm);
 gs_cuda_status gs__cuda_prepare_gradient(gs_cuda_stream stream, const gs_cuda_prepare_gradient *p,
                                          void *scratch);
 
-/* ---- batch_norm.cu (the statistics of a batch are statistics.cu's) ------------------------------
- */
+/* ---- batch_norm.cu (the statistics of a batch are statistics.cu's) -------------------------- */
 
 /* out [samples,2·C] from a mean and a variance [C]. */
 gs_cuda_status gs__cuda_running_statistics(gs_cuda_stream stream, const float *mean,
@@ -93,15 +90,13 @@ typedef struct gs_cuda_batch_norm_gradient {
 gs_cuda_status gs__cuda_batch_norm_gradient(gs_cuda_stream stream,
                                             const gs_cuda_batch_norm_gradient *p);
 
-/* ---- scale.cu
- * ------------------------------------------------------------------------------------ */
+/* ---- scale.cu ------------------------------------------------------------------------------- */
 
 /* y(n,c,h,w) = x(n,c,h,w) · factors(n,c). */
 gs_cuda_status gs__cuda_scale_channels(gs_cuda_stream stream, gs_cuda_in x, gs_shape shape,
                                        const float *factors, gs_cuda_out y);
 
-/* ---- join.cu
- * --------------------------------------------------------------------------------------- */
+/* ---- join.cu -------------------------------------------------------------------------------- */
 
 gs_cuda_status gs__cuda_add(gs_cuda_stream stream, gs_cuda_in a, gs_cuda_in b, gs_cuda_out out,
                             size_t count);
@@ -148,8 +143,7 @@ typedef struct gs_cuda_concat_batch {
 } gs_cuda_concat_batch;
 gs_cuda_status gs__cuda_concat_batch(gs_cuda_stream stream, const gs_cuda_concat_batch *p);
 
-/* ---- pointwise.cu
- * ---------------------------------------------------------------------------------- */
+/* ---- pointwise.cu --------------------------------------------------------------------------- */
 
 gs_cuda_status gs__cuda_tanh(gs_cuda_stream stream, gs_cuda_in x, gs_cuda_out y, size_t count);
 gs_cuda_status gs__cuda_tanh_gradient(gs_cuda_stream stream, gs_cuda_in y, gs_cuda_in dy,

@@ -1,30 +1,32 @@
 /* Preparation of a convolution's input in one pass: normalise, activate, upsample, crop, pad. */
+#include "engine/backend/cuda/kernels/map.h"
 #include "engine/backend/cuda/kernels/normalize.h"
 
 typedef struct prepare_job {
-    gs_cuda_prepare p;
+    gs_cuda_in x;
+    gs_shape shape; /* of x */
+    const int *rows, *columns;
+    gs_cuda_normalizer normalizer;
+    float slope;
+    gs_cuda_out to;
     gs_extent extent; /* of y */
     size_t count;
 } prepare_job;
 
-GS_KERNEL prepare_kernel(prepare_job j) {
-    GS_ELEMENTS (i, j.count) {
-        gs_place at = gs__place(i, j.extent);
-        int h = j.p.rows.source[at.h], w = j.p.columns.source[at.w];
-        float y = 0;
-        if (h >= 0 && w >= 0) {
-            gs_channel_norm norm = gs__channel_norm(j.p.normalizer, j.p.shape.c, at.n, at.c);
-            float x = gs__load(j.p.x, gs__at(j.p.shape, at.n, at.c, h, w));
-            float z = gs__normalize(norm, x);
-            y = z > 0 ? z : j.p.slope * z;
-        }
-        gs__store(j.p.y, i, y);
-    }
+/* Padding by zeros reads a pixel all the same: no branch keeps several elements from being read at
+ * once. */
+GS_DEVICE float gs__value(const prepare_job &j, size_t i) {
+    gs_place at = gs__place(i, j.extent);
+    int h = j.rows[at.h], w = j.columns[at.w];
+    gs_channel_norm norm = gs__channel_norm(j.normalizer, j.shape.c, at.n, at.c);
+    float x = gs__load(j.x, gs__at(j.shape, at.n, at.c, h < 0 ? 0 : h, w < 0 ? 0 : w));
+    float z = gs__normalize(norm, x), y = z > 0 ? z : j.slope * z;
+    return h < 0 || w < 0 ? 0 : y;
 }
 
 gs_cuda_status gs__cuda_prepare(gs_cuda_stream stream, const gs_cuda_prepare *p) {
-    gs_shape out = p->shape;
-    out.h = p->rows.out, out.w = p->columns.out;
-    prepare_job job = {*p, gs__extent(out), gs__size_of(out)};
-    return GS_LAUNCH(stream, prepare_kernel, gs__element_blocks(job.count), job);
+    gs_shape out = {p->shape.n, p->shape.c, p->rows.out, p->columns.out};
+    return gs__launch_map(stream, prepare_job{p->x, p->shape, p->rows.source, p->columns.source,
+                                              p->normalizer, p->slope, p->y, gs__extent(out),
+                                              gs__size_of(out)});
 }

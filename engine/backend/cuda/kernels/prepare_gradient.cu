@@ -4,6 +4,7 @@
  * A and B the means over the norm's group of γg and γg·x̂: dx = inverse·(γg - A - x̂·B). Summing and
  * combining each gather g anew from dy, which takes less memory traffic than keeping it. */
 #include "engine/backend/cuda/kernels/column_sums.h"
+#include "engine/backend/cuda/kernels/map.h"
 #include "engine/backend/cuda/kernels/normalize.h"
 
 static const size_t rows_of_thread = 32;
@@ -24,8 +25,7 @@ GS_DEVICE float activation_gradient(const gs_cuda_prepare_gradient &p, const gs_
     return gs__normalize(norm, x) > 0 ? 1.0f : p.slope;
 }
 
-/* ---- Σ g and Σ g·x̂ per sample and channel
- * -------------------------------------------------------- */
+/* ---- Σ g and Σ g·x̂ per sample and channel -------------------------------------------------- */
 
 typedef struct sums_job {
     gs_cut cut; /* segments are samples, rows pixels */
@@ -68,8 +68,7 @@ GS_KERNEL sums_kernel(sums_job j) {
     }
 }
 
-/* ---- What a sample's elements have in common
- * ------------------------------------------------------ */
+/* ---- What a sample's elements have in common ------------------------------------------------ */
 
 typedef struct factors_job {
     gs_cuda_prepare_gradient p;
@@ -112,29 +111,25 @@ GS_KERNEL factors_kernel(factors_job j) {
     }
 }
 
-/* ---- Results
- * ---------------------------------------------------------------------------------------- */
+/* ---- Results -------------------------------------------------------------------------------- */
 
 typedef struct combine_job {
     gs_cuda_prepare_gradient p;
+    gs_cuda_out to;
     const float *factors; /* NULL: no norm */
     gs_extent extent;
     size_t count;
 } combine_job;
 
-GS_KERNEL combine_kernel(combine_job j) {
-    GS_ELEMENTS (i, j.count) {
-        gs_place at = gs__place(i, j.extent);
-        gs_channel_norm norm = gs__channel_norm(j.p.normalizer, j.p.shape.c, at.n, at.c);
-        float x = gs__load(j.p.x, i);
-        float dx = gathered(j.p, at.n, at.c, at.h, at.w) * activation_gradient(j.p, norm, x);
-        if (j.factors) {
-            size_t channels = (size_t)j.p.shape.c;
-            const float *f = j.factors + (size_t)at.n * 3 * channels + (size_t)at.c;
-            dx = dx * f[0] - f[channels] - gs__standardize(norm, x) * f[2 * channels];
-        }
-        gs__store(j.p.dx, i, dx);
-    }
+GS_DEVICE float gs__value(const combine_job &j, size_t i) {
+    gs_place at = gs__place(i, j.extent);
+    gs_channel_norm norm = gs__channel_norm(j.p.normalizer, j.p.shape.c, at.n, at.c);
+    float x = gs__load(j.p.x, i);
+    float g = gathered(j.p, at.n, at.c, at.h, at.w) * activation_gradient(j.p, norm, x);
+    if (!j.factors) return g;
+    size_t channels = (size_t)j.p.shape.c;
+    const float *f = j.factors + (size_t)at.n * 3 * channels + (size_t)at.c;
+    return g * f[0] - f[channels] - gs__standardize(norm, x) * f[2 * channels];
 }
 
 typedef struct affine_job {
@@ -156,8 +151,7 @@ GS_KERNEL affine_kernel(affine_job j) {
     }
 }
 
-/* ---- Launch
- * ------------------------------------------------------------------------------------------ */
+/* ---- Launch --------------------------------------------------------------------------------- */
 
 static gs_cut cut_of(gs_shape s) {
     return gs__cut((size_t)s.n, (size_t)s.h * (size_t)s.w, (size_t)s.c, rows_of_thread);
@@ -172,8 +166,8 @@ size_t gs__cuda_prepare_gradient_scratch(gs_shape shape, gs_norm norm) {
 
 static gs_cuda_status combine(gs_cuda_stream stream, const gs_cuda_prepare_gradient *p,
                               const float *factors) {
-    combine_job job = {*p, factors, gs__extent(p->shape), gs__size_of(p->shape)};
-    return GS_LAUNCH(stream, combine_kernel, gs__element_blocks(job.count), job);
+    return gs__launch_map(
+        stream, combine_job{*p, p->dx, factors, gs__extent(p->shape), gs__size_of(p->shape)});
 }
 
 gs_cuda_status gs__cuda_prepare_gradient(gs_cuda_stream stream, const gs_cuda_prepare_gradient *p,

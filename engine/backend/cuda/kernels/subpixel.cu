@@ -1,10 +1,9 @@
 /* Upsampling and convolution at once: weights and pixel shuffle. op_subpixel.c says what they are
  * for. */
 #include "engine/backend/cuda/kernels/bias.h"
-#include "engine/backend/cuda/kernels/device.h"
+#include "engine/backend/cuda/kernels/map.h"
 
-/* ---- Weights
- * ------------------------------------------------------------------------------------------ */
+/* ---- Weights -------------------------------------------------------------------------------- */
 
 /* Which tap of the small kernel the large one's tap t belongs to at phase 0 or 1. */
 GS_DEVICE int folded_tap(int kernel, int phase, int t) {
@@ -82,8 +81,7 @@ gs_cuda_status gs__cuda_subpixel_weight_gradient(gs_cuda_stream stream, const fl
     return GS_LAUNCH(stream, unfold_kernel, gs__element_blocks(job.count), job);
 }
 
-/* ---- Pixel shuffle
- * -------------------------------------------------------------------------------------- */
+/* ---- Pixel shuffle -------------------------------------------------------------------------- */
 
 /* phases [N,4·O,h+s,w+s], out [N,O+S,H,W]. */
 typedef struct geometry {
@@ -124,13 +122,15 @@ GS_DEVICE float border_value(const gs_cuda_in &border, const geometry &g, const 
 
 typedef struct shuffle_job {
     gs_cuda_pixel_shuffle p;
+    gs_cuda_out to;
     geometry g;
     gs_extent extent; /* of the output */
     size_t count;
 } shuffle_job;
 
-GS_DEVICE float shuffled(const shuffle_job &j, const gs_place &at) {
+GS_DEVICE float gs__value(const shuffle_job &j, size_t i) {
     const geometry &g = j.g;
+    gs_place at = gs__place(i, j.extent);
     if (at.c >= g.outputs) {
         gs_shape beside = {g.out.n, g.out.c - g.outputs, g.out.h, g.out.w};
         return gs__load(j.p.beside, gs__at(beside, at.n, at.c - g.outputs, at.h, at.w));
@@ -143,20 +143,18 @@ GS_DEVICE float shuffled(const shuffle_job &j, const gs_place &at) {
     return value;
 }
 
-GS_KERNEL shuffle_kernel(shuffle_job j) {
-    GS_ELEMENTS (i, j.count) gs__store(j.p.out, i, shuffled(j, gs__place(i, j.extent)));
-}
-
 gs_cuda_status gs__cuda_pixel_shuffle(gs_cuda_stream stream, const gs_cuda_pixel_shuffle *p) {
-    shuffle_job job = {*p, geometry_of(p->phases_shape, p->shape), gs__extent(p->shape),
-                       gs__size_of(p->shape)};
-    return GS_LAUNCH(stream, shuffle_kernel, gs__element_blocks(job.count), job);
+    return gs__launch_map(stream, shuffle_job{*p, p->out, geometry_of(p->phases_shape, p->shape),
+                                              gs__extent(p->shape), gs__size_of(p->shape)});
 }
 
-/* ---- Its gradient: each output gathers from the gradient
- * ------------------------------------------------- */
+/* ---- Its gradient --------------------------------------------------------------------------- */
+
+/* What each of the outputs gathers. */
+typedef enum gather_kind { GATHER_PHASES, GATHER_LOW, GATHER_BORDER, GATHER_BESIDE } gather_kind;
 
 typedef struct gather_job {
+    gather_kind kind;
     gs_cuda_in gradient;
     geometry g;
     gs_cuda_out to;
@@ -170,48 +168,45 @@ GS_DEVICE float gradient_at(const gather_job &j, int n, int c, int h, int w) {
     return is_inside ? gs__load(j.gradient, gs__at(j.g.out, n, c, h, w)) : 0;
 }
 
-GS_KERNEL phases_kernel(gather_job j) {
-    GS_ELEMENTS (i, j.count) {
-        gs_place at = gs__place(i, j.extent);
-        int phase = at.c / j.g.outputs, o = at.c % j.g.outputs, p = phase / 2, q = phase % 2;
-        int h = 2 * (at.h - p * j.g.shift) + p, w = 2 * (at.w - q * j.g.shift) + q;
-        gs__store(j.to, i, gradient_at(j, at.n, o, h, w));
-    }
+GS_DEVICE float of_phases(const gather_job &j, const gs_place &at) {
+    int phase = at.c / j.g.outputs, o = at.c % j.g.outputs, p = phase / 2, q = phase % 2;
+    return gradient_at(j, at.n, o, 2 * (at.h - p * j.g.shift) + p, 2 * (at.w - q * j.g.shift) + q);
 }
 
-GS_KERNEL low_kernel(gather_job j) {
-    GS_ELEMENTS (i, j.count) {
-        gs_place at = gs__place(i, j.extent);
-        float total = 0;
-        for (int k = 0; k < 4; k++)
-            total += gradient_at(j, at.n, at.c, 2 * at.h + k / 2, 2 * at.w + k % 2);
-        gs__store(j.to, i, total);
-    }
+GS_DEVICE float of_low(const gather_job &j, const gs_place &at) {
+    float total = 0;
+    for (int k = 0; k < 4; k++)
+        total += gradient_at(j, at.n, at.c, 2 * at.h + k / 2, 2 * at.w + k % 2);
+    return total;
 }
 
-GS_KERNEL border_kernel(gather_job j) {
-    GS_ELEMENTS (i, j.count) {
-        gs_place at = gs__place(i, j.extent);
-        const int row = 2 * j.g.w, column = 2 * j.g.h, k = at.w;
-        int h = k < row ? 0 : 2 * j.g.h - 1, w = k % row;
-        if (k >= 2 * row) {
-            int along = k - 2 * row;
-            h = along % column, w = along < column ? 0 : 2 * j.g.w - 1;
-        }
-        gs__store(j.to, i, gradient_at(j, at.n, at.c, h, w));
-    }
+GS_DEVICE float of_border(const gather_job &j, const gs_place &at) {
+    const int row = 2 * j.g.w, column = 2 * j.g.h, k = at.w, along = k - 2 * row;
+    if (along < 0) return gradient_at(j, at.n, at.c, k < row ? 0 : column - 1, k % row);
+    return gradient_at(j, at.n, at.c, along % column, along < column ? 0 : row - 1);
 }
 
-GS_KERNEL beside_kernel(gather_job j) {
-    GS_ELEMENTS (i, j.count) {
-        gs_place at = gs__place(i, j.extent);
-        gs__store(j.to, i, gradient_at(j, at.n, at.c + j.g.outputs, at.h, at.w));
+GS_DEVICE float gs__value(const gather_job &j, size_t i) {
+    gs_place at = gs__place(i, j.extent);
+    switch (j.kind) {
+    case GATHER_PHASES:
+        return of_phases(j, at);
+    case GATHER_LOW:
+        return of_low(j, at);
+    case GATHER_BORDER:
+        return of_border(j, at);
+    case GATHER_BESIDE:
+        break;
     }
+    return gradient_at(j, at.n, at.c + j.g.outputs, at.h, at.w);
 }
 
-static gather_job gather(const gs_cuda_pixel_shuffle_gradient *p, gs_cuda_out to, gs_shape shape) {
-    return gather_job{p->gradient, geometry_of(p->phases_shape, p->shape), to, gs__extent(shape),
-                      gs__size_of(shape)};
+static gs_cuda_status gather(gs_cuda_stream stream, const gs_cuda_pixel_shuffle_gradient *p,
+                             gather_kind kind, gs_cuda_out to, gs_shape shape) {
+    if (!to.values) return 0;
+    return gs__launch_map(stream,
+                          gather_job{kind, p->gradient, geometry_of(p->phases_shape, p->shape), to,
+                                     gs__extent(shape), gs__size_of(shape)});
 }
 
 size_t gs__cuda_pixel_shuffle_gradient_scratch(gs_shape shape) {
@@ -222,23 +217,13 @@ gs_cuda_status gs__cuda_pixel_shuffle_gradient(gs_cuda_stream stream,
                                                const gs_cuda_pixel_shuffle_gradient *p,
                                                void *scratch) {
     geometry g = geometry_of(p->phases_shape, p->shape);
-    if (p->phases.values) {
-        gather_job job = gather(p, p->phases, p->phases_shape);
-        GS_CUDA_TRY(GS_LAUNCH(stream, phases_kernel, gs__element_blocks(job.count), job));
-    }
-    if (p->low.values) {
-        gather_job job = gather(p, p->low, with(p->shape, g.outputs, g.h, g.w));
-        GS_CUDA_TRY(GS_LAUNCH(stream, low_kernel, gs__element_blocks(job.count), job));
-    }
-    if (p->border.values) {
-        gather_job job = gather(p, p->border, with(p->shape, g.outputs, 1, 4 * g.w + 4 * g.h));
-        GS_CUDA_TRY(GS_LAUNCH(stream, border_kernel, gs__element_blocks(job.count), job));
-    }
-    if (p->beside.values) {
-        gs_shape beside = with(p->shape, p->shape.c - g.outputs, p->shape.h, p->shape.w);
-        gather_job job = gather(p, p->beside, beside);
-        GS_CUDA_TRY(GS_LAUNCH(stream, beside_kernel, gs__element_blocks(job.count), job));
-    }
+    gs_shape low = with(p->shape, g.outputs, g.h, g.w);
+    gs_shape border = with(p->shape, g.outputs, 1, 4 * g.w + 4 * g.h);
+    gs_shape beside = with(p->shape, p->shape.c - g.outputs, p->shape.h, p->shape.w);
+    GS_CUDA_TRY(gather(stream, p, GATHER_PHASES, p->phases, p->phases_shape));
+    GS_CUDA_TRY(gather(stream, p, GATHER_LOW, p->low, low));
+    GS_CUDA_TRY(gather(stream, p, GATHER_BORDER, p->border, border));
+    GS_CUDA_TRY(gather(stream, p, GATHER_BESIDE, p->beside, beside));
     if (!p->bias) return 0;
     return gs__first_channels_gradient(stream, p->gradient, p->shape, g.outputs, p->bias, scratch);
 }

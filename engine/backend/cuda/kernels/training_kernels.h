@@ -9,8 +9,7 @@
 extern "C" {
 #endif
 
-/* ---- weight.cu: spectral norm; W is a weight as a matrix [rows = O, columns = C·K·K] -----------
- */
+/* ---- weight.cu: spectral norm; W is a weight as a matrix [rows = O, columns = C·K·K] -------- */
 
 typedef struct gs_cuda_matrix {
     const float *values;
@@ -43,8 +42,7 @@ gs_cuda_status gs__cuda_effective_weight_gradient(gs_cuda_stream stream,
                                                   const gs_cuda_effective_weight_gradient *p,
                                                   void *scratch);
 
-/* ---- loss.cu, loss_gradient.cu: maps are float, `count` their elements
- * ------------------------------- */
+/* ---- loss.cu, loss_gradient.cu: maps are float, `count` their elements ---------------------- */
 
 /* Of all losses, and of the gradients that take it. */
 size_t gs__cuda_loss_scratch(void);
@@ -85,8 +83,7 @@ gs_cuda_status gs__cuda_loss_dice(gs_cuda_stream stream, const gs_cuda_dice *p, 
 gs_cuda_status gs__cuda_loss_dice_gradient(gs_cuda_stream stream, const gs_cuda_dice *p,
                                            void *scratch);
 
-/* ---- update.cu
- * --------------------------------------------------------------------------------------- */
+/* ---- update.cu ------------------------------------------------------------------------------ */
 
 /* Numbers of the optimiser, on the device: they may change between replays of a graph. Rates are
  * those of the parameters' groups: [0] learning_rate, [1] learning_rate · discriminator_rate. */
@@ -118,8 +115,7 @@ gs_cuda_status gs__cuda_amsgrad(gs_cuda_stream stream, const gs_cuda_amsgrad *p)
 gs_cuda_status gs__cuda_moving_average(gs_cuda_stream stream, float *average, const float *of,
                                        size_t count, double decay);
 
-/* ---- normal.cu
- * --------------------------------------------------------------------------------------- */
+/* ---- normal.cu ------------------------------------------------------------------------------ */
 
 /* gs_random_normal on the device: the same numbers but for the last bit of a logarithm or a cosine,
  * which shows in a float once in many millions. `sequence` is that function's `stream`. */

@@ -1,8 +1,7 @@
 /* Spectral norm: one power iteration, the effective weight, and its gradient. */
 #include "engine/backend/cuda/kernels/channels.h"
 
-/* ---- t = Wᵀ u, and its norm
- * -------------------------------------------------------------------------- */
+/* ---- t = Wᵀ u, and its norm ----------------------------------------------------------------- */
 
 /* A block has some rows of some columns; … */
 typedef struct project_job {
@@ -70,8 +69,7 @@ GS_DEVICE void total_of(const double *values, size_t count, double *sums) {
     gs__add_up(sums);
 }
 
-/* ---- y = W v, v = t / ‖t‖
- * ------------------------------------------------------------------------------ */
+/* ---- y = W v, v = t / ‖t‖ ------------------------------------------------------------------- */
 
 /* A block for each row. The first writes v where it is wanted. */
 typedef struct multiply_job {
@@ -106,8 +104,7 @@ GS_KERNEL multiply_kernel(multiply_job j) {
     }
 }
 
-/* ---- Both together
- * ----------------------------------------------------------------------------------- */
+/* ---- Both together -------------------------------------------------------------------------- */
 
 /* Scratch: partial sums of t, the squares' sums, t, and y. */
 typedef struct layout {
@@ -209,8 +206,7 @@ gs_cuda_status gs__cuda_effective_weight(gs_cuda_stream stream, const gs_cuda_ef
     return GS_LAUNCH(stream, scale_kernel, gs__partials_of(job.count), job);
 }
 
-/* ---- Gradient
- * ------------------------------------------------------------------------------------------ */
+/* ---- Gradient ------------------------------------------------------------------------------- */
 
 typedef struct gradient_job {
     gs_cuda_effective_weight_gradient p;
