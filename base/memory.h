@@ -18,7 +18,8 @@ void *gs_alloc(size_t count, size_t size);
  * New bytes are not zeroed. */
 void *gs_resize(void *pointer, size_t count, size_t size);
 
-/* Zeroed memory aligned to `alignment` (a power of two, at least 16). Caller frees. */
+/* Zeroed memory aligned to `alignment` (a power of two, at least 16), in huge pages where it fills
+ * some and the system has them. Caller frees. */
 void *gs_alloc_aligned(size_t size_bytes, size_t alignment);
 
 /* A copy of a string or of `size` bytes (plus a terminating zero). NULL when out of memory. */

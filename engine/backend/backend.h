@@ -39,7 +39,7 @@ typedef struct gs_optimizer {
 /* The memory of a tensor. NULL for NULL. */
 void *gs_run_pointer(const gs_run *run, const gs_tensor *tensor);
 
-/* How a kernel wants its weight laid out: input 1 of a convolution, input 0 of its data gradient.
+/* How a kernel wants its weight laid out: input 0 of a convolution's data gradient, else input 1.
  */
 typedef struct gs_packing {
     size_t bytes;        /* that it takes; 0: as it is */
@@ -60,8 +60,8 @@ typedef struct gs_kernel {
                          size_t *scratch_bytes_out, gs_error *err);
     gs_status (*run)(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
     void (*release)(void *handle); /* optional */
-    /* Optional, of convolutions: the planner then has the weight packed by a node of its own
-     * (GS_OP_PACK_WEIGHT), whose output takes the weight's place among the inputs. */
+    /* Optional, of convolutions and border terms: the planner then has the weight packed by a node
+     * of its own (GS_OP_PACK_WEIGHT), whose output takes the weight's place among the inputs. */
     gs_packing (*packing)(const void *handle);
     /* Optional, of backends with a queue: what gs_run.table has to point to. */
     gs_table (*table)(const void *handle);

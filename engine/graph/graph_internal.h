@@ -110,6 +110,7 @@ typedef struct gs_node {
     union {
         struct {
             int stride;
+            bool keeps_weight; /* set by the planner: many runs read what was made of it once */
         } conv;
         struct {
             gs_norm norm;
@@ -136,7 +137,8 @@ typedef struct gs_node {
             double decay;
         } moving_average;
         struct {
-            const void *handle; /* of the convolution whose packing it is: says how */
+            gs_op op;           /* of the node whose packing it is … */
+            const void *handle; /* … and its handle: says how */
             const void *layout; /* of that packing */
             size_t layout_bytes;
         } pack;

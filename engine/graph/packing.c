@@ -1,6 +1,6 @@
-/* Weights in the layout that a convolution's kernel reads.
+/* Weights in the layout that a kernel reads: a convolution's or that of border terms.
  *
- * Packing is a node of its own before the first convolution that wants the layout; all that want
+ * Packing is a node of its own before the first node that wants the layout; all that want
  * the same of the same tensor read its output. So a packed weight is placed by liveness as
  * everything else, or, of an inference plan, kept and shared with other plans while the weight it
  * was made from is needed no longer. A parameter may change between two convolutions of a training
@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-static int weight_slot(const gs_node *convolution) {
-    return convolution->op == GS_OP_CONV ? 1 : 0;
+static int weight_slot(const gs_node *reader) {
+    return reader->op == GS_OP_CONV_GRADIENT_DATA ? 0 : 1;
 }
 
 static bool may_share(const gs_plan *plan, const gs_tensor *weight) {
@@ -32,10 +32,11 @@ static gs_tensor *find_packed(const gs_plan *plan, int first, const gs_tensor *w
 }
 
 static gs_tensor *append_packing(gs_graph *graph, gs_tensor *weight, const gs_packing *packing,
-                                 const void *handle) {
+                                 gs_op op, const void *handle) {
     gs_node *node = gs__node_new(graph, GS_OP_PACK_WEIGHT, 1, &weight);
     gs_tensor *packed = gs__node_output(graph, node, 0, weight->shape);
     if (!packed) return NULL;
+    node->as.pack.op = op;
     node->as.pack.handle = handle;
     node->as.pack.layout = packing->layout;
     node->as.pack.layout_bytes = packing->layout_bytes;
@@ -43,8 +44,8 @@ static gs_tensor *append_packing(gs_graph *graph, gs_tensor *weight, const gs_pa
     return packed;
 }
 
-/* Gives each convolution its packed weight. before[k] is the node that the k-th of those appended
- * has to precede. */
+/* Gives each node that wants one its packed weight. before[k] is the node that the k-th of those
+ * appended has to precede. */
 static gs_status append_packings(gs_plan *plan, int *before, gs_error *err) {
     gs_graph *graph = plan->graph;
     int first = graph->node_count;
@@ -58,7 +59,7 @@ static gs_status append_packings(gs_plan *plan, int *before, gs_error *err) {
         gs_tensor *packed = find_packed(plan, first, *weight, &packing);
         if (!packed) {
             before[graph->node_count - first] = i;
-            packed = append_packing(graph, *weight, &packing, plan->nodes[i].handle);
+            packed = append_packing(graph, *weight, &packing, node->op, plan->nodes[i].handle);
         }
         if (!packed) return gs_graph_finish(graph, err);
         *weight = packed;

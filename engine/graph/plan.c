@@ -22,7 +22,15 @@ static gs_status compile_node(gs_plan *plan, int i, gs_error *err) {
     return GS_OK;
 }
 
+static void mark_kept_weights(gs_plan *plan) {
+    for (int i = 0; plan->mode == GS_PLAN_INFERENCE && i < plan->graph->node_count; i++) {
+        gs_node *node = plan->graph->nodes[i];
+        if (node->op == GS_OP_CONV) node->as.conv.keeps_weight = node->in[1]->constant;
+    }
+}
+
 static gs_status compile_nodes(gs_plan *plan, gs_error *err) {
+    mark_kept_weights(plan);
     for (int i = 0; i < plan->graph->node_count; i++) GS_TRY(compile_node(plan, i, err));
     GS_TRY(gs__plan_pack_weights(plan, err));
     for (int i = 0; i < plan->graph->node_count; i++)

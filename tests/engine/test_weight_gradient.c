@@ -3,7 +3,7 @@
  * directly and on memory of exactly the right size, so that AddressSanitizer sees a step beyond a
  * map. */
 #include "engine/backend/cpu/bfloat16.h"
-#include "engine/backend/cpu/cpu_internal.h"
+#include "engine/backend/cpu/winograd_gradient.h"
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -22,10 +22,14 @@
  * precision, each of which carries 6e-8. */
 #define RELATIVE 1e-5
 #define ABSOLUTE 1e-6
+/* Filters round what they transform to bfloat16 (4e-3). */
+#define RELATIVE_FILTERED_BFLOAT16 2e-2
 
 typedef struct geometry {
     int n, c, h, w, o, k, stride;
 } geometry;
+
+static int filtered; /* comparisons of filters */
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
@@ -115,16 +119,34 @@ static float *run(const gs_weight_gradient *g, const void *x, const float *dy) {
     return dw;
 }
 
-static void compare(const gs_weight_gradient *g, const double *expected, const float *actual) {
+static void compare(const gs_weight_gradient *g, const double *expected, const float *actual,
+                    double relative) {
     double largest = 0;
     size_t count = gs__shape_size(g->weight);
     for (size_t i = 0; i < count; i++) largest = fmax(largest, fabs(expected[i]));
     for (size_t i = 0; i < count; i++)
-        if (!(fabs(expected[i] - (double)actual[i]) <= RELATIVE * largest + ABSOLUTE))
+        if (!(fabs(expected[i] - (double)actual[i]) <= relative * largest + ABSOLUTE))
             fail_msg("[%d,%d,%d,%d] O %d K %d stride %d, isa %d, %d threads: [%zu] is %.9g, not "
                      "%.9g",
                      g->x.n, g->x.c, g->x.h, g->x.w, g->weight.n, g->weight.h, g->stride,
                      (int)g->isa, g->threads, i, (double)actual[i], expected[i]);
+}
+
+/* Every filter that can do it, fast or not. */
+static void check_filters(const gs_weight_gradient *g, const void *x, const float *dy,
+                          const double *expected) {
+    for (int kind = 0; kind < GS_WINOGRAD_KINDS; kind++) {
+        gs_winograd_gradient p = gs__winograd_gradient_plan_filter(g, (gs_winograd_kind)kind);
+        if (!p.filter) continue;
+        filtered++;
+        size_t bytes = gs__winograd_gradient_scratch(&p);
+        void *scratch = gs_alloc_aligned(bytes, 64);
+        float *dw = test_malloc(gs__shape_size(g->weight) * sizeof *dw);
+        memset(scratch, 0xff, bytes);
+        gs__winograd_gradient_run(&p, x, dy, scratch, dw);
+        compare(g, expected, dw, g->bf16 == GS_BF16_NONE ? RELATIVE : RELATIVE_FILTERED_BFLOAT16);
+        gs_free(scratch), test_free(dw);
+    }
 }
 
 /* x: of the precision that g names. */
@@ -134,9 +156,11 @@ static void check_threads(gs_weight_gradient g, const void *x, const float *dy,
     for (int t = 0; t < 3; t++) {
         g.threads = threads[t];
         float *once = run(&g, x, dy), *again = run(&g, x, dy);
-        compare(&g, expected, once);
+        bool is_rounded = g.bf16 != GS_BF16_NONE && gs__winograd_gradient_plan(&g).filter;
+        compare(&g, expected, once, is_rounded ? RELATIVE_FILTERED_BFLOAT16 : RELATIVE);
         assert_memory_equal(once, again, gs__shape_size(g.weight) * sizeof *once);
         test_free(once), test_free(again);
+        check_filters(&g, x, dy, expected);
     }
 }
 
@@ -213,6 +237,18 @@ static void large_weights(void **state) {
     check((geometry){9, 1030, 2, 2, 270, 1, 1});
 }
 
+static void filters_of_many_tiles(void **state) {
+    (void)state;
+    filtered = 0;
+    for (int k = 2; k <= 4; k++) {
+        check((geometry){2, 33, 41, 30, 18, k, k == 4 ? 2 : 1});
+        check((geometry){3, 70, 9, 8, 40, k, k == 4 ? 2 : 1});
+        check((geometry){1, 16, 5, 23, 135, k, k == 4 ? 2 : 1});
+    }
+    /* Two filters for each kernel; without six points in bfloat16, which is always there. */
+    assert_true(filtered >= 3 * 3 * 3);
+}
+
 static void instruction_set_is_capped_by_environment(void **state) {
     (void)state;
     static const char *const names[] = {"default", "avx2", "avx512"};
@@ -232,6 +268,7 @@ int main(void) {
         cmocka_unit_test(maps_as_small_as_the_kernel),
         cmocka_unit_test(many_pixels),
         cmocka_unit_test(large_weights),
+        cmocka_unit_test(filters_of_many_tiles),
         cmocka_unit_test(instruction_set_is_capped_by_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

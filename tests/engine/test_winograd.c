@@ -1,6 +1,7 @@
 /* Every filter against plain loops in double precision: convolutions and data gradients of odd
  * sizes, borders inside tiles, few and many channels. Called directly and on memory of exactly the
  * right size, so that AddressSanitizer sees a step beyond a map; and which filter is chosen. */
+#include "engine/backend/cpu/bfloat16.h"
 #include "engine/backend/cpu/winograd_internal.h"
 
 #include "base/memory.h"
@@ -17,9 +18,11 @@
 
 #include <cmocka.h>
 
-/* |ours - exact| <= RELATIVE · max|exact| + ABSOLUTE. The transforms of F(4,3) lose a decimal of
- * single precision's 6e-8, those of the others half of one; sums lose as much again. */
+/* |ours - exact| <= relative · max|exact| + ABSOLUTE. The transforms of F(4,3) lose a decimal of
+ * single precision's 6e-8, those of the others half of one; sums lose as much again. Of bfloat16
+ * (4e-3) the others lose half a decimal too, and sums of many products gain some of it back. */
 #define RELATIVE 1e-5
+#define RELATIVE_BFLOAT16 2.5e-2
 #define ABSOLUTE 1e-6
 
 typedef struct geometry {
@@ -30,6 +33,7 @@ typedef struct geometry {
 typedef struct fixture {
     gs_winograd_conv conv;
     float *from, *weight, *bias; /* bias: NULL for a gradient */
+    uint16_t *halves;            /* of `from`, or NULL */
     double *expected;
     size_t count; /* of results */
 } fixture;
@@ -75,9 +79,18 @@ static float *random_values(size_t count, uint64_t stream) {
     return values;
 }
 
+/* The products that filters are tried with. */
+typedef struct precision {
+    gs_isa isa;
+    gs_bf16 bf16;
+    bool from_bfloat16; /* the map that is read */
+} precision;
+static precision tried;
+
 static gs_winograd_conv conv_of(geometry g, gs_op op, int kernel, int stride) {
     return (gs_winograd_conv){
-        .kernel = gs__gemm_kernel(GS_ISA_AVX2, GS_BF16_NONE),
+        .kernel = gs__gemm_kernel(tried.isa, tried.bf16),
+        .from_bfloat16 = tried.from_bfloat16,
         .op = op,
         .x = {g.n, g.c, g.h, g.w},
         .w = {g.o, g.c, kernel, kernel},
@@ -88,7 +101,12 @@ static gs_winograd_conv conv_of(geometry g, gs_op op, int kernel, int stride) {
 static fixture fixture_of(const gs_winograd_conv *conv) {
     bool is_forward = conv->op == GS_OP_CONV;
     fixture f = {.conv = *conv, .count = gs__shape_size(is_forward ? conv->y : conv->x)};
-    f.from = random_values(gs__shape_size(is_forward ? conv->x : conv->y), 1);
+    size_t from_count = gs__shape_size(is_forward ? conv->x : conv->y);
+    f.from = random_values(from_count, 1);
+    if (conv->from_bfloat16) {
+        f.halves = test_malloc(from_count * sizeof *f.halves);
+        gs__cpu_to_bfloat16(f.from, from_count, f.halves);
+    }
     f.weight = random_values(gs__shape_size(conv->w), 2);
     if (is_forward) f.bias = random_values((size_t)conv->w.n, 3);
     f.expected = test_calloc(f.count, sizeof *f.expected);
@@ -99,6 +117,7 @@ static fixture fixture_of(const gs_winograd_conv *conv) {
 static void fixture_deinit(fixture *f) {
     test_free(f->from), test_free(f->weight), test_free(f->expected);
     if (f->bias) test_free(f->bias);
+    if (f->halves) test_free(f->halves);
 }
 
 /* Scratch and result start as NaN: nothing may be read that was not written before, and every value
@@ -113,20 +132,22 @@ static float *run(const fixture *f, const gs_winograd *p, int threads) {
     memset(result, 0xff, f->count * sizeof *result);
     omp_set_num_threads(threads); /* as a device does */
     gs__winograd_pack(p, f->weight, words);
-    gs__winograd_run(p, f->from, words, f->bias, result, scratch, threads);
+    gs__winograd_run(p, f->halves ? (void *)f->halves : f->from, words, f->bias, result, scratch,
+                     threads);
     gs_free(scratch), test_free(words);
     return result;
 }
 
 static void compare(const fixture *f, gs_winograd_kind kind, const float *actual) {
-    double largest = 0;
     const gs_winograd_conv *v = &f->conv;
+    double largest = 0, relative = v->kernel->word_values == 1 ? RELATIVE : RELATIVE_BFLOAT16;
     for (size_t i = 0; i < f->count; i++) largest = fmax(largest, fabs(f->expected[i]));
     for (size_t i = 0; i < f->count; i++)
-        if (!(fabs(f->expected[i] - (double)actual[i]) <= RELATIVE * largest + ABSOLUTE))
-            fail_msg("filter %d, %s, [%d,%d,%d,%d] O %d K %d: [%zu] is %.9g, not %.9g", (int)kind,
-                     gs_op_name(v->op), v->x.n, v->x.c, v->x.h, v->x.w, v->w.n, v->w.h, i,
-                     (double)actual[i], f->expected[i]);
+        if (!(fabs(f->expected[i] - (double)actual[i]) <= relative * largest + ABSOLUTE))
+            fail_msg(
+                "isa %d bf16 %d filter %d, %s, [%d,%d,%d,%d] O %d K %d: [%zu] is %.9g, not %.9g",
+                (int)v->kernel->isa, (int)v->kernel->bf16, (int)kind, gs_op_name(v->op), v->x.n,
+                v->x.c, v->x.h, v->x.w, v->w.n, v->w.h, i, (double)actual[i], f->expected[i]);
 }
 
 /* The number of threads may not even change a bit. */
@@ -141,21 +162,36 @@ static void check_filter(const fixture *f, gs_winograd_kind kind) {
 /* Returns how many filters were tried. */
 static int check(geometry g, gs_op op, int kernel, int stride) {
     gs_winograd_conv conv = conv_of(g, op, kernel, stride);
-    int taps = gs__winograd_taps(&conv), tried = 0;
+    int taps = gs__winograd_taps(&conv), count = 0;
     assert_int_not_equal(taps, 0);
     fixture f = fixture_of(&conv);
     for (int kind = 0; kind < GS_WINOGRAD_KINDS; kind++) {
-        if (gs__winograd_filters[kind].taps != taps) continue;
+        if (gs__winograd_filters(tried.isa, tried.bf16)[kind].taps != taps ||
+            !gs__winograd_is_exact_enough(&conv, (gs_winograd_kind)kind))
+            continue;
         check_filter(&f, (gs_winograd_kind)kind);
-        tried++;
+        count++;
     }
     fixture_deinit(&f);
-    return tried;
+    return count;
 }
 
-static bool has_avx2(void) {
+/* ---- Precisions ------------------------------------------------------------------------------ */
+
+static const precision precisions[] = {
+    {GS_ISA_AVX2, GS_BF16_NONE, false},        {GS_ISA_AVX512, GS_BF16_NONE, false},
+    {GS_ISA_DEFAULT, GS_BF16_EMULATED, false}, {GS_ISA_DEFAULT, GS_BF16_EMULATED, true},
+    {GS_ISA_AVX512, GS_BF16_NATIVE, false},    {GS_ISA_AVX512, GS_BF16_NATIVE, true},
+};
+enum { PRECISIONS = sizeof precisions / sizeof precisions[0] };
+
+static bool processor_has(const precision *p) {
+    if (p->isa == GS_ISA_DEFAULT) return true;
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = __builtin_cpu_supports("avx512f");
+    bool native = __builtin_cpu_supports("avx512bf16");
+    return (p->isa == GS_ISA_AVX2 ? avx2 : avx512) && (p->bf16 != GS_BF16_NATIVE || native);
 #else
     return false;
 #endif
@@ -164,10 +200,23 @@ static bool has_avx2(void) {
 /* Kernels and strides that there are filters for. */
 static const int kernels[][2] = {{2, 1}, {3, 1}, {4, 2}};
 
-static void check_all(geometry g) {
+static void check_kernels(geometry g) {
     for (int k = 0; k < 3; k++) {
-        assert_int_equal(check(g, GS_OP_CONV, kernels[k][0], kernels[k][1]), 2);
-        assert_int_equal(check(g, GS_OP_CONV_GRADIENT_DATA, kernels[k][0], kernels[k][1]), 2);
+        int filters = kernels[k][0] == 3 && tried.bf16 != GS_BF16_NONE ? 1 : 2;
+        assert_int_equal(check(g, GS_OP_CONV, kernels[k][0], kernels[k][1]), filters);
+        if (!tried.from_bfloat16)
+            assert_int_equal(check(g, GS_OP_CONV_GRADIENT_DATA, kernels[k][0], kernels[k][1]),
+                             filters);
+    }
+}
+
+/* `g` has channels for vectors of 8; wider ones get as many more. */
+static void check_all(geometry g) {
+    for (int i = 0; i < PRECISIONS; i++) {
+        if (!processor_has(&precisions[i])) continue;
+        tried = precisions[i];
+        int more = gs__gemm_kernel(tried.isa, tried.bf16)->lanes - 8;
+        check_kernels((geometry){g.n, g.c + more, g.h, g.w, g.o + more});
     }
 }
 
@@ -175,14 +224,12 @@ static void check_all(geometry g) {
 
 static void maps_of_every_size(void **state) {
     (void)state;
-    if (!has_avx2()) skip();
     for (int h = 4; h <= 10; h++)
         for (int w = 4; w <= 11; w++) check_all((geometry){1 + h % 2, 9, h, w, 11});
 }
 
 static void channels_that_fill_no_vector_and_no_panel(void **state) {
     (void)state;
-    if (!has_avx2()) skip();
     static const int channels[] = {8, 13, 16, 17, 24, 33};
     for (int c = 0; c < 6; c++)
         for (int o = 0; o < 6; o++) check_all((geometry){2, channels[c], 7, 6, channels[o]});
@@ -191,16 +238,16 @@ static void channels_that_fill_no_vector_and_no_panel(void **state) {
 /* Several blocks of tiles that end within rows and samples, and several pieces of the depth. */
 static void many_tiles_and_channels(void **state) {
     (void)state;
-    if (!has_avx2()) skip();
     check_all((geometry){3, 10, 41, 30, 12});
     check_all((geometry){1, 270, 6, 5, 40});
     check_all((geometry){1, 40, 5, 8, 270});
 }
 
-/* No vector of values, another kernel, or products of bfloat16: no filter. */
+/* No vector of values or another kernel: no filter. */
 static void what_filters_cannot_do(void **state) {
     (void)state;
-    if (!gs__gemm_kernel(GS_ISA_AVX2, GS_BF16_NONE)) skip();
+    tried = precisions[0];
+    if (!gs__gemm_kernel(tried.isa, tried.bf16)) skip();
     geometry few_inputs = {40, 7, 32, 32, 64}, few_outputs = {40, 64, 32, 32, 7};
     geometry many = {40, 64, 32, 32, 64}, half = {40, 4, 32, 32, 64};
     gs_winograd_conv conv = conv_of(few_inputs, GS_OP_CONV, 3, 1);
@@ -214,15 +261,13 @@ static void what_filters_cannot_do(void **state) {
     }
     conv = conv_of(half, GS_OP_CONV, 4, 2); /* two columns make a vector */
     assert_int_equal(gs__winograd_taps(&conv), 2);
-    conv = conv_of(many, GS_OP_CONV, 3, 1);
-    conv.kernel = gs__gemm_kernel(GS_ISA_AVX2, GS_BF16_EMULATED);
-    assert_null(gs__winograd_plan(&conv).filter);
 }
 
 /* Large maps get filters; a weight that few pixels meet is not enlarged. */
 static void filters_are_chosen_where_they_pay(void **state) {
     (void)state;
-    if (!gs__gemm_kernel(GS_ISA_AVX2, GS_BF16_NONE)) skip();
+    tried = precisions[0];
+    if (!gs__gemm_kernel(tried.isa, tried.bf16)) skip();
     gs_winograd_conv conv = conv_of((geometry){1, 65, 62, 32, 128}, GS_OP_CONV, 3, 1);
     assert_int_equal(gs__winograd_plan(&conv).kind, GS_WINOGRAD_4_3);
     assert_non_null(gs__winograd_plan(&conv).filter);

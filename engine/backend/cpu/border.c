@@ -1,49 +1,20 @@
-/* The border terms of upsampling and a 5×5 convolution at once: op_subpixel.c says what they add.
- *
- * A side is a strip of differences of two low-resolution pixels, [2·length + 4, C], convolved along
- * itself: for each of the 5 taps a matrix product with the rows of that tap's window. */
-#include "engine/backend/cpu/bfloat16.h"
-#include "engine/backend/cpu/cpu_internal.h"
+/* Strips, and the border terms: on our own product's kernels (implicit_gemm.h), in which a strip's
+ * window of five pixels is one stretch of memory, with weights packed for them; where there are
+ * none, by oneDNN's, a tap at a time. */
+#include "engine/backend/cpu/border.h"
 
-#include <omp.h>
+#include "engine/backend/cpu/bfloat16.h"
+#include "engine/backend/cpu/implicit_gemm.h"
+
+#include "base/memory.h"
+
 #include <string.h>
 
-enum { SIDES = 4, TAPS = 5, PAD = TAPS / 2 };
+/* ---- Strips ---------------------------------------------------------------------------------- */
 
-/* padded [N,C,h+2,w+2] and border terms [N,O,1,4·w+4·h]. */
-typedef struct frame {
-    int samples, channels, outputs, h, w;
-    size_t row, image, terms; /* floats of a padded row and image, and of a sample's border terms */
-    size_t strip;             /* floats of the longest strip */
-} frame;
-
-static frame frame_of(gs_shape padded, gs_shape border) {
-    frame f = {.samples = padded.n,
-               .channels = padded.c,
-               .outputs = border.c,
-               .h = padded.h - 2,
-               .w = padded.w - 2};
-    f.row = (size_t)padded.w * (size_t)padded.c;
-    f.image = (size_t)padded.h * f.row;
-    f.terms = (size_t)border.w * (size_t)border.c;
-    f.strip = (size_t)(2 * (f.h > f.w ? f.h : f.w) + 2 * PAD) * (size_t)padded.c;
-    return f;
-}
-
-static int side_length(const frame *f, int side) {
-    return side < 2 ? 2 * f->w : 2 * f->h;
-}
-
-/* Where the terms of a side begin. */
-static size_t side_start(const frame *f, int side) {
-    int k = side < 2 ? side * 2 * f->w : 4 * f->w + (side - 2) * 2 * f->h;
-    return (size_t)k * (size_t)f->outputs;
-}
-
-/* The two pixels whose difference is strip element k, as offsets into the padded image. Along a row
- * the upsampled map is reflected, along a column it is replicated. */
-static void strip_pair(const frame *f, int side, int k, size_t *plus, size_t *minus) {
-    int size = side_length(f, side), up = k - PAD;
+/* Along a row the upsampled map is reflected, along a column it is replicated. */
+void gs__border_pair(const gs_border *f, int side, int k, size_t *plus, size_t *minus) {
+    int size = gs__border_side_length(f, side), up = k - GS_BORDER_PAD;
     size_t channels = (size_t)f->channels;
     if (side < 2) {
         up = up < 0 ? -up : up >= size ? 2 * size - 2 - up : up;
@@ -58,186 +29,203 @@ static void strip_pair(const frame *f, int side, int k, size_t *plus, size_t *mi
     *minus = row + (size_t)(side == 2 ? 1 : f->w) * channels;
 }
 
-/* A padded map, of floats or bfloat16. */
-typedef struct padded_map {
-    const float *floats;
-    const uint16_t *halves;
-} padded_map;
-
-static padded_map padded_map_of(const gs_run *run, const gs_tensor *x) {
-    const void *values = gs_run_pointer(run, x);
-    return x->is_bfloat16 ? (padded_map){.halves = values} : (padded_map){.floats = values};
+GS_VECTORIZED static void subtract_floats(const float *restrict plus, const float *restrict minus,
+                                          float *restrict out, int count) {
+    for (int i = 0; i < count; i++) out[i] = plus[i] - minus[i];
 }
 
-static void make_strip(const frame *f, padded_map x, int n, int side, float *strip) {
-    for (int k = 0; k < side_length(f, side) + 2 * PAD; k++, strip += f->channels) {
+GS_VECTORIZED static void subtract_halves(const uint16_t *restrict plus,
+                                          const uint16_t *restrict minus, float *restrict out,
+                                          int count) {
+    for (int i = 0; i < count; i++)
+        out[i] = gs__from_bfloat16(plus[i]) - gs__from_bfloat16(minus[i]);
+}
+
+GS_VECTORIZED static void subtract_to_halves(const uint16_t *restrict plus,
+                                             const uint16_t *restrict minus, uint16_t *restrict out,
+                                             int count) {
+    for (int i = 0; i < count; i++)
+        out[i] = gs__bfloat16(gs__from_bfloat16(plus[i]) - gs__from_bfloat16(minus[i]));
+}
+
+static int strip_pixels(const gs_border *f, int side) {
+    return gs__border_side_length(f, side) + 2 * GS_BORDER_PAD;
+}
+
+void gs__border_strip(const gs_border *f, gs_border_map x, int n, int side, float *strip) {
+    for (int k = 0; k < strip_pixels(f, side); k++, strip += f->channels) {
         size_t plus, minus, image = (size_t)n * f->image;
-        strip_pair(f, side, k, &plus, &minus);
+        gs__border_pair(f, side, k, &plus, &minus);
         plus += image, minus += image;
-        for (int c = 0; x.floats && c < f->channels; c++)
-            strip[c] = x.floats[plus + (size_t)c] - x.floats[minus + (size_t)c];
-        for (int c = 0; x.halves && c < f->channels; c++)
-            strip[c] = gs__from_bfloat16(x.halves[plus + (size_t)c]) -
-                       gs__from_bfloat16(x.halves[minus + (size_t)c]);
+        if (x.floats)
+            subtract_floats(x.floats + plus, x.floats + minus, strip, f->channels);
+        else
+            subtract_halves(x.halves + plus, x.halves + minus, strip, f->channels);
     }
 }
 
-static void spread_strip(const frame *f, const float *strip, int side, float *image) {
-    for (int k = 0; k < side_length(f, side) + 2 * PAD; k++, strip += f->channels) {
-        size_t plus, minus;
-        strip_pair(f, side, k, &plus, &minus);
-        for (int c = 0; c < f->channels; c++) {
-            image[plus + (size_t)c] += strip[c];
-            image[minus + (size_t)c] -= strip[c];
-        }
+static void strip_of_halves(const gs_border *f, const uint16_t *x, int n, int side,
+                            uint16_t *strip) {
+    for (int k = 0; k < strip_pixels(f, side); k++, strip += f->channels) {
+        size_t plus, minus, image = (size_t)n * f->image;
+        gs__border_pair(f, side, k, &plus, &minus);
+        subtract_to_halves(x + image + plus, x + image + minus, strip, f->channels);
     }
 }
 
-/* out [m,n] = (add: out +) a·b, row by row in memory; a [m,k] or, transposed, [k,m]; b likewise. */
-static void multiply(char transposed_a, char transposed_b, int m, int n, int k, const float *a,
-                     const float *b, bool add, float *out) {
-    dnnl_sgemm(transposed_a, transposed_b, m, n, k, 1, a, transposed_a == 'T' ? m : k, b,
-               transposed_b == 'T' ? k : n, add ? 1 : 0, out, n);
+/* ---- What a node needs ----------------------------------------------------------------------- */
+
+typedef struct border_plan {
+    gs_border border;
+    int threads;
+    const gs_gemm_kernel *kernel; /* NULL: oneDNN's product, of the weight as it is */
+    size_t panel_words;           /* of a side's weight */
+    struct {
+        int32_t lanes, word_values;
+    } layout; /* how it is packed */
+    /* Bytes into the scratch: the strips of a side of all samples, and what the product takes. */
+    size_t strips[GS_SIDES], product, total;
+} border_plan;
+
+static const gs_gemm_kernel *choose_kernel(const gs_cpu_state *state, const gs_node *node) {
+    return gs__gemm_kernel(state->isa, node->in[0]->is_bfloat16 ? state->bf16 : GS_BF16_NONE);
 }
 
-/* ---- Weights: [4 sides, 5 taps, C, O] -------------------------------------------------------- */
-
-/* Tap t of a side is the kernel's (0,t), (K-1,t), (t,0) or (t,K-1). */
-static int side_tap(int side, int t) {
-    int edge = side % 2 ? TAPS - 1 : 0;
-    return side < 2 ? edge * TAPS + t : t * TAPS + edge;
+static size_t whole_lines(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
 }
 
-gs_status gs__cpu_border_weight(const gs_run *run, const gs_node *node, void *handle,
-                                gs_error *err) {
-    (void)handle, (void)err;
-    gs_shape w = node->in[0]->shape;
-    const float *full = gs_run_pointer(run, node->in[0]);
-    float *out = gs_run_pointer(run, node->out[0]);
-#pragma omp parallel for schedule(static)
-    for (int k = 0; k < SIDES * TAPS * w.c; k++) {
-        int c = k % w.c, tap = side_tap(k / w.c / TAPS, k / w.c % TAPS);
-        for (int o = 0; o < w.n; o++)
-            out[(size_t)k * (size_t)w.n + (size_t)o] =
-                full[(size_t)(o * w.c + c) * TAPS * TAPS + (size_t)tap];
+/* A product's strips end with a word's worth of zeros: implicit_gemm.h says why. */
+static void lay_out(border_plan *p) {
+    const gs_border *f = &p->border;
+    size_t value = p->kernel && p->kernel->word_values == 2 ? sizeof(uint16_t) : sizeof(float);
+    size_t at = 0;
+    for (int side = 0; side < GS_SIDES; side++) {
+        p->strips[side] = at;
+        size_t pixels = (size_t)f->samples * (size_t)strip_pixels(f, side);
+        at += whole_lines(pixels * (size_t)f->channels * value + sizeof(uint32_t));
     }
+    p->product = at;
+    if (p->kernel) at += gs__implicit_gemm_scratch(p->kernel, f->outputs, p->threads);
+    p->total = at;
+}
+
+gs_status gs__cpu_border_prepare(void *opaque, const gs_node *node, void **handle_out,
+                                 size_t *scratch_bytes_out, gs_error *err) {
+    const gs_cpu_state *state = opaque;
+    border_plan *p = gs_alloc(1, sizeof *p);
+    if (!p) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to plan border terms");
+    p->border = gs__border_of(node->in[0]->shape, node->out[0]->shape);
+    p->threads = state->threads;
+    p->kernel = choose_kernel(state, node);
+    if (p->kernel) {
+        size_t length = (size_t)(GS_BORDER_TAPS * p->border.channels);
+        p->panel_words = gs__panel_words(p->kernel, p->border.outputs, 1, length);
+        p->layout.lanes = p->kernel->lanes, p->layout.word_values = p->kernel->word_values;
+    }
+    lay_out(p);
+    *handle_out = p;
+    *scratch_bytes_out = p->total;
     return GS_OK;
 }
 
-gs_status gs__cpu_border_weight_gradient(const gs_run *run, const gs_node *node, void *handle,
-                                         gs_error *err) {
-    (void)handle, (void)err;
-    gs_shape w = node->out[0]->shape;
-    const float *gradient = gs_run_pointer(run, node->in[0]);
-    float *full = gs_run_pointer(run, node->out[0]);
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < w.n * w.c; i++) {
-        int o = i / w.c, c = i % w.c;
-        float *to = full + (size_t)i * TAPS * TAPS;
-        memset(to, 0, TAPS * TAPS * sizeof *to);
-        for (int k = 0; k < SIDES * TAPS; k++)
-            to[side_tap(k / TAPS, k % TAPS)] +=
-                gradient[(size_t)(k * w.c + c) * (size_t)w.n + (size_t)o];
-    }
-    return GS_OK;
+void gs__cpu_border_release(void *handle) {
+    gs_free(handle);
+}
+
+/* ---- Packing --------------------------------------------------------------------------------- */
+
+gs_packing gs__cpu_border_packing(const void *handle) {
+    const border_plan *p = handle;
+    if (!p->kernel) return (gs_packing){0};
+    return (gs_packing){.bytes = GS_SIDES * p->panel_words * sizeof(uint32_t),
+                        .layout = &p->layout,
+                        .layout_bytes = sizeof p->layout};
+}
+
+void gs__cpu_border_pack(const void *handle, const float *weight, uint32_t *panels) {
+    const border_plan *p = handle;
+    size_t channels = (size_t)p->border.channels, outputs = (size_t)p->border.outputs;
+    size_t offsets[GS_BORDER_TAPS];
+    for (size_t t = 0; t < GS_BORDER_TAPS; t++) offsets[t] = t * channels * outputs;
+    gs_weight_view view = {.runs = 1,
+                           .run_taps = GS_BORDER_TAPS,
+                           .inner = p->border.channels,
+                           .outputs = p->border.outputs,
+                           .tap_offsets = offsets,
+                           .inner_stride = outputs,
+                           .output_stride = 1};
+    for (size_t side = 0; side < GS_SIDES; side++)
+        gs__pack_panels(p->kernel, &view, weight + side * GS_BORDER_TAPS * channels * outputs,
+                        panels + side * p->panel_words);
 }
 
 /* ---- Terms ----------------------------------------------------------------------------------- */
 
-/* Scratch: a strip per thread. */
-gs_status gs__cpu_border_scratch(void *opaque, const gs_node *node, void **handle_out,
-                                 size_t *scratch_bytes_out, gs_error *err) {
-    (void)handle_out, (void)err;
-    const gs_cpu_state *state = opaque;
-    frame f = frame_of(node->in[0]->shape, node->out[0]->shape);
-    *scratch_bytes_out = (size_t)state->threads * f.strip * sizeof(float);
-    return GS_OK;
+static void make_strips(const border_plan *p, gs_border_map x, char *scratch) {
+    enum { WORTH_THREADS = 32768 /* floats */ };
+    const gs_border *f = &p->border;
+    bool makes_halves = p->kernel && p->kernel->word_values == 2;
+#pragma omp parallel for schedule(static) if ((size_t)f->samples * f->strip >                      \
+                                              WORTH_THREADS / GS_SIDES)
+    for (int i = 0; i < f->samples * GS_SIDES; i++) {
+        int n = i / GS_SIDES, side = i % GS_SIDES;
+        size_t from = (size_t)(n * strip_pixels(f, side)) * (size_t)f->channels;
+        void *strips = scratch + p->strips[side];
+        if (makes_halves)
+            strip_of_halves(f, x.halves, n, side, (uint16_t *)strips + from);
+        else
+            gs__border_strip(f, x, n, side, (float *)strips + from);
+    }
+    for (int side = 0; makes_halves && side < GS_SIDES; side++) {
+        uint16_t *strips = (uint16_t *)(void *)(scratch + p->strips[side]);
+        memset(strips + (size_t)(f->samples * strip_pixels(f, side)) * (size_t)f->channels, 0,
+               sizeof(uint32_t));
+    }
+}
+
+/* A side of all samples as one product. */
+static void multiply_side(const border_plan *p, int side, char *scratch, const uint32_t *panels,
+                          float *out) {
+    const gs_border *f = &p->border;
+    size_t channels = (size_t)f->channels;
+    gs_implicit_gemm g = {
+        .kernel = p->kernel,
+        .samples = f->samples,
+        .rows = 1,
+        .columns = gs__border_side_length(f, side),
+        .outputs = f->outputs,
+        .runs = 1,
+        .length = GS_BORDER_TAPS * channels,
+        .a = {.sample = (size_t)strip_pixels(f, side) * channels, .pixel = channels},
+        .c = {.sample = f->terms, .pixel = (size_t)f->outputs}};
+    gs__implicit_gemm(&g, scratch + p->strips[side], panels + (size_t)side * p->panel_words, NULL,
+                      out + gs__border_side_start(f, side), scratch + p->product, p->threads);
+}
+
+static void multiply_taps(const border_plan *p, int n, int side, const char *scratch,
+                          const float *weight, float *out) {
+    const gs_border *f = &p->border;
+    int length = gs__border_side_length(f, side), c = f->channels, o = f->outputs;
+    const float *strip = (const float *)(const void *)(scratch + p->strips[side]) +
+                         (size_t)(n * strip_pixels(f, side)) * (size_t)c;
+    for (int t = 0; t < GS_BORDER_TAPS; t++)
+        dnnl_sgemm('N', 'N', length, o, c, 1, strip + (size_t)(t * c), c,
+                   weight + (size_t)(side * GS_BORDER_TAPS + t) * (size_t)c * (size_t)o, o,
+                   t > 0 ? 1 : 0, out + (size_t)n * f->terms + gs__border_side_start(f, side), o);
 }
 
 gs_status gs__cpu_border(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
-    (void)handle, (void)err;
-    frame f = frame_of(node->in[0]->shape, node->out[0]->shape);
-    padded_map x = padded_map_of(run, node->in[0]);
-    const float *weight = gs_run_pointer(run, node->in[1]);
-    float *out = gs_run_pointer(run, node->out[0]), *strips = run->scratch;
-    size_t tap_size = (size_t)f.channels * (size_t)f.outputs;
+    (void)err;
+    const border_plan *p = handle;
+    const void *weight = gs_run_pointer(run, node->in[1]);
+    float *out = gs_run_pointer(run, node->out[0]);
+    make_strips(p, gs__border_map(run, node->in[0]), run->scratch);
+    for (int side = 0; p->kernel && side < GS_SIDES; side++)
+        multiply_side(p, side, run->scratch, weight, out);
+    if (p->kernel) return GS_OK;
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < f.samples * SIDES; i++) {
-        int n = i / SIDES, side = i % SIDES;
-        float *strip = strips + (size_t)omp_get_thread_num() * f.strip;
-        make_strip(&f, x, n, side, strip);
-        for (int t = 0; t < TAPS; t++)
-            multiply('N', 'N', side_length(&f, side), f.outputs, f.channels,
-                     strip + (size_t)(t * f.channels),
-                     weight + (size_t)(side * TAPS + t) * tap_size, t > 0,
-                     out + (size_t)n * f.terms + side_start(&f, side));
-    }
-    return GS_OK;
-}
-
-/* ---- Gradient -------------------------------------------------------------------------------- */
-
-/* Scratch: per thread a strip, and the product for one tap. */
-gs_status gs__cpu_border_gradient_scratch(void *opaque, const gs_node *node, void **handle_out,
-                                          size_t *scratch_bytes_out, gs_error *err) {
-    (void)handle_out, (void)err;
-    const gs_cpu_state *state = opaque;
-    frame f = frame_of(node->in[1]->shape, node->in[0]->shape);
-    *scratch_bytes_out = (size_t)state->threads * 2 * f.strip * sizeof(float);
-    return GS_OK;
-}
-
-/* The padded image's gradient from one side's terms. */
-static void image_gradient(const frame *f, const float *terms, const float *weight, int side,
-                           float *strip, float *image) {
-    int length = side_length(f, side);
-    float *product = strip + f->strip;
-    memset(strip, 0, f->strip * sizeof *strip);
-    for (int t = 0; t < TAPS; t++) {
-        size_t tap = (size_t)(side * TAPS + t) * (size_t)f->channels * (size_t)f->outputs;
-        multiply('N', 'T', length, f->channels, f->outputs, terms + side_start(f, side),
-                 weight + tap, false, product);
-        float *to = strip + (size_t)(t * f->channels);
-        for (size_t i = 0; i < (size_t)length * (size_t)f->channels; i++) to[i] += product[i];
-    }
-    spread_strip(f, strip, side, image);
-}
-
-/* A side's part of the weights' gradient, from all samples. */
-static void weight_gradient(const frame *f, const float *terms, padded_map x, int side,
-                            float *strip, float *out) {
-    for (int n = 0; n < f->samples; n++) {
-        make_strip(f, x, n, side, strip);
-        for (int t = 0; t < TAPS; t++)
-            multiply('T', 'N', f->channels, f->outputs, side_length(f, side),
-                     strip + (size_t)(t * f->channels),
-                     terms + (size_t)n * f->terms + side_start(f, side), n > 0,
-                     out + (size_t)(side * TAPS + t) * (size_t)f->channels * (size_t)f->outputs);
-    }
-}
-
-gs_status gs__cpu_border_gradient(const gs_run *run, const gs_node *node, void *handle,
-                                  gs_error *err) {
-    (void)handle, (void)err;
-    frame f = frame_of(node->in[1]->shape, node->in[0]->shape);
-    const float *terms = gs_run_pointer(run, node->in[0]);
-    padded_map x = padded_map_of(run, node->in[1]);
-    const float *weight = gs_run_pointer(run, node->in[2]);
-    float *dx = gs_run_pointer(run, node->out[0]), *dw = gs_run_pointer(run, node->out[1]);
-    float *strips = run->scratch;
-#pragma omp parallel
-    {
-        float *strip = strips + (size_t)omp_get_thread_num() * 2 * f.strip;
-#pragma omp for schedule(static) nowait
-        for (int n = 0; n < (dx ? f.samples : 0); n++) {
-            float *image = dx + (size_t)n * f.image;
-            memset(image, 0, f.image * sizeof *image);
-            for (int side = 0; side < SIDES; side++)
-                image_gradient(&f, terms + (size_t)n * f.terms, weight, side, strip, image);
-        }
-#pragma omp for schedule(static)
-        for (int side = 0; side < (dw ? SIDES : 0); side++)
-            weight_gradient(&f, terms, x, side, strip, dw);
-    }
+    for (int i = 0; i < p->border.samples * GS_SIDES; i++)
+        multiply_taps(p, i / GS_SIDES, i % GS_SIDES, run->scratch, weight, out);
     return GS_OK;
 }

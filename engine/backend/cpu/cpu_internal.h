@@ -8,12 +8,13 @@
 
 #include <stdint.h>
 
-/* A loop compiled for several instruction sets, the best chosen when the program starts. Sanitizers
- * run before such choices can be made, and other compilers and processors have one version. */
+/* A loop compiled for several instruction sets, the best chosen when the program starts. The sets
+ * are levels, because GCC takes the name of a processor ("arch=haswell") for just that one.
+ * Sanitizers run before such choices can be made, and other compilers and processors have one
+ * version. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define GS_VECTORIZED                                                                              \
-    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define GS_VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define GS_VECTORIZED
 #endif
@@ -77,6 +78,14 @@ gs_status gs__cpu_pack_prepare(void *state, const gs_node *node, void **handle_o
                                size_t *scratch_bytes_out, gs_error *err);
 gs_status gs__cpu_pack_run(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
 void gs__cpu_pack_release(void *handle);
+gs_status gs__cpu_pack_weight_prepare(void *state, const gs_node *node, void **handle_out,
+                                      size_t *scratch_bytes_out, gs_error *err);
+gs_status gs__cpu_pack_weight(const gs_run *run, const gs_node *node, void *handle, gs_error *err);
+gs_status gs__cpu_border_prepare(void *state, const gs_node *node, void **handle_out,
+                                 size_t *scratch_bytes_out, gs_error *err);
+void gs__cpu_border_release(void *handle);
+gs_packing gs__cpu_border_packing(const void *handle);
+void gs__cpu_border_pack(const void *handle, const float *weight, uint32_t *panels);
 
 #define GS_DECLARE_KERNEL(name)                                                                    \
     gs_status gs__cpu_##name(const gs_run *run, const gs_node *node, void *handle, gs_error *err)
@@ -88,6 +97,7 @@ GS_DECLARE_KERNEL(conv_gradient_weight);
 GS_DECLARE_SCRATCH(conv_gradient_weight);
 GS_DECLARE_KERNEL(effective_weight);
 GS_DECLARE_KERNEL(effective_weight_gradient);
+GS_DECLARE_SCRATCH(effective_weight_gradient);
 GS_DECLARE_KERNEL(power_iteration);
 GS_DECLARE_SCRATCH(power_iteration);
 GS_DECLARE_KERNEL(norm_statistics);
@@ -108,7 +118,6 @@ GS_DECLARE_KERNEL(subpixel_weight_gradient);
 GS_DECLARE_KERNEL(border_weight);
 GS_DECLARE_KERNEL(border_weight_gradient);
 GS_DECLARE_KERNEL(border);
-GS_DECLARE_SCRATCH(border);
 GS_DECLARE_KERNEL(border_gradient);
 GS_DECLARE_SCRATCH(border_gradient);
 GS_DECLARE_KERNEL(pixel_shuffle);

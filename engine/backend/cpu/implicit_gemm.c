@@ -1,9 +1,7 @@
 /* Blocked for the caches: a block of pixels goes through the depth in chunks; a chunk of a panel
  * stays in the first-level cache while all tiles of the block use it, and the block's part of A in
  * the second. */
-#include "engine/backend/cpu/implicit_gemm.h"
-
-#include "engine/backend/cpu/bfloat16.h"
+#include "engine/backend/cpu/implicit_gemm_panels.h"
 
 #include <omp.h>
 #include <stdbool.h>
@@ -13,102 +11,14 @@ enum {
     BLOCK = 192, /* pixels: a multiple of every kernel's */
     FEW_PIXELS = 64,
     CHUNK_WORDS = 4096, /* of a panel: 16 KiB */
-    MOST_WIDTH = 32,    /* of a panel */
 };
 
 /* ---- Panels ---------------------------------------------------------------------------------- */
-
-static int full_width(const gs_gemm_kernel *kernel) {
-    return 2 * kernel->lanes;
-}
-
-static int panel_count(const gs_gemm_kernel *kernel, int outputs) {
-    return (outputs + full_width(kernel) - 1) / full_width(kernel);
-}
-
-static int panel_width(const gs_gemm_kernel *kernel, int outputs, int panel) {
-    int left = outputs - panel * full_width(kernel);
-    return left <= kernel->lanes ? kernel->lanes : full_width(kernel);
-}
-
-static size_t run_words(const gs_gemm_kernel *kernel, size_t length) {
-    size_t values = (size_t)kernel->word_values;
-    return (length + values - 1) / values;
-}
 
 size_t gs__panel_words(const gs_gemm_kernel *kernel, int outputs, int runs, size_t length) {
     int last = panel_count(kernel, outputs) - 1;
     size_t width = (size_t)(last * full_width(kernel) + panel_width(kernel, outputs, last));
     return (size_t)runs * run_words(kernel, length) * width;
-}
-
-/* The outputs of one panel: `used` of `width` count. */
-typedef struct columns {
-    const float *from;
-    int used, width;
-    uint32_t *to;
-} columns;
-
-static void pack_value(const gs_weight_view *v, const columns *p, size_t k, size_t word) {
-    size_t tap = k / (size_t)v->inner, i = k % (size_t)v->inner;
-    const float *source = p->from + v->tap_offsets[tap] + i * v->inner_stride;
-    float *row = (float *)(void *)(p->to + word * (size_t)p->width);
-    for (int o = 0; o < p->used; o++) row[o] = source[(size_t)o * v->output_stride];
-    for (int o = p->used; o < p->width; o++) row[o] = 0;
-}
-
-static void pack_pair(const gs_weight_view *v, const columns *p, size_t k, bool is_whole,
-                      size_t word) {
-    uint32_t *row = p->to + word * (size_t)p->width;
-    for (size_t half = 0; half < 2; half++) {
-        size_t at = k + (is_whole ? half : 0), tap = at / (size_t)v->inner;
-        const float *source =
-            p->from + v->tap_offsets[tap] + at % (size_t)v->inner * v->inner_stride;
-        for (int o = 0; o < p->width; o++) {
-            bool counts = o < p->used && (half == 0 || is_whole);
-            uint32_t value = counts ? gs__bfloat16(source[(size_t)o * v->output_stride]) : 0;
-            row[o] = half == 0 ? value : row[o] | value << 16;
-        }
-    }
-}
-
-/* One panel. Some inner indices at a time, for all taps, so that every line of the weight is read
- * from memory once. */
-static void pack_floats(const gs_weight_view *v, const columns *p) {
-    enum { TOGETHER = 16 };
-    for (int first = 0; first < v->inner; first += TOGETHER) {
-        int end = first + TOGETHER < v->inner ? first + TOGETHER : v->inner;
-        for (int tap = 0; tap < v->runs * v->run_taps; tap++)
-            for (int i = first; i < end; i++) {
-                size_t k = (size_t)tap * (size_t)v->inner + (size_t)i;
-                pack_value(v, p, k, k);
-            }
-    }
-}
-
-static void pack_pairs(const gs_weight_view *v, const columns *p) {
-    size_t length = (size_t)v->run_taps * (size_t)v->inner, word = 0;
-    for (int run = 0; run < v->runs; run++)
-        for (size_t k = 0; k < length; k += 2)
-            pack_pair(v, p, (size_t)run * length + k, k + 1 < length, word++);
-}
-
-void gs__pack_panels(const gs_gemm_kernel *kernel, const gs_weight_view *view, const float *weight,
-                     uint32_t *panels) {
-    size_t length = (size_t)view->run_taps * (size_t)view->inner;
-    size_t depth = (size_t)view->runs * run_words(kernel, length);
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < panel_count(kernel, view->outputs); i++) {
-        int first = i * full_width(kernel), left = view->outputs - first;
-        columns p = {.from = weight + (size_t)first * view->output_stride,
-                     .width = panel_width(kernel, view->outputs, i),
-                     .to = panels + (size_t)first * depth};
-        p.used = left < p.width ? left : p.width;
-        if (kernel->word_values == 1)
-            pack_floats(view, &p);
-        else
-            pack_pairs(view, &p);
-    }
 }
 
 /* ---- Blocks ---------------------------------------------------------------------------------- */
@@ -135,26 +45,50 @@ static chunk chunk_at(const gs_implicit_gemm *g, int run, size_t done) {
 typedef struct block {
     int count; /* pixels */
     size_t a[BLOCK + GEMM_MOST_PIXELS], c[BLOCK + GEMM_MOST_PIXELS];
-    /* Of panels that are not all outputs, between chunks. */
-    float sums[BLOCK + GEMM_MOST_PIXELS][MOST_WIDTH];
+    uint8_t overlap[BLOCK + GEMM_MOST_PIXELS]; /* outputs that are not stored */
+    /* Of panels or pixels that are not all outputs, between chunks. */
+    float sums[BLOCK + GEMM_MOST_PIXELS][GEMM_MOST_PANEL];
 } block;
 
-static void locate_pixels(const gs_implicit_gemm *g, int first, block *b) {
-    int total = g->samples * g->rows * g->columns;
-    b->count = total - first < BLOCK ? total - first : BLOCK;
-    for (int i = 0; i < b->count; i++) {
-        size_t m = (size_t)(first + i), x = m % (size_t)g->columns, y = m / (size_t)g->columns;
-        size_t n = y / (size_t)g->rows;
-        y %= (size_t)g->rows;
-        b->a[i] = n * g->a.sample + y * g->a.row + x * g->a.pixel;
-        b->c[i] = n * g->c.sample + y * g->c.row + x * g->c.pixel;
-    }
+static void locate_pixels(const gs_implicit_gemm *g, int first, int count, block *b) {
+    b->count = count;
+    size_t height = (size_t)g->rows, width = (size_t)g->columns;
+    size_t x = (size_t)first % width, y = (size_t)first / width % height;
+    size_t n = (size_t)first / width / height;
+    for (int i = 0; i < b->count; n++, y = 0)
+        for (; i < b->count && y < height; y++, x = 0) {
+            size_t a = n * g->a.sample + y * g->a.row, c = n * g->c.sample + y * g->c.row;
+            for (; i < b->count && x < width; x++, i++) {
+                b->a[i] = a + x * g->a.pixel;
+                b->c[i] = c + x * g->c.pixel;
+                b->overlap[i] = 0;
+            }
+            if (g->overlap > 0 && x == width) {
+                b->a[i - 1] -= g->overlap_a, b->c[i - 1] -= g->overlap_c;
+                b->overlap[i - 1] = (uint8_t)g->overlap;
+            }
+        }
     /* A last tile that is not full computes its last pixel again. */
     for (int i = b->count; i < b->count + GEMM_MOST_PIXELS; i++) b->a[i] = b->a[b->count - 1];
 }
 
 static size_t value_bytes(const gs_implicit_gemm *g) {
     return sizeof(uint32_t) / (size_t)g->kernel->word_values;
+}
+
+/* Asks for what the tile from pixel `first` on reads, where its pixels lie too far apart for the
+ * processor to see what comes next. (Not inlined, it would be dropped as a function of no effect.)
+ */
+static inline __attribute__((always_inline)) void
+prefetch_tile(const gs_implicit_gemm *g, const block *b, const chunk *k, int first, const char *a) {
+    enum { LINE = 64, MOST_BYTES = 4096 };
+    int last = first + g->kernel->pixels - 1;
+    size_t value = value_bytes(g), from = b->a[first] * value;
+    size_t bytes = (b->a[last] * value - from) + k->length * sizeof(uint32_t);
+    if (b->a[last] < b->a[first] || bytes > MOST_BYTES) return;
+    for (int run = 0; run < k->runs; run++)
+        for (size_t i = 0; i < bytes; i += LINE)
+            __builtin_prefetch(a + from + (size_t)run * g->run_stride * value + i);
 }
 
 /* All tiles of a block times one panel's chunk. */
@@ -168,10 +102,16 @@ static void multiply_chunk(const gs_implicit_gemm *g, block *b, const chunk *k, 
                       .runs = k->runs};
     size_t offset = (size_t)k->run * t.run_stride + k->from * sizeof(uint32_t);
     int pixels = g->kernel->pixels;
+    bool is_sparse = g->a.pixel > g->length / 2 && g->outputs <= full_width(g->kernel);
+    /* Few pixels wait for a weight from memory: what follows a chunk is the next one. */
+    size_t words = (size_t)k->runs * k->length;
     for (int i = 0; i < b->count; i += pixels) {
+        t.next = panel + words * (size_t)width + (size_t)(i / pixels) * words * GEMM_LINE;
+        if (is_sparse && i + pixels < b->count) prefetch_tile(g, b, k, i + pixels, a + offset);
         for (int j = 0; j < pixels; j++) {
             t.a[j] = a + b->a[i + j] * value + offset;
-            t.c[j] = c && i + j < b->count ? c + b->c[i + j] : b->sums[i + j];
+            bool is_stored = c && i + j < b->count && b->overlap[i + j] == 0;
+            t.c[j] = is_stored ? c + b->c[i + j] : b->sums[i + j];
         }
         if (width > g->kernel->lanes)
             g->kernel->full(&t);
@@ -204,9 +144,12 @@ static void multiply_block(const gs_implicit_gemm *g, block *b, int from, int to
 
 /* What was kept in the sums goes to its pixels. */
 static void store_sums(const gs_implicit_gemm *g, const block *b, int panel, float *c) {
-    int first = panel * full_width(g->kernel);
-    size_t bytes = (size_t)(g->outputs - first) * sizeof *c;
-    for (int i = 0; i < b->count; i++) memcpy(c + b->c[i] + first, b->sums[i], bytes);
+    int first = panel * full_width(g->kernel), left = g->outputs - first;
+    bool all = left % g->kernel->lanes != 0;
+    for (int i = 0; i < b->count; i++)
+        if (all || b->overlap[i] > 0)
+            memcpy(c + b->c[i] + first + b->overlap[i], b->sums[i] + b->overlap[i],
+                   (size_t)(left - b->overlap[i]) * sizeof *c);
 }
 
 static size_t bias_floats(const gs_gemm_kernel *kernel, int outputs) {
@@ -223,18 +166,22 @@ void gs__implicit_gemm(const gs_implicit_gemm *g, const void *a, const uint32_t 
     size_t biases = bias_floats(g->kernel, g->outputs);
     block *blocks = (block *)(void *)(start + biases);
     memset(start, 0, biases * sizeof *start);
-    if (bias) memcpy(start, bias, (size_t)g->outputs * sizeof *start);
+    for (int o = 0; bias && o < g->outputs; o++) start[o] = bias[o % g->biases];
     int pixels = g->samples * g->rows * g->columns;
     int panel_total = panel_count(g->kernel, g->outputs), count = (pixels + BLOCK - 1) / BLOCK;
-    /* Few blocks: the panels are shared out too. */
+    /* Blocks of one size, that no thread waits for another's. */
+    int size = (pixels + count - 1) / count;
+    size = (size + g->kernel->pixels - 1) / g->kernel->pixels * g->kernel->pixels;
+    count = (pixels + size - 1) / size;
+    /* Few blocks: the panels are shared out too, each thread's to all blocks. */
     int groups = count >= 4 * threads ? 1 : panel_total < threads ? panel_total : threads;
-    bool has_rest = g->outputs % g->kernel->lanes != 0;
+    bool has_rest = g->outputs % g->kernel->lanes != 0 || g->overlap > 0;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < count * groups; i++) {
         block *b = &blocks[omp_get_thread_num()];
-        int group = i % groups, from = panel_total * group / groups;
-        int to = panel_total * (group + 1) / groups;
-        locate_pixels(g, i / groups * BLOCK, b);
+        int group = i / count, from = panel_total * group / groups;
+        int to = panel_total * (group + 1) / groups, first = i % count * size;
+        locate_pixels(g, first, pixels - first < size ? pixels - first : size, b);
         /* A small block's part of A stays in the cache anyway: panels are read from end to end. */
         int together = b->count <= FEW_PIXELS ? 1 : to - from;
         for (int p = from; p < to; p += together)

@@ -15,18 +15,22 @@
 #include "engine/backend/cpu/cpu_internal.h"
 
 /* C += A·B over some runs of A, or C = start + A·B, of a few pixels and one panel. */
-enum { GEMM_MOST_PIXELS = 12 };
+enum { GEMM_MOST_PIXELS = 12, GEMM_LINE = 16 /* words of a cache's line */ };
 typedef struct gs_gemm_tile {
     const char *a[GEMM_MOST_PIXELS];
     float *c[GEMM_MOST_PIXELS];
     const uint32_t *b;
-    const float *start;        /* NULL = what C holds */
+    const float *start;   /* NULL = what C holds */
+    const uint32_t *next; /* a line for every word of the runs is asked for; may lead nowhere */
     size_t length, run_stride; /* words of a run; bytes from a run to the next */
     int runs;
 } gs_gemm_tile;
 
 /* One instruction set's version. full and half take panels of two vectors and of one. */
+enum { GEMM_MOST_LANES = 16, GEMM_MOST_PANEL = 2 * GEMM_MOST_LANES /* outputs */ };
 typedef struct gs_gemm_kernel {
+    gs_isa isa; /* that it needs, besides bfloat16's instructions where these are native */
+    gs_bf16 bf16;
     int lanes, pixels;
     int word_values; /* 1: floats, 2: bfloat16 */
     void (*full)(const gs_gemm_tile *t);
@@ -45,6 +49,10 @@ typedef struct gs_implicit_gemm {
     const gs_gemm_kernel *kernel;
     int samples, rows, columns; /* output pixels */
     int outputs;
+    int biases;  /* that outputs take in turns */
+    int overlap; /* of one panel: so many outputs of a row's last pixel are the last of the one
+                    before it, which stores them; … */
+    size_t overlap_a, overlap_c; /* … it lies so much (values) before where strides lead */
     int runs;
     size_t length, run_stride; /* values */
     gs_pixel_strides a, c;
@@ -69,7 +77,7 @@ void gs__pack_panels(const gs_gemm_kernel *kernel, const gs_weight_view *view, c
 size_t gs__implicit_gemm_scratch(const gs_gemm_kernel *kernel, int outputs, int threads);
 
 /* Runs on all threads; the result does not depend on their number. a: floats or bfloat16.
- * bias[outputs] or NULL. Scratch is aligned to 64 bytes. */
+ * bias[biases] or NULL. Scratch is aligned to 64 bytes. */
 void gs__implicit_gemm(const gs_implicit_gemm *g, const void *a, const uint32_t *panels,
                        const float *bias, float *c, void *scratch, int threads);
 

@@ -22,6 +22,13 @@
 #define TILE_ADD(sum, a, b) GS_ADD_FLOATS(avx2_vector, sum, a, b)
 #include "engine/backend/cpu/implicit_gemm_tile.h"
 
+#define TILE(name) avx512_##name
+#define TILE_TARGET __attribute__((target("avx512f")))
+#define TILE_LANES 16
+#define TILE_PIXELS 12
+#define TILE_ADD(sum, a, b) GS_ADD_FLOATS(avx512_vector, sum, a, b)
+#include "engine/backend/cpu/implicit_gemm_tile.h"
+
 #define TILE(name) avx2_pairs_##name
 #define TILE_TARGET __attribute__((target("avx2,fma")))
 #define TILE_LANES 16
@@ -38,14 +45,21 @@
 #endif
 
 const gs_gemm_kernel *gs__gemm_kernel(gs_isa isa, gs_bf16 bf16) {
-    static const gs_gemm_kernel plain = {16, 12, 2, plain_full, plain_half};
+#define KERNEL(isa, bf16, lanes, pixels, values, name)                                             \
+    { isa, bf16, lanes, pixels, values, name##_full, name##_half }
+    static const gs_gemm_kernel plain = KERNEL(GS_ISA_DEFAULT, GS_BF16_EMULATED, 16, 12, 2, plain);
 #if defined(__x86_64__)
-    static const gs_gemm_kernel avx2 = {8, 6, 1, avx2_full, avx2_half};
-    static const gs_gemm_kernel avx2_pairs = {16, 12, 2, avx2_pairs_full, avx2_pairs_half};
-    static const gs_gemm_kernel native = {16, 12, 2, native_full, native_half};
+    static const gs_gemm_kernel floats[] = {
+        [GS_ISA_AVX2] = KERNEL(GS_ISA_AVX2, GS_BF16_NONE, 8, 6, 1, avx2),
+        [GS_ISA_AVX512] = KERNEL(GS_ISA_AVX512, GS_BF16_NONE, 16, 12, 1, avx512),
+    };
+    static const gs_gemm_kernel avx2_pairs =
+        KERNEL(GS_ISA_AVX2, GS_BF16_EMULATED, 16, 12, 2, avx2_pairs);
+    static const gs_gemm_kernel native = KERNEL(GS_ISA_AVX512, GS_BF16_NATIVE, 16, 12, 2, native);
     if (bf16 == GS_BF16_NATIVE) return &native;
     if (bf16 == GS_BF16_EMULATED && isa >= GS_ISA_AVX2) return &avx2_pairs;
-    if (bf16 == GS_BF16_NONE) return isa == GS_ISA_AVX2 ? &avx2 : NULL;
+    if (bf16 == GS_BF16_NONE) return isa >= GS_ISA_AVX2 ? &floats[isa] : NULL;
 #endif
+#undef KERNEL
     return bf16 == GS_BF16_NONE ? NULL : &plain;
 }

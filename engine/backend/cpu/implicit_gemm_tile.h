@@ -17,7 +17,7 @@ TILE_TARGET static inline __attribute__((always_inline)) void TILE(multiply)(con
                                                                              int vectors) {
     TILE(vector) sums[TILE_PIXELS][2];
     const char *a[TILE_PIXELS];
-    const uint32_t *b = t->b;
+    const uint32_t *b = t->b, *next = t->next;
     const size_t length = t->length, run_stride = t->run_stride;
 #pragma GCC unroll 16
     for (int i = 0; i < TILE_PIXELS; i++) {
@@ -30,6 +30,8 @@ TILE_TARGET static inline __attribute__((always_inline)) void TILE(multiply)(con
     for (int run = 0; run < t->runs; run++) {
         for (size_t k = 0; k < length; k++, b += vectors * TILE_LANES) {
             TILE(words) values[2];
+            __builtin_prefetch(next);
+            next += GEMM_LINE;
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; v++)
                 values[v] = *(const TILE(unaligned_words) *)(const void *)(b + v * TILE_LANES);

@@ -7,24 +7,75 @@
 
 /* ---- Weights --------------------------------------------------------------------------------- */
 
-/* Both directions visit the taps of one output's kernels: full [C,K,K] and folded [C,K',K']. */
-static void fold(const float *full, float *folded, int channels, int kernel, int phase) {
-    int size = gs__subpixel_kernel(kernel);
-    memset(folded, 0, (size_t)(channels * size * size) * sizeof *folded);
-    for (int c = 0; c < channels; c++, full += kernel * kernel, folded += size * size)
-        for (int i = 0; i < kernel; i++)
-            for (int j = 0; j < kernel; j++)
-                folded[gs__subpixel_tap(kernel, phase / 2, i) * size +
-                       gs__subpixel_tap(kernel, phase % 2, j)] += full[i * kernel + j];
+/* Both directions visit the taps of one output's kernels: full [C,K,K] and, of every phase, folded
+ * [C,K',K']. They are compiled for kernels of one size each, which leaves of the loops over taps
+ * nothing but sums. */
+enum { PHASES = 4, MOST_KERNEL = 5, MOST_FOLDED = 3 };
+
+/* Rows are added up first: two phases have them in common. */
+static inline __attribute__((always_inline)) void
+fold_kernels(const float *restrict full, float *const *folded, int channels, const int kernel) {
+    const int size = gs__subpixel_kernel(kernel);
+    for (int c = 0; c < channels; c++, full += kernel * kernel) {
+#pragma GCC unroll 2
+        for (int p = 0; p < 2; p++) {
+            float rows[MOST_FOLDED][MOST_KERNEL] = {{0}};
+#pragma GCC unroll 5
+            for (int i = 0; i < kernel; i++)
+#pragma GCC unroll 5
+                for (int j = 0; j < kernel; j++)
+                    rows[gs__subpixel_tap(kernel, p, i)][j] += full[i * kernel + j];
+#pragma GCC unroll 2
+            for (int q = 0; q < 2; q++) {
+                float sums[MOST_FOLDED][MOST_FOLDED] = {{0}};
+#pragma GCC unroll 3
+                for (int i = 0; i < size; i++)
+#pragma GCC unroll 5
+                    for (int j = 0; j < kernel; j++)
+                        sums[i][gs__subpixel_tap(kernel, q, j)] += rows[i][j];
+                float *to = folded[2 * p + q] + (size_t)c * (size_t)(size * size);
+#pragma GCC unroll 3
+                for (int i = 0; i < size; i++)
+#pragma GCC unroll 3
+                    for (int j = 0; j < size; j++) to[i * size + j] = sums[i][j];
+            }
+        }
+    }
 }
 
-static void unfold(const float *folded, float *full, int channels, int kernel, int phase) {
-    int size = gs__subpixel_kernel(kernel);
-    for (int c = 0; c < channels; c++, full += kernel * kernel, folded += size * size)
+static inline __attribute__((always_inline)) void
+unfold_kernels(const float *const *folded, float *restrict full, int channels, const int kernel) {
+    const int size = gs__subpixel_kernel(kernel);
+    for (int c = 0; c < channels; c++, full += kernel * kernel) {
+        size_t at = (size_t)c * (size_t)(size * size);
+#pragma GCC unroll 5
         for (int i = 0; i < kernel; i++)
-            for (int j = 0; j < kernel; j++)
-                full[i * kernel + j] += folded[gs__subpixel_tap(kernel, phase / 2, i) * size +
-                                               gs__subpixel_tap(kernel, phase % 2, j)];
+#pragma GCC unroll 5
+            for (int j = 0; j < kernel; j++) {
+                float sum = 0;
+#pragma GCC unroll 4
+                for (int phase = 0; phase < PHASES; phase++)
+                    sum +=
+                        folded[phase][at + (size_t)(gs__subpixel_tap(kernel, phase / 2, i) * size +
+                                                    gs__subpixel_tap(kernel, phase % 2, j))];
+                full[i * kernel + j] = sum;
+            }
+    }
+}
+
+GS_VECTORIZED static void fold(const float *full, float *const *folded, int channels, int kernel) {
+    if (kernel == 5)
+        fold_kernels(full, folded, channels, 5);
+    else
+        fold_kernels(full, folded, channels, 3);
+}
+
+GS_VECTORIZED static void unfold(const float *const *folded, float *full, int channels,
+                                 int kernel) {
+    if (kernel == 5)
+        unfold_kernels(folded, full, channels, 5);
+    else
+        unfold_kernels(folded, full, channels, 3);
 }
 
 gs_status gs__cpu_subpixel_weight(const gs_run *run, const gs_node *node, void *handle,
@@ -35,9 +86,11 @@ gs_status gs__cpu_subpixel_weight(const gs_run *run, const gs_node *node, void *
     float *folded = gs_run_pointer(run, node->out[0]);
     size_t full_size = (size_t)(w.c * w.h * w.w), folded_size = (size_t)(f.c * f.h * f.w);
 #pragma omp parallel for schedule(static)
-    for (int k = 0; k < f.n; k++)
-        fold(full + (size_t)(k % w.n) * full_size, folded + (size_t)k * folded_size, w.c, w.h,
-             k / w.n);
+    for (int o = 0; o < w.n; o++) {
+        float *phases[PHASES];
+        for (int k = 0; k < PHASES; k++) phases[k] = folded + (size_t)(k * w.n + o) * folded_size;
+        fold(full + (size_t)o * full_size, phases, w.c, w.h);
+    }
     return GS_OK;
 }
 
@@ -50,10 +103,9 @@ gs_status gs__cpu_subpixel_weight_gradient(const gs_run *run, const gs_node *nod
     size_t full_size = (size_t)(w.c * w.h * w.w), folded_size = (size_t)(f.c * f.h * f.w);
 #pragma omp parallel for schedule(static)
     for (int o = 0; o < w.n; o++) {
-        float *to = full + (size_t)o * full_size;
-        memset(to, 0, full_size * sizeof *to);
-        for (int phase = 0; phase < 4; phase++)
-            unfold(folded + (size_t)(phase * w.n + o) * folded_size, to, w.c, w.h, phase);
+        const float *phases[PHASES];
+        for (int k = 0; k < PHASES; k++) phases[k] = folded + (size_t)(k * w.n + o) * folded_size;
+        unfold(phases, full + (size_t)o * full_size, w.c, w.h);
     }
     return GS_OK;
 }

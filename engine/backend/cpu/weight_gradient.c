@@ -9,17 +9,20 @@
  *
  * Where weights are large, what a unit reads lies in few sets of that cache (strides are powers of
  * two). It is copied into a panel then, which pays because every value is used for many outputs.
- * Where a kernel row has fewer values than a vector, whole windows of all rows are copied, as if
- * the kernel had one row.
+ * Where a kernel row has few values, whole windows of all rows are copied, as if the kernel had one
+ * row.
  *
  * With bfloat16 both maps are copied, and the values of two pixels go side by side into one word of
  * four bytes: what the processor multiplies and adds at once. dy becomes bfloat16 on the way.
+ *
+ * Many channels and outputs: by filters of fewer multiplications (winograd_gradient.h).
  *
  * Threads: jobs = parts of the pixels x groups of units. Each part has sums of its own, added in
  * order when they are transposed into dw. So the number of threads decides the result's bits. */
 #include "engine/backend/cpu/weight_gradient.h"
 
 #include "engine/backend/cpu/bfloat16.h"
+#include "engine/backend/cpu/winograd_gradient.h"
 
 #include <string.h>
 
@@ -29,6 +32,7 @@ enum {
     BLOCK_OUTPUTS = 264,  /* whose dy is copied at a time; it stays in the second cache */
     UNITS_PER_GROUP = 16, /* at least, before pixels are divided: each group copies dy */
     CHANNELS = 16,        /* transposed together */
+    WINDOW_ROW = 16,      /* values of a window's row that are copied, needed or not */
 };
 
 typedef enum reading { IN_PLACE, PANELS, WINDOWS } reading;
@@ -75,7 +79,8 @@ static int smaller(int a, int b) {
  */
 static reading reading_of(const work *w) {
     gs_shape k = w->g.weight;
-    if (k.w * k.c < w->kernel->lanes) return WINDOWS;
+    if (k.w * k.c < w->kernel->lanes || (w->word_pixels == 2 && k.w * k.c <= WINDOW_ROW))
+        return WINDOWS;
     bool is_large = k.n >= 128 && k.c * k.h * k.w >= 1024;
     return is_large || w->word_pixels > 1 ? PANELS : IN_PLACE;
 }
@@ -163,12 +168,14 @@ static size_t pixel_words(const work *w, int pixels) {
 static size_t x_copy_size(const work *w) {
     size_t block = pixel_words(w, w->block);
     if (w->reading == IN_PLACE) return 0;
-    return block * (size_t)(w->reading == PANELS ? w->width : w->padded_values);
+    if (w->reading == PANELS) return block * (size_t)w->width;
+    return whole_lines(block * (size_t)w->padded_values + WINDOW_ROW);
 }
 
 static size_t dy_copy_size(const work *w) {
-    int outputs = smaller(w->g.weight.n, BLOCK_OUTPUTS);
-    return w->copies_dy ? whole_lines(pixel_words(w, w->block) * (size_t)outputs) : 0;
+    size_t outputs = (size_t)smaller(w->g.weight.n, BLOCK_OUTPUTS);
+    size_t behind = (size_t)smaller(w->output_tiles, w->block_tiles) * TILE_MOST_OUTPUTS;
+    return w->copies_dy ? whole_lines(pixel_words(w, w->block) * outputs + behind) : 0;
 }
 
 static size_t runs_size(const work *w) {
@@ -180,6 +187,8 @@ static size_t job_size(const work *w) {
 }
 
 size_t gs__cpu_weight_gradient_scratch(const gs_weight_gradient *g) {
+    gs_winograd_gradient filtered = gs__winograd_gradient_plan(g);
+    if (filtered.filter) return gs__winograd_gradient_scratch(&filtered);
     work w = work_of(g);
     size_t parts = (size_t)w.parts, jobs = parts * (size_t)w.groups;
     return (parts * sums_size(&w) + jobs * job_size(&w)) * sizeof(float);
@@ -240,32 +249,66 @@ GS_VECTORIZED static void pair_values(const uint16_t *restrict first,
         for (size_t i = 0; i < count; i++) to[i] = first[i];
 }
 
-/* `rows` pieces of `values` values that lie a row of x apart, of every two pixels. */
-static void copy_pairs(const work *w, const uint16_t *x, size_t rows, size_t values, size_t width,
-                       job *j) {
+/* A unit's values of every two pixels. */
+static void copy_panel_pairs(const work *w, const uint16_t *x, int vectors, job *j) {
     pixel_cursor at = {.run = j->runs, .end = j->runs + j->run_count};
-    size_t x_row = (size_t)w->g.x.w * (size_t)w->g.x.c;
     uint32_t *to = j->x;
-    for (size_t pair = 0; pair < pixel_words(w, j->pixels); pair++, to += width) {
+    for (size_t pair = 0; pair < pixel_words(w, j->pixels); pair++, to += w->width) {
         const uint16_t *first = next_pixel(w, &at, x), *second = next_pixel(w, &at, x);
-        for (size_t k = 0; k < rows; k++)
-            pair_values(first + k * x_row, second ? second + k * x_row : NULL, values,
-                        to + k * values);
-        memset(to + rows * values, 0, (width - rows * values) * sizeof *to);
+        pair_values(first, second, (size_t)(vectors * w->kernel->lanes), to);
     }
 }
 
+/* A window: `rows` rows of `values` values that lie `step` apart follow each other. Whole vectors
+ * are copied, of which what is too much lies where the next row will be, or is of no value. */
+typedef struct window {
+    size_t rows, values, step;
+} window;
+
+/* Whole vectors are copied, of which what is too much lies where the next row will be, or is of no
+ * value. */
+GS_VECTORIZED static void copy_window_pairs(const uint16_t *first, const uint16_t *second, window v,
+                                            uint32_t *to) {
+    for (size_t k = 0; k < v.rows; k++, first += v.step, second += v.step, to += v.values)
+        for (size_t i = 0; i < WINDOW_ROW; i++) to[i] = first[i] | (uint32_t)second[i] << 16;
+}
+
+static window window_of(const work *w) {
+    gs_shape k = w->g.weight;
+    return (window){(size_t)k.h, (size_t)(k.w * k.c), (size_t)w->g.x.w * (size_t)w->g.x.c};
+}
+
+/* Whether the map goes on behind a window as far as whole vectors do. */
+static bool has_room(const work *w, size_t offset) {
+    window v = window_of(w);
+    size_t values = (size_t)w->g.x.n * (size_t)w->g.x.h * v.step;
+    return offset + (v.rows - 1) * v.step + WINDOW_ROW <= values;
+}
+
 static void copy_windows(const work *w, const uint32_t *x, job *j) {
-    size_t rows = (size_t)w->g.weight.h, row = (size_t)(w->g.weight.w * w->g.weight.c);
-    size_t values = rows * row, x_row = (size_t)w->g.x.w * (size_t)w->g.x.c;
+    window v = window_of(w);
     uint32_t *to = j->x;
     for (int r = 0; r < j->run_count; r++)
         for (int i = 0; i < j->runs[r].count; i++, to += w->padded_values) {
             const uint32_t *from = x + j->runs[r].x + (size_t)i * pixel_step(w);
-            for (size_t k = 0; k < rows; k++)
-                for (size_t m = 0; m < row; m++) to[k * row + m] = from[k * x_row + m];
-            for (size_t m = values; m < (size_t)w->padded_values; m++) to[m] = 0;
+            for (size_t k = 0; k < v.rows; k++)
+                for (size_t m = 0; m < v.values; m++) to[k * v.values + m] = from[k * v.step + m];
         }
+}
+
+static void copy_windows_pairs(const work *w, const uint16_t *x, job *j) {
+    pixel_cursor at = {.run = j->runs, .end = j->runs + j->run_count};
+    window v = window_of(w);
+    uint32_t *to = j->x;
+    for (size_t pair = 0; pair < pixel_words(w, j->pixels); pair++, to += w->padded_values) {
+        const uint16_t *first = next_pixel(w, &at, x), *second = next_pixel(w, &at, x);
+        if (second && has_room(w, (size_t)(second - x)))
+            copy_window_pairs(first, second, v, to);
+        else
+            for (size_t k = 0; k < v.rows; k++)
+                pair_values(first + k * v.step, second ? second + k * v.step : NULL, v.values,
+                            to + k * v.values);
+    }
 }
 
 static void copy_panel(const work *w, const uint32_t *x, int vectors, job *j) {
@@ -278,28 +321,50 @@ static void copy_panel(const work *w, const uint32_t *x, int vectors, job *j) {
     }
 }
 
+/* to[i] = two pixels' values rounded; `second` NULL: zero. */
+GS_VECTORIZED static void round_pairs(const float *restrict first, const float *restrict second,
+                                      size_t count, uint32_t *restrict to) {
+    for (size_t i = 0; i < count; i++) to[i] = gs__bfloat16(first[i]);
+    for (size_t i = 0; second && i < count; i++) to[i] |= (uint32_t)gs__bfloat16(second[i]) << 16;
+}
+
+/* Where the copy of a tile's outputs begins: behind each is room for what is copied too much. */
+static size_t dy_tile(const work *w, const job *j, int tile) {
+    size_t before = (size_t)(tile_start(w, tile) - tile_start(w, j->first_tile));
+    return before * pixel_words(w, j->pixels) + (size_t)(tile - j->first_tile) * TILE_MOST_OUTPUTS;
+}
+
 /* dy of the job's tiles: each tile's outputs of all pixels together. */
 static void copy_dy(const work *w, const uint32_t *dy, job *j) {
-    uint32_t *to = j->dy;
     for (int tile = j->first_tile; tile < j->end_tile; tile++) {
         int start = tile_start(w, tile), outputs = tile_start(w, tile + 1) - start;
         const uint32_t *from = dy + start;
+        uint32_t *to = j->dy + dy_tile(w, j, tile);
         for (int i = 0; i < j->pixels; i++, from += w->g.weight.n)
             for (int o = 0; o < outputs; o++) *to++ = from[o];
     }
 }
 
 static void copy_dy_pairs(const work *w, const float *dy, job *j) {
-    uint32_t *to = j->dy;
-    size_t step = (size_t)w->g.weight.n;
-    for (int tile = j->first_tile; tile < j->end_tile; tile++) {
-        int start = tile_start(w, tile), outputs = tile_start(w, tile + 1) - start;
-        for (int i = 0; i < j->pixels; i += 2) {
-            const float *from = dy + (size_t)i * step + (size_t)start;
-            for (int o = 0; o < outputs; o++) {
-                uint32_t second = i + 1 < j->pixels ? gs__bfloat16(from[step + (size_t)o]) : 0;
-                *to++ = gs__bfloat16(from[o]) | second << 16;
-            }
+    uint32_t words[BLOCK_OUTPUTS + TILE_MOST_OUTPUTS];
+    struct {
+        size_t first, outputs, at;
+    } tiles[BLOCK_OUTPUTS];
+    size_t step = (size_t)w->g.weight.n, start = (size_t)tile_start(w, j->first_tile);
+    size_t count = (size_t)tile_start(w, j->end_tile) - start;
+    int tile_count = j->end_tile - j->first_tile;
+    for (int i = 0; i < tile_count; i++) {
+        int tile = j->first_tile + i;
+        tiles[i].first = (size_t)tile_start(w, tile) - start;
+        tiles[i].outputs = (size_t)(tile_start(w, tile + 1) - tile_start(w, tile));
+        tiles[i].at = dy_tile(w, j, tile);
+    }
+    for (int i = 0; i < j->pixels; i += 2) {
+        const float *from = dy + (size_t)i * step + start;
+        round_pairs(from, i + 1 < j->pixels ? from + step : NULL, count, words);
+        for (int k = 0; k < tile_count; k++) {
+            memcpy(j->dy + tiles[k].at, words + tiles[k].first, TILE_MOST_OUTPUTS * sizeof *words);
+            tiles[k].at += tiles[k].outputs;
         }
     }
 }
@@ -322,8 +387,7 @@ static tile_sum describe_unit(const work *w, const void *x, int unit, job *j,
     if (w->reading == IN_PLACE) return t;
     if (w->reading == PANELS && w->word_pixels == 1) copy_panel(w, first, t.vectors, j);
     if (w->reading == PANELS && w->word_pixels == 2)
-        copy_pairs(w, (const uint16_t *)x + offset, 1, (size_t)(t.vectors * w->kernel->lanes),
-                   (size_t)w->width, j);
+        copy_panel_pairs(w, (const uint16_t *)x + offset, t.vectors, j);
     t.x = w->reading == PANELS ? j->x : j->x + unit_start(w, unit);
     t.x_step = (size_t)(w->reading == PANELS ? w->width : w->padded_values);
     t.runs = whole;
@@ -333,12 +397,10 @@ static tile_sum describe_unit(const work *w, const void *x, int unit, job *j,
 
 /* The job's tiles of one unit. */
 static void sum_unit(const work *w, const uint32_t *dy, int unit, const job *j, tile_sum t) {
-    int copied = tile_start(w, j->first_tile);
     for (int tile = j->first_tile; tile < j->end_tile; tile++) {
         int start = tile_start(w, tile);
         t.outputs = tile_start(w, tile + 1) - start;
-        t.dy = w->copies_dy ? j->dy + (size_t)(start - copied) * pixel_words(w, j->pixels)
-                            : dy + start;
+        t.dy = w->copies_dy ? j->dy + dy_tile(w, j, tile) : dy + start;
         t.dy_step = (size_t)(w->copies_dy ? t.outputs : w->g.weight.n);
         t.sums = sums_of(w, j->sums, tile, unit);
         w->kernel->run(&t);
@@ -351,9 +413,7 @@ static void sum_block(const work *w, const void *x, const float *dy, size_t pixe
     const uint32_t *dy_words = (const void *)dy;
     list_runs(w, pixel, j);
     if (w->reading == WINDOWS && w->word_pixels == 1) copy_windows(w, x, j);
-    if (w->reading == WINDOWS && w->word_pixels == 2)
-        copy_pairs(w, x, (size_t)w->g.weight.h, (size_t)(w->g.weight.w * w->g.weight.c),
-                   (size_t)w->padded_values, j);
+    if (w->reading == WINDOWS && w->word_pixels == 2) copy_windows_pairs(w, x, j);
     for (int tile = 0; tile < w->output_tiles; tile += w->block_tiles) {
         j->first_tile = tile;
         j->end_tile = smaller(tile + w->block_tiles, w->output_tiles);
@@ -417,6 +477,11 @@ static void collect_output(const work *w, float *sums, int tile, int o, float *d
 
 void gs__cpu_weight_gradient(const gs_weight_gradient *g, const void *x, const float *dy,
                              void *scratch, float *dw) {
+    gs_winograd_gradient filtered = gs__winograd_gradient_plan(g);
+    if (filtered.filter) {
+        gs__winograd_gradient_run(&filtered, x, dy, scratch, dw);
+        return;
+    }
     const work w = work_of(g);
     float *sums = scratch;
 #pragma omp parallel for schedule(static) if (w.parts * w.groups > 1)

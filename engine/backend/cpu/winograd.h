@@ -1,5 +1,5 @@
 /* Convolutions and their data gradients with fewer multiplications: by the minimal filters of
- * winograd_transform.h, on maps of floats.
+ * winograd_transform.h, with products of floats or of bfloat16.
  *
  * A convolution of stride 1 is filtered as it is, a 4×4 one of stride 2 as a 2×2 one of stride 1:
  * rows and columns of one parity are a map of half the size, and the four maps are so many more
@@ -11,15 +11,19 @@
 #include "engine/backend/cpu/implicit_gemm.h"
 #include "engine/backend/cpu/winograd_transform.h"
 
+#include <stdbool.h>
+
 typedef struct gs_winograd_conv {
     const gs_gemm_kernel *kernel;
     gs_op op;         /* GS_OP_CONV or GS_OP_CONV_GRADIENT_DATA */
     gs_shape x, w, y; /* input, weight, output of the forward convolution */
     int stride;
+    bool keeps_weight;  /* transformed once for many runs, and then only read */
+    bool from_bfloat16; /* the map that is read; only if the kernel's values are */
 } gs_winograd_conv;
 
 /* A map as filters see it: `rows` by `columns` pixels, each of `groups` pieces of `values` that
- * follow each other; strides in floats. */
+ * follow each other; strides in values. */
 typedef struct gs_winograd_map {
     int rows, columns, groups, values;
     size_t sample, row, pixel, group;
@@ -36,7 +40,8 @@ typedef struct gs_winograd {
     size_t depth;                /* values of a pixel of `from` */
 } gs_winograd;
 
-/* The fastest filter for a convolution, if any. */
+/* The fastest filter for a convolution, if any; with a weight that is kept one choice for all
+ * numbers of samples, so that they share it. */
 gs_winograd gs__winograd_plan(const gs_winograd_conv *conv);
 
 /* Units of the transformed weight, and the weight [O,C,K,K] transformed into them on all threads.
@@ -49,7 +54,7 @@ size_t gs__winograd_scratch(const gs_winograd *p, int threads);
 
 /* Runs on all threads; the result does not depend on their number. bias[outputs] or NULL. Scratch
  * is aligned to 64 bytes. */
-void gs__winograd_run(const gs_winograd *p, const float *from, const uint32_t *words,
+void gs__winograd_run(const gs_winograd *p, const void *from, const uint32_t *words,
                       const float *bias, float *to, void *scratch, int threads);
 
 #endif

@@ -6,8 +6,6 @@
 
 #include "engine/backend/cpu/winograd.h"
 
-enum { WINOGRAD_PANEL = 16 }; /* outputs */
-
 static inline int gs__smaller(int a, int b) {
     return a < b ? a : b;
 }
@@ -20,9 +18,21 @@ static inline int gs__round_up(int a, int b) {
     return gs__divide_up(a, b) * b;
 }
 
-/* An odd number of cache lines: matrices at such a distance do not meet in one set of a cache. */
+/* An odd number of cache lines of floats: matrices at such a distance do not meet in one set of a
+ * cache. */
 static inline size_t gs__odd_lines(size_t floats) {
     return ((floats + 15) / 16 | 1) * 16;
+}
+
+/* Outputs of a whole panel. */
+static inline int gs__winograd_panel(const gs_winograd *p) {
+    return 2 * p->conv.kernel->lanes;
+}
+
+/* Words of a tile's transformed input. */
+static inline size_t gs__winograd_depth_words(const gs_winograd *p) {
+    size_t values = (size_t)p->conv.kernel->word_values;
+    return (p->depth + values - 1) / values;
 }
 
 /* Products of a tile for each value of its pixels. */
@@ -36,7 +46,7 @@ static inline int gs__winograd_tiles(const gs_winograd *p) {
 
 /* Panels of one piece of a pixel. */
 static inline int gs__winograd_group_panels(const gs_winograd *p) {
-    return gs__divide_up(p->to.values, WINOGRAD_PANEL);
+    return gs__divide_up(p->to.values, gs__winograd_panel(p));
 }
 
 /* Values of one piece of a pixel of outputs, with zeros to whole vectors. */
@@ -45,8 +55,8 @@ static inline int gs__winograd_padded_values(const gs_winograd *p) {
 }
 
 static inline int gs__winograd_panel_width(const gs_winograd *p, int panel) {
-    int left = p->to.values - panel % gs__winograd_group_panels(p) * WINOGRAD_PANEL;
-    return left <= p->conv.kernel->lanes ? p->conv.kernel->lanes : WINOGRAD_PANEL;
+    int left = p->to.values - panel % gs__winograd_group_panels(p) * gs__winograd_panel(p);
+    return left <= p->conv.kernel->lanes ? p->conv.kernel->lanes : gs__winograd_panel(p);
 }
 
 /* The transformed weight is [n·n][panels][depth][panel width]: words of one number's matrix, … */
@@ -54,8 +64,14 @@ size_t gs__winograd_matrix_words(const gs_winograd *p);
 /* … and where in it a panel begins. */
 size_t gs__winograd_panel_start(const gs_winograd *p, int panel);
 
+/* A map as filters of stride 1 see it. */
+gs_winograd_map gs__winograd_map_of(gs_shape s, int stride);
+
 /* The convolution by this filter, fast or not; its taps are those of gs__winograd_taps. */
 gs_winograd gs__winograd_plan_filter(const gs_winograd_conv *conv, gs_winograd_kind kind);
+
+/* Whether a filter's results are nearly as good as the direct convolution's. */
+bool gs__winograd_is_exact_enough(const gs_winograd_conv *conv, gs_winograd_kind kind);
 
 /* Taps of the filters that can do a convolution; 0: none can. */
 int gs__winograd_taps(const gs_winograd_conv *conv);

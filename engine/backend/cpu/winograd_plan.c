@@ -1,6 +1,7 @@
 /* How a convolution is cut into tiles, and which filter, if any, is the fastest. */
 #include "engine/backend/cpu/winograd_internal.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 enum {
@@ -12,7 +13,7 @@ enum {
 
 /* ---- Tiles ----------------------------------------------------------------------------------- */
 
-static gs_winograd_map map_of(gs_shape s, int stride) {
+gs_winograd_map gs__winograd_map_of(gs_shape s, int stride) {
     size_t pixel = (size_t)s.c * (size_t)stride, row = (size_t)s.w * (size_t)s.c;
     return (gs_winograd_map){.rows = s.h / stride,
                              .columns = s.w / stride,
@@ -37,10 +38,15 @@ static void choose_block(gs_winograd *p) {
         most, gs__round_up(gs__divide_up(gs__winograd_tiles(p), blocks), p->conv.kernel->pixels));
 }
 
+static const gs_winograd_filter *filters_of(const gs_winograd_conv *conv) {
+    return gs__winograd_filters(conv->kernel->isa, conv->kernel->bf16);
+}
+
 gs_winograd gs__winograd_plan_filter(const gs_winograd_conv *conv, gs_winograd_kind kind) {
     bool is_forward = conv->op == GS_OP_CONV;
-    gs_winograd p = {.filter = &gs__winograd_filters[kind], .kind = kind, .conv = *conv};
-    gs_winograd_map x = map_of(conv->x, conv->stride), y = map_of(conv->y, 1);
+    gs_winograd p = {.filter = &filters_of(conv)[kind], .kind = kind, .conv = *conv};
+    gs_winograd_map x = gs__winograd_map_of(conv->x, conv->stride),
+                    y = gs__winograd_map_of(conv->y, 1);
     if (!is_forward) { /* all pixels of x, also those that no output sees whole */
         x.rows = gs__divide_up(conv->x.h, conv->stride);
         x.columns = gs__divide_up(conv->x.w, conv->stride);
@@ -62,15 +68,17 @@ gs_winograd gs__winograd_plan_filter(const gs_winograd_conv *conv, gs_winograd_k
 
 /* A matrix product of `rows` by `depth` by `columns`. */
 static double product_cycles(const gs_gemm_kernel *kernel, double rows, double depth, int columns) {
+    depth = ceil(depth / kernel->word_values);
     int lanes = kernel->lanes, rest = columns % (2 * lanes);
     double panels = columns / (2 * lanes) + (rest > lanes ? 1 : rest > 0 ? 0.67 : 0);
     return rows * panels * (1.05 * depth + 8);
 }
 
-/* Weights are packed for few uses, and read from memory. */
-static double weight_cycles(double words) {
-    return 4 * words;
-}
+/* Weights are packed for few uses, and read from memory: per word, transformed or as they are.
+ * Those that are kept are only read. */
+#define TRANSFORMED_CYCLES 5.5
+#define PACKED_CYCLES 1.8
+#define READ_CYCLES 1.1
 
 /* For each vector of a tile. */
 static double transform_cycles(const gs_winograd *p) {
@@ -90,20 +98,28 @@ static double filter_cycles(const gs_winograd *p) {
     double rows = (double)(blocks - 1) * p->block + gs__round_up(last, p->conv.kernel->pixels);
     double product = product_cycles(p->conv.kernel, rows, depth, p->to.values) * p->to.groups;
     return numbers * product + tiles * transform_cycles(p) +
-           weight_cycles(numbers * depth * p->to.groups * p->to.values);
+           (p->conv.keeps_weight ? READ_CYCLES : TRANSFORMED_CYCLES) * numbers *
+               ceil(depth / p->conv.kernel->word_values) * p->to.groups * p->to.values;
 }
 
 static double direct_cycles(const gs_winograd_conv *conv) {
     gs_shape x = conv->x, w = conv->w, y = conv->y;
     double outputs = (double)y.n * y.h * y.w, inputs = (double)x.n * x.h * x.w;
-    double taps = w.h * w.w, words = weight_cycles(taps * w.n * w.c);
+    double taps = w.h * w.w, words = (conv->keeps_weight ? READ_CYCLES : PACKED_CYCLES) * taps *
+                                     w.n * w.c / conv->kernel->word_values;
     if (conv->op == GS_OP_CONV)
         return product_cycles(conv->kernel, outputs, taps * w.c, w.n) + words;
     double phases = conv->stride * conv->stride;
     double padded =
         phases * product_cycles(conv->kernel, inputs / phases, taps / phases * w.n, w.c);
-    double by_others = 1.6 * outputs * taps * w.n * w.c / 16; /* oneDNN, without the padding */
+    double lanes = 2 * conv->kernel->lanes * conv->kernel->word_values;
+    double by_others = 1.6 * outputs * taps * w.n * w.c / lanes; /* oneDNN, without the padding */
     return (padded < by_others ? padded : by_others) + words;
+}
+
+/* bfloat16 loses three times as much in the larger numbers of six points as in the others'. */
+bool gs__winograd_is_exact_enough(const gs_winograd_conv *conv, gs_winograd_kind kind) {
+    return conv->kernel->bf16 == GS_BF16_NONE || filters_of(conv)[kind].points < 6;
 }
 
 int gs__winograd_taps(const gs_winograd_conv *conv) {
@@ -111,21 +127,32 @@ int gs__winograd_taps(const gs_winograd_conv *conv) {
     bool is_forward = conv->op == GS_OP_CONV;
     int from = (is_forward ? conv->w.c : conv->w.n) * (is_forward ? conv->stride : 1);
     int to = (is_forward ? conv->w.n : conv->w.c) * (is_forward ? 1 : conv->stride);
-    if (kernel->word_values != 1 || kernel->lanes != WINOGRAD_LANES) return 0;
-    if (conv->w.h != conv->w.w || from < WINOGRAD_LANES || to < WINOGRAD_LANES) return 0;
+    if (!filters_of(conv)) return 0;
+    if (conv->w.h != conv->w.w || from < kernel->lanes || to < kernel->lanes) return 0;
     if (conv->stride == 2 && conv->w.h == 4) return 2;
     return conv->stride == 1 && (conv->w.h == 2 || conv->w.h == 3) ? conv->w.h : 0;
 }
 
-gs_winograd gs__winograd_plan(const gs_winograd_conv *conv) {
+static gs_winograd find_fastest(const gs_winograd_conv *conv) {
     gs_winograd best = {.filter = NULL};
     int taps = gs__winograd_taps(conv);
     double fewest = direct_cycles(conv);
     for (int kind = 0; taps > 0 && kind < GS_WINOGRAD_KINDS; kind++) {
-        if (gs__winograd_filters[kind].taps != taps) continue;
+        if (filters_of(conv)[kind].taps != taps ||
+            !gs__winograd_is_exact_enough(conv, (gs_winograd_kind)kind))
+            continue;
         gs_winograd p = gs__winograd_plan_filter(conv, (gs_winograd_kind)kind);
         double cycles = filter_cycles(&p);
         if (cycles < fewest) fewest = cycles, best = p;
     }
     return best;
+}
+
+gs_winograd gs__winograd_plan(const gs_winograd_conv *conv) {
+    enum { USUAL_SAMPLES = 2 };
+    if (!conv->keeps_weight) return find_fastest(conv);
+    gs_winograd_conv usual = *conv;
+    usual.x.n = usual.y.n = USUAL_SAMPLES;
+    gs_winograd p = find_fastest(&usual);
+    return p.filter ? gs__winograd_plan_filter(conv, p.kind) : p;
 }
