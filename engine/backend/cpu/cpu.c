@@ -141,7 +141,7 @@ const gs_backend gs_backend_cpu = {
             [GS_OP_BORDER_WEIGHT] = PLAIN(border_weight),
             [GS_OP_BORDER_WEIGHT_GRADIENT] = PLAIN(border_weight_gradient),
             [GS_OP_BORDER] = {gs__cpu_border_prepare, gs__cpu_border, gs__cpu_border_release,
-                              gs__cpu_border_packing},
+                              gs__cpu_border_packing, NULL},
             [GS_OP_BORDER_GRADIENT] = WITH_SCRATCH(border_gradient),
             [GS_OP_PIXEL_SHUFFLE] = WITH_SCRATCH(pixel_shuffle),
             [GS_OP_PIXEL_SHUFFLE_GRADIENT] = WITH_SCRATCH(pixel_shuffle_gradient),
