@@ -25,6 +25,9 @@ static inline float gs__from_bfloat16(uint16_t half) {
 
 void gs__cpu_to_bfloat16(const float *from, size_t count, uint16_t *to);
 
+/* Words with a value of each, the second in the upper half; `second` NULL: zero. */
+void gs__cpu_to_bfloat16_pairs(const float *first, const float *second, size_t count, uint32_t *to);
+
 /* sum + a·b of every lane of vectors of words. A word is a float, … */
 #define GS_ADD_FLOATS(vector, sum, a, b) ((sum) + (vector)(a) * (vector)(b))
 /* … or two bfloat16 values, where there is no instruction for it: as floats, the upper halves are

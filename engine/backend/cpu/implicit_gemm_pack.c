@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { BLOCK_ROWS = 256, MOST_WIDTH = 32 };
+enum { BLOCK_ROWS = 256, MOST_WIDTH = 32, WORTH_THREADS = 32768 /* values */ };
 
 /* One panel, and the block of it that is being packed. */
 typedef struct panel {
@@ -160,7 +160,7 @@ void gs__pack_panels(const gs_gemm_kernel *kernel, const gs_weight_view *view, c
     size_t length = (size_t)view->run_taps * (size_t)view->inner;
     size_t depth = (size_t)view->runs * run_words(kernel, length);
     if (depth == 0) return; /* a gradient's phase without taps */
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (depth * (size_t)view->outputs > WORTH_THREADS)
     for (int i = 0; i < panel_count(kernel, view->outputs); i++) {
         int first = i * full_width(kernel), left = view->outputs - first;
         panel p;

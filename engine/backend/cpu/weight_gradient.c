@@ -321,13 +321,6 @@ static void copy_panel(const work *w, const uint32_t *x, int vectors, job *j) {
     }
 }
 
-/* to[i] = two pixels' values rounded; `second` NULL: zero. */
-GS_VECTORIZED static void round_pairs(const float *restrict first, const float *restrict second,
-                                      size_t count, uint32_t *restrict to) {
-    for (size_t i = 0; i < count; i++) to[i] = gs__bfloat16(first[i]);
-    for (size_t i = 0; second && i < count; i++) to[i] |= (uint32_t)gs__bfloat16(second[i]) << 16;
-}
-
 /* Where the copy of a tile's outputs begins: behind each is room for what is copied too much. */
 static size_t dy_tile(const work *w, const job *j, int tile) {
     size_t before = (size_t)(tile_start(w, tile) - tile_start(w, j->first_tile));
@@ -361,7 +354,7 @@ static void copy_dy_pairs(const work *w, const float *dy, job *j) {
     }
     for (int i = 0; i < j->pixels; i += 2) {
         const float *from = dy + (size_t)i * step + start;
-        round_pairs(from, i + 1 < j->pixels ? from + step : NULL, count, words);
+        gs__cpu_to_bfloat16_pairs(from, i + 1 < j->pixels ? from + step : NULL, count, words);
         for (int k = 0; k < tile_count; k++) {
             memcpy(j->dy + tiles[k].at, words + tiles[k].first, TILE_MOST_OUTPUTS * sizeof *words);
             tiles[k].at += tiles[k].outputs;

@@ -3,6 +3,7 @@
 
 #include "engine/backend/cpu/bfloat16.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { MOST_TAPS = 9, MOST_NUMBERS = WINOGRAD_MOST_POINTS * WINOGRAD_MOST_POINTS };
@@ -67,59 +68,63 @@ static panel_view view_panel(const gs_winograd *p, int panel) {
     return v;
 }
 
-/* The part of a row of words of value k of a pixel of `from`, of all numbers: floats, or one half
- * of each word. */
-static void store_row(const gs_winograd *p, const float *numbers, size_t k, size_t width,
-                      uint32_t *to) {
-    size_t count = (size_t)gs__winograd_numbers(p), matrix = gs__winograd_matrix_words(p);
-    if (p->conv.kernel->word_values == 1) {
-        for (size_t i = 0; i < count; i++)
-            memcpy(to + i * matrix + k * width, numbers + i * width, width * sizeof *numbers);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        uint16_t *halves = (uint16_t *)(void *)(to + i * matrix + k / 2 * width) + k % 2;
-        for (size_t l = 0; l < width; l++) halves[2 * l] = gs__bfloat16(numbers[i * width + l]);
-    }
+/* Where the taps that meet value k of a pixel of `from` begin. */
+static size_t value_offset(const gs_winograd *p, size_t k) {
+    if (p->conv.op != GS_OP_CONV) return output_offset(&p->conv, (int)k);
+    int values = p->from.values;
+    return input_offset(&p->conv, (int)k / values, (int)k % values);
 }
 
-/* What meets value k of a pixel of `from`. */
-static void pack_row(const gs_winograd *p, const panel_view *v, const float *weight, size_t k,
-                     uint32_t *to) {
-    float taps[MOST_TAPS * GEMM_MOST_PANEL], numbers[MOST_NUMBERS * GEMM_MOST_PANEL];
-    size_t width = (size_t)v->width;
+/* numbers[n·n][panel width] of what meets value k. */
+static void transform_row(const gs_winograd *p, const panel_view *v, const float *weight, size_t k,
+                          float *numbers) {
+    float taps[MOST_TAPS * GEMM_MOST_PANEL];
+    const float *from = weight + value_offset(p, k);
     for (int t = 0; t < v->tap_count; t++) {
         float *row = taps + t * v->width;
-        for (int i = 0; i < v->used; i++) row[i] = weight[v->columns[i] + v->taps[t]];
+        for (int i = 0; i < v->used; i++) row[i] = from[v->columns[i] + v->taps[t]];
         for (int i = v->used; i < v->width; i++) row[i] = 0;
     }
-    p->filter->weight(taps, width, numbers, width);
-    store_row(p, numbers, k, width, to);
+    p->filter->weight(taps, (size_t)v->width, numbers, (size_t)v->width);
 }
 
-/* The half of a last word that no value is in. */
-static void clear_rest(const gs_winograd *p, const panel_view *v, uint32_t *to) {
-    if (p->depth % (size_t)p->conv.kernel->word_values == 0) return;
-    size_t last = (gs__winograd_depth_words(p) - 1) * (size_t)v->width;
-    for (int i = 0; i < gs__winograd_numbers(p); i++, to += gs__winograd_matrix_words(p))
-        for (int l = 0; l < v->width; l++) to[last + (size_t)l] &= 0xFFFFu;
+/* One row of words of all numbers: of one value, or of two of bfloat16, the last of which may be
+ * missing. */
+static void pack_word(const gs_winograd *p, const panel_view *v, const float *weight, size_t word,
+                      uint32_t *to) {
+    float numbers[2][MOST_NUMBERS * GEMM_MOST_PANEL];
+    uint32_t pairs[MOST_NUMBERS * GEMM_MOST_PANEL];
+    size_t values = (size_t)p->conv.kernel->word_values, width = (size_t)v->width,
+           k = word * values;
+    size_t count = (size_t)gs__winograd_numbers(p), matrix = gs__winograd_matrix_words(p);
+    const void *words = numbers[0];
+    transform_row(p, v, weight, k, numbers[0]);
+    if (values == 2) {
+        bool is_whole = k + 1 < p->depth;
+        if (is_whole) transform_row(p, v, weight, k + 1, numbers[1]);
+        gs__cpu_to_bfloat16_pairs(numbers[0], is_whole ? numbers[1] : NULL, count * width, pairs);
+        words = pairs;
+    }
+    for (size_t i = 0; i < count; i++)
+        memcpy(to + i * matrix + word * width, (const uint32_t *)words + i * width,
+               width * sizeof *to);
 }
 
-/* Pieces of an input channel follow each other, so that a line of the weight is read once. */
+/* Pieces of an input channel follow each other where words allow, so that a line of the weight is
+ * read once. */
 static void pack_panel(const gs_winograd *p, int panel, const float *weight, uint32_t *to) {
     panel_view v = view_panel(p, panel);
-    if (p->conv.op != GS_OP_CONV)
-        for (int o = 0; o < p->conv.w.n; o++)
-            pack_row(p, &v, weight + output_offset(&p->conv, o), (size_t)o, to);
-    else
-        for (int c = 0; c < p->conv.w.c; c++)
-            for (int piece = 0; piece < p->from.groups * p->from.groups; piece++) {
-                int group = piece / p->from.groups;
-                int value = piece % p->from.groups * p->conv.w.c + c;
-                pack_row(p, &v, weight + input_offset(&p->conv, group, value),
-                         (size_t)(group * p->from.values + value), to);
-            }
-    clear_rest(p, &v, to);
+    int values = p->conv.kernel->word_values, groups = p->from.groups, channels = p->conv.w.c;
+    if (p->conv.op != GS_OP_CONV || groups == 1 || channels % values != 0) {
+        for (size_t word = 0; word < gs__winograd_depth_words(p); word++)
+            pack_word(p, &v, weight, word, to);
+        return;
+    }
+    for (int c = 0; c < channels; c += values)
+        for (int piece = 0; piece < groups * groups; piece++) {
+            int k = piece / groups * p->from.values + piece % groups * channels + c;
+            pack_word(p, &v, weight, (size_t)(k / values), to);
+        }
 }
 
 void gs__winograd_pack(const gs_winograd *p, const float *weight, uint32_t *words) {
