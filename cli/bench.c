@@ -130,9 +130,10 @@ static int slowest_first(const void *a, const void *b) {
 
 static void print_row(const char *name, const char *shapes, const gs_node_profile *p, int runs,
                       double all) {
+    double per_second = p->seconds > 0 ? 1 / p->seconds : 0; /* it may not have run at all */
     printf("%-26s %-46s %9.3f ms %8.1f GFLOP/s %6.1f GB/s %5.1f %%\n", name, shapes,
-           1e3 * p->seconds / runs, p->operations / p->seconds * 1e-9, p->bytes / p->seconds * 1e-9,
-           100 * p->seconds / all);
+           1e3 * p->seconds / runs, p->operations * per_second * 1e-9,
+           p->bytes * per_second * 1e-9, 100 * p->seconds / all);
 }
 
 /* Nodes by the time they took, then the sums of each kind of node. `operations` and `bytes` count
@@ -197,6 +198,24 @@ static gs_status check(bench *b, gs_error *err) {
     return GS_OK;
 }
 
+/* What one run multiplies and adds in convolutions, and the bytes that all nodes read and write.
+ * Nodes that run only when parameters change are left out. */
+typedef struct work {
+    double operations, bytes;
+} work;
+
+static work work_of(const gs_plan *plan) {
+    work sum = {0};
+    for (int i = 0; i < gs_plan_node_count(plan); i++) {
+        gs_node_profile node;
+        gs_plan_profile(plan, i, &node);
+        if (!node.runs_always) continue;
+        sum.operations += node.operations;
+        sum.bytes += node.bytes;
+    }
+    return sum;
+}
+
 int gs_cli_bench(int argc, char **argv) {
     bench b = {.op = "segment",
                .preset = "brain",
@@ -236,16 +255,18 @@ int gs_cli_bench(int argc, char **argv) {
     if (status == GS_OK && b.memory) status = print_memory(&b, &err);
     if (status == GS_OK) {
         struct rusage usage;
+        work done = work_of(b.plan);
         getrusage(RUSAGE_SELF, &usage);
         printf(b.json ? "{\"op\": \"%s\", \"preset\": \"%s\", \"width\": %g, \"batch\": %d, "
                         "\"backend\": \"%s\", \"precision\": \"%s\", \"threads\": %d, "
                         "\"seconds_median\": %.6g, \"peak_rss_mib\": %ld, "
-                        "\"device_mib\": %zu}\n"
+                        "\"device_mib\": %zu, \"gflop\": %.6g, \"gigabytes\": %.6g}\n"
                       : "%s %s width %g batch %d %s %s threads %d: median %.6g s, peak %ld MiB, "
-                        "device %zu MiB\n",
+                        "device %zu MiB, %.4g GFLOP, %.4g GB\n",
                b.op, b.preset, b.width, b.batch, gs_device_choice(b.device)->backend,
                gs_precision_name(gs_device_precision(b.device)), gs_device_threads(b.device),
-               median, usage.ru_maxrss / 1024, gs_device_memory_bytes(b.device) >> 20);
+               median, usage.ru_maxrss / 1024, gs_device_memory_bytes(b.device) >> 20,
+               1e-9 * done.operations, 1e-9 * done.bytes);
     }
     gs_plan_free(b.plan);
     gs_parameters_free(b.parameters);

@@ -102,6 +102,7 @@ typedef struct gs_node_profile {
     /* Of one run: multiplications and additions of a convolution as written (0 for other
      * operations), and the bytes of all inputs and outputs. */
     double operations, bytes;
+    bool runs_always; /* false: only when parameters change, in an inference plan */
 } gs_node_profile;
 int gs_plan_node_count(const gs_plan *plan);
 void gs_plan_profile(const gs_plan *plan, int node, gs_node_profile *out);
