@@ -33,8 +33,9 @@ const gs_engine_choice *gs_device_choice(const gs_device *device);
 gs_precision gs_device_precision(const gs_device *device); /* of the choice */
 
 /* Copies what plans on the device have made of the parameters into their arrays: all of them, so
- * that writing to some and running on is as it looks. To be called before they are read, and before
- * some of them are written. Costs nothing where plans compute in the arrays. */
+ * that writing to some and running on is as it looks. To be called before they are read, before
+ * some of them are written, and before the last plan of their set is freed, with which the device
+ * forgets them. Costs nothing where plans compute in the arrays. */
 GS_MUST_CHECK gs_status gs_device_fetch(gs_device *device, gs_parameters *parameters,
                                         gs_error *err);
 

@@ -41,15 +41,16 @@ parity() { # precision
     --backend cuda --precision "$1"
 }
 
-sanitized() { # tool precision
-  "$sanitizer" --tool "$1" --error-exitcode 9 "$genseg" parity --weights "$tiny/weights.safetensors" \
-    --case "$tiny/case.safetensors" --preset tiny --backend cuda --precision "$2"
+sanitized() { # tool command…
+  local tool=$1
+  shift
+  "$sanitizer" --tool "$tool" --error-exitcode 9 "$@"
 }
 
 # Twelve steps in one piece and in two: the checkpoints' tensors are the same, byte for byte.
 resume() { # precision
   local data=$work/data whole=$work/whole-$1 cut=$work/cut-$1
-  [ -e "$data" ] || "$genseg" data demo --out "$data" --scale 8 --cases 12 --annotated 0.5 --seed 1 || return 1
+  [ -e "$data" ] || "$genseg" data demo --out "$data" --scale 4 --cases 12 --annotated 0.5 --seed 1 || return 1
   local common=(train --dataset "$data" --width 0.25 --batch-size 2 --backend cuda --precision "$1"
     --validate-every 6 --checkpoint-every 6)
   "$genseg" "${common[@]}" --out "$whole" --max-steps 12 &&
@@ -65,8 +66,10 @@ for precision in fp32 tf32 bf16; do
 done
 for precision in fp32 bf16; do
   check "a training goes on bit for bit, $precision" resume "$precision"
-  check "memcheck, $precision" sanitized memcheck "$precision"
-  check "racecheck, $precision" sanitized racecheck "$precision"
+done
+for tool in memcheck racecheck; do
+  check "$tool of all operations" sanitized "$tool" "$build/tests/test_cuda_operations"
+  check "$tool of training steps" sanitized "$tool" "$build/tests/test_cuda_steps"
 done
 if [ -n "$reference" ] && [ -r "$reference" ] && /usr/bin/python3 -c 'import torch' 2>/dev/null; then
   for precision in fp32 tf32 bf16; do

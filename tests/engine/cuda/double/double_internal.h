@@ -1,4 +1,5 @@
-/* Shared by the double's files: state.c (settings, failures, counts), memory.c, stream.c, runtime.c
+/* Shared by the double's files: state.c (settings, failures, counts), memory.c, stream.c, copy.c,
+ * graph.c, runtime.c
  * (devices), cudnn_descriptors.c, cudnn_checks.c, cudnn_run.c.
  *
  * One lock for all: double_lock is held in every function of the runtime. */
