@@ -76,7 +76,7 @@ static double product_cycles(const gs_gemm_kernel *kernel, double rows, double d
 
 /* Weights are packed for few uses, and read from memory: per word, transformed or as they are.
  * Those that are kept are only read. */
-#define TRANSFORMED_CYCLES 5.5
+#define TRANSFORMED_CYCLES 4
 #define PACKED_CYCLES 1.8
 #define READ_CYCLES 1.1
 
