@@ -5,6 +5,8 @@
 # make parity     compare with the PyTorch program: REFERENCE=path/to/genseg_torch.py
 # make bench      the goals of speed and memory, beside PyTorch and ONNX Runtime: REFERENCE=…,
 #                 ROWS="segment translate train scaling serve" (all), BENCH_MINUTES of load by 32 clients (1)
+# make test-gpu   what needs a GPU: operations, parity, memcheck, racecheck, an interrupted training (docs/gpu.md)
+# make bench-gpu  latency, throughput and training step on a GPU, beside PyTorch there: REFERENCE=…
 # make results-quick  the method against its plainest baseline on a small task; fails unless it is better
 # make demo-model train the demo's model anew (an hour)
 
@@ -17,7 +19,7 @@ REFERENCE ?= ../shared/reference/genseg_torch.py
 ROWS ?=
 BENCH_MINUTES ?= 1
 
-.PHONY: run test test-asan test-tsan parity bench results-quick demo-model build packages test-packages \
+.PHONY: run test test-asan test-tsan parity bench test-gpu bench-gpu results-quick demo-model build build-gpu packages test-packages \
   bench-packages results-packages clean
 
 packages:
@@ -68,6 +70,16 @@ tests/bench/node_modules: tests/bench/package-lock.json | bench-packages
 
 bench: build bench-packages tests/bench/node_modules
 	tests/bench/bench.py build/genseg --reference "$(REFERENCE)" --rows "$(ROWS)" --minutes $(BENCH_MINUTES)
+
+build-gpu: test-packages
+	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
+	cmake --build build -j$(JOBS)
+
+test-gpu: build-gpu
+	tests/gpu/test.sh build "$(REFERENCE)"
+
+bench-gpu: build-gpu
+	tests/gpu/bench.py build/genseg --reference "$(REFERENCE)"
 
 results-quick: build results-packages
 	tests/results/quick.sh build/genseg

@@ -10,6 +10,7 @@
 #define GS_API_HANDLER_H
 
 #include "base/status.h"
+#include "engine/backend/choice.h"
 #include "engine/image/image.h"
 #include "store/annotation.h"
 #include "store/job.h"
@@ -300,9 +301,8 @@ typedef struct gs_api_services {
     char *(*metrics_text)(void *server);
     /* GS_OK when requests can be answered; else BUSY with the reason. */
     gs_status (*ready)(void *server, gs_error *err);
-    const char *(*backend_name)(void *server);
-    /* "fp32" or "bf16": what inference computes in. */
-    const char *(*precision_name)(void *server);
+    /* What inference computes on and in. Borrowed from the server. */
+    const gs_engine_choice *(*engine)(void *server);
     /* A file of the viewer by its path ("/", "/main.js"). False: no such file. All borrowed. */
     bool (*web_file)(void *server, const char *path, const char **content_type, const char **etag,
                      const char **bytes, size_t *size);

@@ -20,11 +20,12 @@ gs_status gs_api_readyz(const gs_api_context *context, const gs_request *request
     gs_model_record model;
     gs_status status = gs_store_model_get_active(context->store, &model, err);
     if (status != GS_OK && status != GS_NOT_FOUND) return status;
-    const char *backend = context->services->backend_name(context->server);
-    const char *precision = context->services->precision_name(context->server);
+    const gs_engine_choice *engine = context->services->engine(context->server);
     json_t *json =
-        json_pack("{s:s, s:s, s:s, s:s?}", "status", "ready", "backend", backend, "precision",
-                  precision, "active_model", status == GS_OK ? model.id : NULL);
+        json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?}", "status", "ready", "backend", engine->backend,
+                  "device", engine->device_name, "precision", gs_precision_name(engine->precision),
+                  "remark", engine->remark[0] ? engine->remark : NULL, "active_model",
+                  status == GS_OK ? model.id : NULL);
     if (status == GS_OK) gs_model_record_deinit(&model);
     return gs_response_set_json(response, 200, json, err);
 }

@@ -32,6 +32,7 @@ int gs_status_to_http(gs_status status) {
     case GS_OUT_OF_MEMORY:
     case GS_BUSY:
     case GS_CANCELLED:
+    case GS_DEVICE_LOST: /* the engine is being restarted */
         return 503;
     case GS_DISK_FULL:
         return 507;

@@ -23,6 +23,7 @@
     X(IO, "input/output error")                                                                    \
     X(DISK_FULL, "disk full")                                                                      \
     X(BACKEND, "backend failure") /* oneDNN or CUDA reported an error */                           \
+    X(DEVICE_LOST, "device lost") /* a failure after which this process cannot use the device */   \
     X(INTERNAL, "internal error")
 
 typedef enum gs_status {
@@ -62,6 +63,6 @@ const char *gs_status_text(gs_status status);
 /* For our own bugs only: never for a request, a file or a library's failure. */
 #define gs_assert(condition)                                                                       \
     ((condition) ? (void)0 : gs_assert_failed(#condition, __FILE__, __LINE__))
-_Noreturn void gs_assert_failed(const char *condition, const char *file, int line);
+void gs_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 
 #endif

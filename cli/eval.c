@@ -29,7 +29,7 @@ static gs_status evaluate(const request *r, gs_model_evaluation *out,
     gs_split split = GS_SPLIT_TEST;
     gs_model *model = NULL;
     gs_dataset *dataset = NULL, *truth = NULL;
-    gs_cli_tell_precision(r->session.backend, r->session.precision);
+    gs_cli_tell_engine(&r->session.engine);
     gs_status status = parse_split(r->split, &split, err);
     if (status == GS_OK) status = gs_model_load(r->model, &model, err);
     if (status == GS_OK) status = gs_dataset_open(r->dataset, &dataset, err);
@@ -61,7 +61,8 @@ static void print(const char *split, const gs_model_evaluation *e, const gs_mode
 }
 
 int gs_cli_eval(int argc, char **argv) {
-    request r = {.split = "test", .session = {.backend = "cpu", .precision = GS_PRECISION_AUTO}};
+    request r = {.split = "test",
+                 .session = {.engine = {.backend = "auto", .precision = GS_PRECISION_AUTO}}};
     gs_model_evaluation evaluation = {0};
     gs_model_translation translation;
     const gs_option options[] = {
@@ -70,8 +71,12 @@ int gs_cli_eval(int argc, char **argv) {
         {"--healthy", GS_OPTION_TEXT, &r.healthy,
          "the same slices without lesions (data brats --healthy)"},
         {"--split", GS_OPTION_TEXT, &r.split, "train, validation or test (test)"},
-        {"--precision", GS_OPTION_PRECISION, &r.session.precision, "auto, fp32 or bf16 (auto)"},
-        {"--backend", GS_OPTION_TEXT, &r.session.backend, "cpu or reference (cpu)"},
+        {"--precision", GS_OPTION_PRECISION, &r.session.engine.precision,
+         "auto, fp32, tf32 or bf16 (auto)"},
+        {"--backend", GS_OPTION_TEXT, &r.session.engine.backend,
+         "auto, cpu, cuda or reference (auto: cuda where it can be used)"},
+        {"--device", GS_OPTION_INT, &r.session.engine.device,
+         "which of the visible CUDA devices (0)"},
         {"--threads", GS_OPTION_INT, &r.session.threads, "threads (all processors)"},
     };
     gs_error err;

@@ -53,10 +53,13 @@ static gs_status parse(int argc, char **argv, gs_experiment_options *o, gs_error
     const gs_option options[] = {
         {"--out", GS_OPTION_TEXT, &o->out, "folder for runs and results; one in use goes on"},
         {"--threads", GS_OPTION_INT, &o->threads, "threads (all processors)"},
-        {"--precision", GS_OPTION_PRECISION, &o->precision, "auto, fp32 or bf16 (auto)"},
+        {"--precision", GS_OPTION_PRECISION, &o->engine.precision,
+         "auto, fp32, tf32 or bf16 (auto)"},
         {"--loader-threads", GS_OPTION_INT, &o->loader_threads,
          "further threads that make batches ready (1)"},
-        {"--backend", GS_OPTION_TEXT, &o->backend, "cpu or reference (cpu)"},
+        {"--backend", GS_OPTION_TEXT, &o->engine.backend,
+         "auto, cpu, cuda or reference (auto: cuda where it can be used)"},
+        {"--device", GS_OPTION_INT, &o->engine.device, "which of the visible CUDA devices (0)"},
     };
     GS_TRY(gs_options_parse(argc, argv, "experiment FILE --out DIR [options]", options,
                             sizeof options / sizeof *options, err));
@@ -66,7 +69,8 @@ static gs_status parse(int argc, char **argv, gs_experiment_options *o, gs_error
 int gs_cli_experiment(int argc, char **argv) {
     enum { EXIT_USAGE = 2 };
     char command[2000];
-    gs_experiment_options options = {.command = command, .precision = GS_PRECISION_AUTO};
+    gs_experiment_options options = {.command = command,
+                                     .engine = {.backend = "auto", .precision = GS_PRECISION_AUTO}};
     gs_experiment experiment;
     gs_error err;
     bool has_file = argc > 1 && argv[1][0] != '-';
@@ -85,7 +89,7 @@ int gs_cli_experiment(int argc, char **argv) {
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a reader that went away does not end the training */
     const gs_experiment_observer observer = {print_note, NULL, &stop_requested};
-    gs_cli_tell_precision(options.backend, options.precision);
+    gs_cli_tell_engine(&options.engine);
     status = gs_experiment_run(&experiment, &options, &observer, &failed, &err);
     gs_experiment_deinit(&experiment);
     return finish(status, failed, options.out, &err);

@@ -17,10 +17,10 @@
 enum { MAX_INPUT_BYTES = 256 << 20, MAX_SAMPLES = 64 };
 
 typedef struct job {
-    const char *model_path, *image_path, *out, *direction, *output, *backend;
+    const char *model_path, *image_path, *out, *direction, *output;
     double threshold;
     int threads, count;
-    gs_precision precision;
+    gs_engine_wish engine;
     uint64_t seed;
     gs_model *model;
     gs_session *session;
@@ -123,9 +123,8 @@ static gs_status open_job(job *j, gs_error *err) {
     for (int i = 0; i < 3; i++)
         if (!(j->results[i] = gs_alloc(gs_image_values(&j->image), sizeof(float))))
             return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for an image");
-    gs_session_options options = {
-        .backend = j->backend, .threads = j->threads, .precision = j->precision, .max_batch = 1};
-    gs_cli_tell_precision(j->backend, j->precision);
+    gs_session_options options = {.engine = j->engine, .threads = j->threads, .max_batch = 1};
+    gs_cli_tell_engine(&j->engine);
     return gs_session_open(j->model, &options, &j->session, err);
 }
 
@@ -136,15 +135,18 @@ static void close_job(job *j) {
     for (int i = 0; i < 3; i++) gs_free(j->results[i]);
 }
 
-enum { COMMON_OPTIONS = 6 };
+enum { COMMON_OPTIONS = 7 };
 
 static void common_options(job *j, gs_option *options) {
     const gs_option common[COMMON_OPTIONS] = {
         {"--model", GS_OPTION_TEXT, &j->model_path, "model.safetensors"},
         {"--image", GS_OPTION_TEXT, &j->image_path, "one slice: .png, .npy, .nii or .nii.gz"},
         {"--out", GS_OPTION_TEXT, &j->out, "where the answer goes: .png or .npy"},
-        {"--precision", GS_OPTION_PRECISION, &j->precision, "auto, fp32 or bf16 (auto)"},
-        {"--backend", GS_OPTION_TEXT, &j->backend, "cpu or reference (cpu)"},
+        {"--precision", GS_OPTION_PRECISION, &j->engine.precision,
+         "auto, fp32, tf32 or bf16 (auto)"},
+        {"--backend", GS_OPTION_TEXT, &j->engine.backend,
+         "auto, cpu, cuda or reference (auto: cuda where it can be used)"},
+        {"--device", GS_OPTION_INT, &j->engine.device, "which of the visible CUDA devices (0)"},
         {"--threads", GS_OPTION_INT, &j->threads, "threads (all processors)"},
     };
     memcpy(options, common, sizeof common);
@@ -165,7 +167,7 @@ static gs_status segment(job *j, gs_error *err) {
 }
 
 int gs_cli_segment(int argc, char **argv) {
-    job j = {.threshold = 0.5, .precision = GS_PRECISION_AUTO};
+    job j = {.threshold = 0.5, .engine = {.backend = "auto", .precision = GS_PRECISION_AUTO}};
     gs_error err;
     gs_option options[COMMON_OPTIONS + 1] = {[COMMON_OPTIONS] = {"--threshold", GS_OPTION_NUMBER,
                                                                  &j.threshold,
@@ -207,7 +209,7 @@ int gs_cli_translate(int argc, char **argv) {
     job j = {.direction = "presence_to_absence",
              .output = "translated",
              .seed = 1,
-             .precision = GS_PRECISION_AUTO};
+             .engine = {.backend = "auto", .precision = GS_PRECISION_AUTO}};
     gs_error err;
     gs_option options[COMMON_OPTIONS + 3] = {
         [COMMON_OPTIONS] = {"--direction", GS_OPTION_TEXT, &j.direction,
@@ -245,7 +247,7 @@ static gs_status sample(job *j, gs_error *err) {
 }
 
 int gs_cli_sample(int argc, char **argv) {
-    job j = {.seed = 1, .count = 4, .precision = GS_PRECISION_AUTO};
+    job j = {.seed = 1, .count = 4, .engine = {.backend = "auto", .precision = GS_PRECISION_AUTO}};
     gs_error err;
     gs_option options[COMMON_OPTIONS + 2] = {
         [COMMON_OPTIONS] = {"--count", GS_OPTION_INT, &j.count, "samples (4)"},

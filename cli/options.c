@@ -73,7 +73,13 @@ int gs_cli_fail(const char *command, const gs_error *err) {
     return err->status == GS_INVALID_ARGUMENT ? 2 : 1;
 }
 
-void gs_cli_tell_precision(const char *backend, gs_precision wanted) {
-    if (wanted == GS_PRECISION_BF16 && gs_precision_resolve(backend, wanted) != GS_PRECISION_BF16)
-        fprintf(stderr, "genseg: this processor has no AVX512-BF16: computing in fp32\n");
+void gs_cli_tell_engine(const gs_engine_wish *wish) {
+    gs_engine_choice choice;
+    if (gs_engine_choose(wish, &choice, NULL) != GS_OK) return; /* opening it says why */
+    if (strcmp(choice.backend, "cuda") == 0)
+        fprintf(stderr, "genseg: computing in %s on device %d, %s\n",
+                gs_precision_name(choice.precision), choice.device, choice.device_name);
+    if (wish->precision != GS_PRECISION_AUTO && choice.precision != wish->precision)
+        fprintf(stderr, "genseg: computing in %s: %s\n", gs_precision_name(choice.precision),
+                choice.remark);
 }

@@ -3,7 +3,7 @@
 #define GS_CLI_OPTIONS_H
 
 #include "base/status.h"
-#include "engine/backend/precision.h"
+#include "engine/backend/choice.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,7 +33,8 @@ GS_MUST_CHECK gs_status gs_options_parse(int argc, char **argv, const char *usag
  * 0 for CANCELLED by --help, 2 for INVALID_ARGUMENT, else 1. */
 int gs_cli_fail(const char *command, const gs_error *err);
 
-/* Says so on standard error where a wish for bf16 cannot be met. */
-void gs_cli_tell_precision(const char *backend, gs_precision wanted);
+/* Says on standard error what computes where that is not the processor, and which precision that was
+ * asked for there is none of. */
+void gs_cli_tell_engine(const gs_engine_wish *wish);
 
 #endif

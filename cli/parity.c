@@ -3,14 +3,16 @@
 #include "engine/train/parity.h"
 
 int gs_cli_parity(int argc, char **argv) {
-    gs_parity_options o = {.preset = "brain", .backend = "cpu", .width = 1};
+    gs_parity_options o = {.preset = "brain", .engine = {.backend = "cpu"}, .width = 1};
     const gs_option options[] = {
         {"--weights", GS_OPTION_TEXT, &o.weights, "weights.safetensors of the dump"},
         {"--case", GS_OPTION_TEXT, &o.dump, "case.safetensors of the dump"},
         {"--preset", GS_OPTION_TEXT, &o.preset, "the dump's task (brain)"},
         {"--width", GS_OPTION_NUMBER, &o.width, "the dump's width (1)"},
-        {"--precision", GS_OPTION_PRECISION, &o.precision, "auto, fp32 or bf16 (fp32)"},
-        {"--backend", GS_OPTION_TEXT, &o.backend, "cpu or reference (cpu)"},
+        {"--precision", GS_OPTION_PRECISION, &o.engine.precision,
+         "auto, fp32, tf32 or bf16 (fp32)"},
+        {"--backend", GS_OPTION_TEXT, &o.engine.backend, "auto, cpu, cuda or reference (cpu)"},
+        {"--device", GS_OPTION_INT, &o.engine.device, "which of the visible CUDA devices (0)"},
         {"--threads", GS_OPTION_INT, &o.threads, "threads (all processors)"},
     };
     gs_error err;

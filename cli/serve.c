@@ -1,6 +1,8 @@
 /* Owns the options of `genseg serve` and its signals. Must not know how anything is served. */
 #include "cli/serve.h"
 
+#include "cli/restart.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/server.h"
 
@@ -22,8 +25,11 @@ static const char usage[] =
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
     "  --web DIR              the viewer's files (default: those of the source tree)\n"
-    "  --backend NAME         cpu or reference (default cpu)\n"
-    "  --precision NAME       auto, fp32 or bf16 (default auto: bf16 where the processor has it)\n"
+    "  --backend NAME         auto, cpu, cuda or reference (default auto: cuda where it can be "
+    "used)\n"
+    "  --device N             which of the visible CUDA devices (default 0)\n"
+    "  --precision NAME       auto, fp32, tf32 or bf16 (default auto: bf16 where there is hardware "
+    "for it)\n"
     "  --threads N            threads that compute (default: all processors)\n"
     "  --max-batch N          images computed together (default 8)\n"
     "  --queue N              images that may wait for inference (default 64)\n"
@@ -39,6 +45,7 @@ typedef enum option_id {
     OPTION_IMPORT_MODEL,
     OPTION_WEB,
     OPTION_BACKEND,
+    OPTION_DEVICE,
     OPTION_PRECISION,
     OPTION_THREADS,
     OPTION_MAX_BATCH,
@@ -57,6 +64,7 @@ static const struct option option_table[] = {
     {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
     {"web", required_argument, NULL, OPTION_WEB},
     {"backend", required_argument, NULL, OPTION_BACKEND},
+    {"device", required_argument, NULL, OPTION_DEVICE},
     {"precision", required_argument, NULL, OPTION_PRECISION},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"max-batch", required_argument, NULL, OPTION_MAX_BATCH},
@@ -69,23 +77,27 @@ static const struct option option_table[] = {
     {0},
 };
 
-/* A number of [1, max] into *out. */
-static bool read_number(const char *name, const char *text, int max, int *out) {
+/* A number of [min, max] into *out. */
+static bool read_number(const char *name, const char *text, int min, int max, int *out) {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0' && value >= 1 && value <= max) {
+    if (errno == 0 && end != text && *end == '\0' && value >= min && value <= max) {
         *out = (int)value;
         return true;
     }
-    fprintf(stderr, "genseg serve: --%s: '%s' is not a number from 1 to %d\n", name, text, max);
+    fprintf(stderr, "genseg serve: --%s: '%s' is not a number from %d to %d\n", name, text, min,
+            max);
     return false;
 }
 
 static bool read_backend(const char *text, const char **out) {
+    static const char *const names[] = {"auto", "cpu", "cuda", "reference"};
     *out = text;
-    if (strcmp(text, "cpu") == 0 || strcmp(text, "reference") == 0) return true;
-    fprintf(stderr, "genseg serve: --backend must be cpu or reference, not '%s'\n", text);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) return true;
+    fprintf(stderr, "genseg serve: --backend must be auto, cpu, cuda or reference, not '%s'\n",
+            text);
     return false;
 }
 
@@ -123,21 +135,23 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
         options->web = value;
         return true;
     case OPTION_BACKEND:
-        return read_backend(value, &options->backend);
+        return read_backend(value, &options->engine.backend);
+    case OPTION_DEVICE:
+        return read_number(name, value, 0, 1023, &options->engine.device);
     case OPTION_PRECISION:
-        return read_precision(value, &options->precision);
+        return read_precision(value, &options->engine.precision);
     case OPTION_THREADS:
-        return read_number(name, value, 1024, &options->threads);
+        return read_number(name, value, 1, 1024, &options->threads);
     case OPTION_MAX_BATCH:
-        return read_number(name, value, 256, &options->max_batch);
+        return read_number(name, value, 1, 256, &options->max_batch);
     case OPTION_QUEUE:
-        return read_number(name, value, 100000, &options->queue);
+        return read_number(name, value, 1, 100000, &options->queue);
     case OPTION_MAX_BODY_MIB:
-        return read_number(name, value, 4096, &options->max_body_mib);
+        return read_number(name, value, 1, 4096, &options->max_body_mib);
     case OPTION_MAX_PIXELS:
-        return read_number(name, value, 1 << 25, &options->max_pixels);
+        return read_number(name, value, 1, 1 << 25, &options->max_pixels);
     case OPTION_MAX_VOXELS:
-        return read_number(name, value, 1 << 30, &options->max_voxels);
+        return read_number(name, value, 1, 1 << 30, &options->max_voxels);
     case OPTION_TRAINER:
         options->trainer = value;
         return true;
@@ -167,23 +181,47 @@ static int read_options(int argc, char **argv, gs_server_options *options) {
     return -1;
 }
 
+/* ---- Serving --------------------------------------------------------------------------------- */
+
+static void ask_for_restart(void) {
+    kill(getpid(), GS_RESTART_SIGNAL);
+}
+
+/* How serving ended. */
+typedef struct ending {
+    bool restarts; /* the engine lost its device */
+    int status;
+    char url[128]; /* that was served; "" if none was */
+} ending;
+
 /* Serves until a signal of `stops` arrives; no thread takes them, since all inherit the mask. */
-static int serve(const gs_server_options *options, const sigset_t *stops) {
+static ending serve(const gs_server_options *options, const sigset_t *stops) {
     gs_server *server;
     gs_error err;
+    sigset_t wakes = *stops;
+    sigaddset(&wakes, GS_RESTART_SIGNAL);
     if (gs_server_open(options, &server, &err) != GS_OK) {
         fprintf(stderr, "genseg serve: %s\n", err.text);
-        return EXIT_FAILURE;
+        /* What was restarted may find a device that is not back yet. */
+        bool tries_again = gs_restart_count() > 0 && gs_restart_count() < GS_RESTARTS_MAX;
+        return (ending){.restarts = tries_again && !gs_restart_pause(stops),
+                        .status = EXIT_FAILURE};
     }
-    printf("GenSeg serves on %s\n", gs_server_url(server));
+    ending end = {.status = EXIT_SUCCESS};
+    snprintf(end.url, sizeof end.url, "%s", gs_server_url(server));
+    printf("GenSeg serves on %s\n", end.url);
     fflush(stdout);
     int received;
-    sigwait(stops, &received);
-    printf("GenSeg stops: %s\n", strsignal(received));
+    sigwait(&wakes, &received);
+    if (received == GS_RESTART_SIGNAL) end.restarts = !gs_restart_pause(stops);
+    if (end.restarts)
+        printf("GenSeg starts anew: the engine lost its device\n");
+    else
+        printf("GenSeg stops: %s\n", strsignal(received));
     fflush(stdout);
     sigprocmask(SIG_UNBLOCK, stops, NULL); /* the next one ends us at once */
     gs_server_close(server);
-    return EXIT_SUCCESS;
+    return end;
 }
 
 /* Each client has a thread, and glibc gives threads heaps of their own, up to 8 for a processor.
@@ -195,7 +233,7 @@ static void share_heap(void) {
 }
 
 int gs_cli_serve(int argc, char **argv) {
-    gs_server_options options = {.precision = GS_PRECISION_AUTO};
+    gs_server_options options = {.engine = {.precision = GS_PRECISION_AUTO}};
     int status = read_options(argc, argv, &options);
     if (status >= 0) return status;
     share_heap();
@@ -203,11 +241,22 @@ int gs_cli_serve(int argc, char **argv) {
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
+    sigset_t blocked = stops;
+    sigaddset(&blocked, GS_RESTART_SIGNAL);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
     /* For the trainers that this process starts: waiting threads that spin would take the
      * processors that inference needs. This process's own OpenMP has read its settings already. */
     setenv("OMP_WAIT_POLICY", "passive", 0);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, as a full disk is */
-    return serve(&options, &stops);
+    int restarts = gs_restart_count();
+    if (restarts < GS_RESTARTS_MAX) options.on_engine_lost = ask_for_restart;
+    if (restarts > 0) { /* what was imported is there, or was deleted since */
+        options.import_count = 0;
+        options.import_model = NULL;
+    }
+    ending end = serve(&options, &stops);
+    if (!end.restarts) return end.status;
+    gs_restart_now(argc, argv, end.url[0] ? end.url : NULL);
+    return EXIT_FAILURE;
 }

@@ -91,10 +91,15 @@ static gs_status read_arguments(int argc, char **argv, gs_training_wish *n, cons
          "do not go back to a checkpoint when training goes wrong"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},
         {"--threads", GS_OPTION_INT, &o->threads, "threads (all processors)"},
-        {"--precision", GS_OPTION_PRECISION, &o->precision, "auto, fp32 or bf16 (auto)"},
+        {"--precision", GS_OPTION_PRECISION, &o->engine.precision,
+         "auto, fp32, tf32 or bf16 (auto)"},
         {"--loader-threads", GS_OPTION_INT, &o->loader_threads,
          "further threads that make batches ready (1)"},
-        {"--backend", GS_OPTION_TEXT, &o->backend, "cpu or reference (cpu)"},
+        {"--backend", GS_OPTION_TEXT, &o->engine.backend,
+         "auto, cpu, cuda or reference (auto: cuda where it can be used)"},
+        {"--device", GS_OPTION_INT, &o->engine.device, "which of the visible CUDA devices (0)"},
+        {"--nondeterministic", GS_OPTION_FLAG, &o->nondeterministic,
+         "on cuda: faster, but no two runs give the same bits"},
         {"--validate-every", GS_OPTION_UINT64, &o->validate_every, "steps (about an epoch)"},
         {"--checkpoint-every", GS_OPTION_UINT64, &o->checkpoint_every, "steps (about an epoch)"},
     };
@@ -106,6 +111,7 @@ static gs_status parse(int argc, char **argv, gs_trainer_options *o, gs_error *e
     gs_training_wish wish = gs_training_wish_default();
     const char *weights = "";
     wish.options.annotated_fraction = 1;
+    wish.options.engine.backend = "auto";
     GS_TRY(read_arguments(argc, argv, &wish, &weights, err));
     GS_TRY(gs_loss_weights_parse(weights, &wish.options.objective.weights, err));
     if (!wish.options.dataset || !wish.options.out)
@@ -123,7 +129,7 @@ int gs_cli_train(int argc, char **argv) {
         err.status = status == GS_CANCELLED ? GS_CANCELLED : GS_INVALID_ARGUMENT;
         return gs_cli_fail("train", &err);
     }
-    gs_cli_tell_precision(o.backend, o.precision);
+    gs_cli_tell_engine(&o.engine);
     struct sigaction action = {.sa_handler = request_stop};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

@@ -7,7 +7,7 @@ set -eu
 packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
   libpng-dev libcairo2-dev libnifti-dev zlib1g-dev nettle-dev libcmocka-dev python3 python3-yaml mricron-data"
 if [ "${1:-}" = test ]; then
-  packages="$packages curl jq nodejs chromium chromium-driver python3-pytest python3-requests
+  packages="$packages g++ curl jq nodejs chromium chromium-driver python3-pytest python3-requests
     python3-selenium python3-jsonschema"
 fi
 if [ "${1:-}" = bench ]; then

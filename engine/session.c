@@ -119,8 +119,8 @@ static gs_status session_build(gs_session *session, const gs_session_options *op
     gs_network_code_size(c, &h, &w);
     session->unique = gs_alloc((size_t)c->unique_channels * (size_t)h * (size_t)w, sizeof(float));
     if (!session->unique) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a session");
-    GS_TRY(gs_device_open(options->backend, options->threads, options->precision, &session->device,
-                          err));
+    gs_device_options device = {.engine = options->engine, .threads = options->threads};
+    GS_TRY(gs_device_open_on(&device, &session->device, err));
     return use_parameters(session, err);
 }
 

@@ -8,7 +8,7 @@
 #define GS_ENGINE_SESSION_H
 
 #include "base/status.h"
-#include "engine/backend/precision.h"
+#include "engine/backend/choice.h"
 #include "engine/model/config.h"
 
 #include <stdbool.h>
@@ -35,9 +35,8 @@ bool gs_model_translates(const gs_model *model);
 bool gs_model_inserts(const gs_model *model);
 
 typedef struct gs_session_options {
-    const char *backend; /* "cpu" or "reference"; NULL = "cpu" */
-    int threads;         /* 0 = all processors */
-    gs_precision precision;
+    gs_engine_wish engine;
+    int threads;   /* 0 = all processors */
     int max_batch; /* images per plan; larger calls are cut into pieces; 0 = 8 */
 } gs_session_options;
 

@@ -19,7 +19,7 @@
 #include "server/clock.h"
 #include "server/log.h"
 
-enum { EXIT_AT_CHECKPOINT = 75, POLL_MS = 1000, FIXED_ARGUMENTS = 18 };
+enum { EXIT_AT_CHECKPOINT = 75, POLL_MS = 1000, FIXED_ARGUMENTS = 20 };
 
 /* A run that goes on. */
 typedef struct progress {
@@ -99,7 +99,7 @@ static gs_status find_init(const gs_job_run *run, char **path_out, char id_out[G
 
 static gs_status start_trainer(progress *p, gs_error *err) {
     const gs_supervisor_options *options = p->run->options;
-    char *init = NULL, init_id[GS_ID_SIZE], threads[16];
+    char *init = NULL, init_id[GS_ID_SIZE], threads[16], device[16];
     char **wished = NULL;
     gs_status status = find_init(p->run, &init, init_id, err);
     if (status == GS_OK) status = gs_job_request_arguments(p->run->job->request_json, &wished, err);
@@ -108,11 +108,13 @@ static gs_status start_trainer(progress *p, gs_error *err) {
     const char **all = gs_alloc(FIXED_ARGUMENTS + count + 1, sizeof *all);
     if (status == GS_OK && !all) status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     if (status == GS_OK) {
+        snprintf(device, sizeof device, "%d", options->engine.device);
         const char *fixed[] = {options->trainer, "train",
                                "--dataset",      p->dataset,
                                "--out",          p->output,
-                               "--backend",      options->backend,
-                               "--precision",    gs_precision_name(options->precision)};
+                               "--backend",      options->engine.backend,
+                               "--device",       device,
+                               "--precision",    gs_precision_name(options->engine.precision)};
         memcpy(all, fixed, sizeof fixed);
         at = sizeof fixed / sizeof fixed[0];
         memcpy(all + at, wished, count * sizeof *wished);
@@ -132,8 +134,8 @@ static gs_status start_trainer(progress *p, gs_error *err) {
 /* ==== Lines ==== */
 
 static bool event_is_known(const char *name) {
-    static const char *const names[] = {"start",      "progress", "validation",
-                                        "checkpoint", "recovery", "done", "error"};
+    static const char *const names[] = {"start",    "progress", "validation", "checkpoint",
+                                        "recovery", "done",     "error"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }

@@ -217,8 +217,10 @@ static int make_room_locked(gs_model_cache *cache, gs_model_slot **evicted) {
 static gs_status find_or_add_locked(gs_model_cache *cache, const char *id, const char *path,
                                     gs_model_slot **evicted, gs_model_slot **out, gs_error *err) {
     int at = find_locked(cache, id);
-    if (at >= 0 && cache->slots[at]->state == SLOT_FAILED) {
-        *evicted = cache->slots[at]; /* try again: the file may be readable now */
+    bool has_failed = at >= 0 && cache->slots[at]->state == SLOT_FAILED;
+    /* Try again: the file may be readable now. A lost device stays lost in this process. */
+    if (has_failed && cache->slots[at]->error.status != GS_DEVICE_LOST) {
+        *evicted = cache->slots[at];
         cache->slots[at] = NULL;
     }
     if (at < 0) at = make_room_locked(cache, evicted);

@@ -28,7 +28,7 @@ enum {
 static void fill_defaults(gs_server *server) {
     gs_server_options *options = &server->options;
     if (!options->listen) options->listen = "127.0.0.1:8080";
-    if (!options->backend) options->backend = "cpu";
+    if (!options->engine.backend) options->engine.backend = "auto";
     if (!options->web) options->web = GENSEG_WEB_FOLDER;
     if (!options->max_batch) options->max_batch = 8;
     if (!options->queue) options->queue = 64;
@@ -110,19 +110,22 @@ static void drop_old_uploads(const gs_server *server) {
 
 static gs_status open_compute(gs_server *server, gs_error *err) {
     const gs_server_options *options = &server->options;
-    gs_session_options session = {.backend = options->backend,
-                                  .precision = options->precision,
+    GS_TRY(gs_engine_choose(&options->engine, &server->engine, err));
+    const gs_engine_choice *engine = &server->engine;
+    gs_session_options session = {.engine = {.backend = engine->backend,
+                                             .device = engine->device,
+                                             .precision = options->engine.precision},
                                   .threads = options->threads,
                                   .max_batch = options->max_batch};
     gs_executor_options executor = {.max_batch = (size_t)options->max_batch,
                                     .queue_images = (size_t)options->queue,
                                     .wait_us = BATCH_WAIT_US,
                                     .timeout_ms = INFERENCE_MS};
-    gs_precision precision = gs_precision_resolve(options->backend, options->precision);
     gs_log(GS_LOG_INFO, "engine",
-           json_pack("{s:s, s:s, s:s}", "backend", options->backend, "precision",
-                     gs_precision_name(precision), "wanted",
-                     gs_precision_name(options->precision)));
+           json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "backend", engine->backend, "wanted_backend",
+                     options->engine.backend, "device", engine->device_name, "precision",
+                     gs_precision_name(engine->precision), "wanted",
+                     gs_precision_name(options->engine.precision), "remark", engine->remark));
     GS_TRY(gs_metrics_new(&server->metrics, err));
     GS_TRY(gs_model_cache_open(&session, &server->cache, err));
     return gs_executor_open(&executor, server->metrics, &server->executor, err);
@@ -138,8 +141,9 @@ static gs_status open_supervisors(gs_server *server, gs_error *err) {
     gs_supervisor_options options = {.queue = GS_QUEUE_TRAINING,
                                      .execute = gs_job_run_execute,
                                      .trainer = server->trainer,
-                                     .backend = server->options.backend,
-                                     .precision = server->options.precision,
+                                     .engine = {.backend = server->engine.backend,
+                                                .device = server->engine.device,
+                                                .precision = server->options.engine.precision},
                                      .threads = server->options.threads,
                                      .stop_seconds = TRAINER_STOP_SECONDS};
     GS_TRY(gs_supervisor_open(&options, server->store, on_model_made, server, &server->supervisor,
@@ -188,6 +192,7 @@ gs_status gs_server_open(const gs_server_options *options, gs_server **out, gs_e
     server->options = *options;
     server->socket = -1;
     pthread_mutex_init(&server->activation, NULL);
+    pthread_mutex_init(&server->losing, NULL);
     gs_status status = open_all(server, err);
     if (status != GS_OK) {
         gs_server_close(server);
@@ -220,5 +225,6 @@ void gs_server_close(gs_server *server) {
     gs_store_close(server->store);
     if (server->socket >= 0) close(server->socket);
     pthread_mutex_destroy(&server->activation);
+    pthread_mutex_destroy(&server->losing);
     gs_free(server);
 }

@@ -4,7 +4,7 @@
 #define GS_SERVER_SERVER_H
 
 #include "base/status.h"
-#include "engine/backend/precision.h"
+#include "engine/backend/choice.h"
 
 #include <stddef.h>
 
@@ -14,21 +14,23 @@ enum { GS_SERVER_IMPORTS_MAX = 16 };
 
 /* Strings are borrowed for the life of the server. Zero or NULL means the default named here. */
 typedef struct gs_server_options {
-    const char *data;       /* folder; required */
-    const char *listen;     /* "127.0.0.1:8080" */
-    const char *backend;    /* "cpu" */
-    const char *web;        /* the viewer's folder; the one of the source tree */
-    const char *trainer;    /* the program that has `train`; this one */
-    gs_precision precision; /* of the engine and of trainings */
-    int threads;            /* of the engine; all processors */
-    int max_batch;          /* images computed together; 8 */
-    int queue;              /* images that may wait; 64 */
-    int max_body_mib;       /* of one request; 256 */
-    int max_pixels;         /* channels x height x width of an image; 16777216 */
-    int max_voxels;         /* of all channels of a volume; 268435456 */
+    const char *data;      /* folder; required */
+    const char *listen;    /* "127.0.0.1:8080" */
+    const char *web;       /* the viewer's folder; the one of the source tree */
+    const char *trainer;   /* the program that has `train`; this one */
+    gs_engine_wish engine; /* also of trainings; its backend: "auto" */
+    int threads;           /* of the engine; all processors */
+    int max_batch;         /* images computed together; 8 */
+    int queue;             /* images that may wait; 64 */
+    int max_body_mib;      /* of one request; 256 */
+    int max_pixels;        /* channels x height x width of an image; 16777216 */
+    int max_voxels;        /* of all channels of a volume; 268435456 */
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;
     const char *import_model; /* weights to register, and to activate when no model is */
+    /* Called once, from any thread, when the engine's device is lost: the process should be started
+     * anew. NULL: nobody will. */
+    void (*on_engine_lost)(void);
 } gs_server_options;
 
 /* Opens everything and answers requests when it returns. Caller closes. */

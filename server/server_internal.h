@@ -14,6 +14,7 @@
 
 struct gs_server {
     gs_server_options options; /* with the defaults filled in */
+    gs_engine_choice engine;   /* what became of options.engine */
     gs_api_context context;
     gs_store *store;
     gs_web_folder *web;
@@ -29,6 +30,8 @@ struct gs_server {
     char url[96];
     char trainer[4096];
     pthread_mutex_t activation; /* one change of the active model at a time */
+    pthread_mutex_t losing;
+    gs_error lost; /* why the engine's device cannot be used; guarded by losing */
 };
 
 extern const gs_api_services gs__services;
@@ -36,6 +39,14 @@ extern const gs_api_services gs__services;
 /* Makes the model active when none is. */
 GS_MUST_CHECK gs_status gs__activate_if_none(gs_server *server, const char *model_id,
                                              gs_error *err);
+
+/* ---- engine_loss.c ---- */
+
+/* DEVICE_LOST with the reason once the engine's device was lost. */
+GS_MUST_CHECK gs_status gs__engine_check(gs_server *server, gs_error *err);
+/* Looks whether what failed was the device: from then on the server is not ready, and whoever
+ * started it is told. Returns `status`; *err says why. */
+GS_MUST_CHECK gs_status gs__engine_note(gs_server *server, gs_status status, gs_error *err);
 
 /* Begins to load the model that the store calls active, if there is one. */
 void gs__preload_active(gs_server *server);

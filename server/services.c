@@ -72,10 +72,11 @@ static gs_status activate_locked(gs_server *server, const char *id, gs_error *er
 
 static gs_status activate(void *context, const char *id, gs_error *err) {
     gs_server *server = context;
+    GS_TRY(gs__engine_check(server, err));
     pthread_mutex_lock(&server->activation);
     gs_status status = activate_locked(server, id, err);
     pthread_mutex_unlock(&server->activation);
-    return status;
+    return gs__engine_note(server, status, err);
 }
 
 gs_status gs__activate_if_none(gs_server *server, const char *model_id, gs_error *err) {
@@ -178,15 +179,21 @@ static gs_status run(gs_server *server, gs_model_slot *slot, const gs_inference 
     return GS_OK;
 }
 
-static gs_status infer(void *context, const gs_inference *inference, gs_inference_result *out,
-                       gs_error *err) {
-    gs_server *server = context;
+static gs_status infer_with_engine(gs_server *server, const gs_inference *inference,
+                                   gs_inference_result *out, gs_error *err) {
     gs_model_slot *slot;
     GS_TRY(inference->model_id ? acquire_named(server, inference->model_id, &slot, err)
                                : acquire_active(server, INFER_LOAD_MS, &slot, err));
     gs_status status = run(server, slot, inference, out, err);
     gs_model_slot_release(slot);
     return status;
+}
+
+static gs_status infer(void *context, const gs_inference *inference, gs_inference_result *out,
+                       gs_error *err) {
+    gs_server *server = context;
+    GS_TRY(gs__engine_check(server, err));
+    return gs__engine_note(server, infer_with_engine(server, inference, out, err), err);
 }
 
 /* ==== Jobs ==== */
@@ -226,7 +233,7 @@ static char *metrics_text(void *context) {
     gs_http *http = atomic_load(&server->http);
     gs_metrics_gauges gauges = {.queued_images = gs_executor_queued(server->executor),
                                 .requests_in_flight = http ? gs_http_in_flight(http) : 0,
-                                .backend = server->options.backend};
+                                .backend = server->engine.backend};
     gs_error ignored; /* a store that cannot be read shows as zeros here and as 503 in /readyz */
     (void)!gs_store_job_count(server->store, gauges.jobs, &ignored);
     gs_model_record active;
@@ -242,8 +249,9 @@ static gs_status ready(void *context, gs_error *err) {
     gs_error reason;
     gs_model_slot *slot;
     gs_status status = gs_store_check(server->store, &reason);
+    if (status == GS_OK) status = gs__engine_check(server, &reason);
     if (status == GS_OK) {
-        status = acquire_active(server, 0, &slot, &reason);
+        status = gs__engine_note(server, acquire_active(server, 0, &slot, &reason), &reason);
         if (status == GS_CONFLICT) return GS_OK; /* without a model all else can be answered */
         if (status == GS_OK) gs_model_slot_release(slot);
     }
@@ -251,15 +259,9 @@ static gs_status ready(void *context, gs_error *err) {
     return gs_fail(err, GS_BUSY, "not ready: %s", reason.text);
 }
 
-static const char *backend_name(void *context) {
+static const gs_engine_choice *engine(void *context) {
     const gs_server *server = context;
-    return server->options.backend;
-}
-
-static const char *precision_name(void *context) {
-    const gs_server *server = context;
-    const gs_server_options *options = &server->options;
-    return gs_precision_name(gs_precision_resolve(options->backend, options->precision));
+    return &server->engine;
 }
 
 static bool web_file(void *context, const char *path, const char **content_type, const char **etag,
@@ -283,7 +285,6 @@ const gs_api_services gs__services = {
     .wait_for_event = wait_for_event,
     .metrics_text = metrics_text,
     .ready = ready,
-    .backend_name = backend_name,
-    .precision_name = precision_name,
+    .engine = engine,
     .web_file = web_file,
 };

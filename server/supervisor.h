@@ -15,7 +15,7 @@
 #define GS_SERVER_SUPERVISOR_H
 
 #include "api/handler.h"
-#include "engine/backend/precision.h"
+#include "engine/backend/choice.h"
 
 typedef struct gs_supervisor gs_supervisor;
 
@@ -26,12 +26,11 @@ typedef struct gs_supervisor_options {
     gs_job_queue queue;
     /* Blocks until the run has ended; never fails, what went wrong is in *end_out. */
     void (*execute)(const struct gs_job_run *run, struct gs_run_end *end_out);
-    const void *runner;  /* for execute; borrowed */
-    const char *trainer; /* the program that has the subcommand `train` */
-    const char *backend;
-    gs_precision precision;
-    int threads;      /* for the trainer; 0 = its own default */
-    int stop_seconds; /* how long a trainer may take to write its last checkpoint */
+    const void *runner;    /* for execute; borrowed */
+    const char *trainer;   /* the program that has the subcommand `train` */
+    gs_engine_wish engine; /* for the trainer */
+    int threads;           /* for the trainer; 0 = its own default */
+    int stop_seconds;      /* how long a trainer may take to write its last checkpoint */
 } gs_supervisor_options;
 
 /* Called with the id of a model that a job made, before the job succeeds. May be NULL. */

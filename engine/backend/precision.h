@@ -6,17 +6,14 @@
 
 typedef enum gs_precision {
     GS_PRECISION_FP32,
-    GS_PRECISION_BF16, /* where the processor has instructions for it, else fp32 */
+    GS_PRECISION_TF32, /* fp32 whose factors a device's tensor cores round; elsewhere fp32 */
+    GS_PRECISION_BF16, /* where the processor or device has instructions for it, else fp32 */
     GS_PRECISION_AUTO, /* the fastest there is */
 } gs_precision;
 
-/* "fp32", "bf16", "auto". */
+/* "fp32", "tf32", "bf16", "auto". */
 const char *gs_precision_name(gs_precision precision);
 /* INVALID_ARGUMENT names what there is. */
 GS_MUST_CHECK gs_status gs_precision_parse(const char *name, gs_precision *out, gs_error *err);
-
-/* What a wish becomes on this processor with a backend ("cpu", "reference" or NULL = "cpu"): FP32
- * or BF16. FP32 for a backend that does not exist. */
-gs_precision gs_precision_resolve(const char *backend, gs_precision wanted);
 
 #endif

@@ -23,8 +23,8 @@ enum {
 
 typedef struct gs_experiment_method {
     const char *name;
-    /* All but what a run is of: dataset, out, seed, annotated_fraction; and the machine's: backend,
-     * threads, precision, loader_threads. */
+    /* All but what a run is of: dataset, out, seed, annotated_fraction; and the machine's: engine,
+     * threads, loader_threads. */
     gs_trainer_options options;
 } gs_experiment_method;
 
@@ -51,9 +51,8 @@ void gs_experiment_deinit(gs_experiment *experiment); /* zeroed is allowed */
 typedef struct gs_experiment_options {
     const char *out;     /* folder */
     const char *command; /* the command line, for the page */
-    const char *backend;
+    gs_engine_wish engine;
     int threads, loader_threads;
-    gs_precision precision;
 } gs_experiment_options;
 
 typedef struct gs_experiment_observer {

@@ -71,10 +71,9 @@ static gs_trainer_options options_of(const gs_experiment_state *s, const gs_tria
     o.resume = true;
     o.annotated_fraction = e->fractions[run->fraction];
     o.seed = e->seeds[run->seed];
-    o.backend = s->options->backend;
+    o.engine = s->options->engine;
     o.threads = s->options->threads;
     o.loader_threads = s->options->loader_threads;
-    o.precision = s->options->precision;
     return o;
 }
 
@@ -150,9 +149,8 @@ static double now_seconds(void) {
 
 static gs_status evaluate(const gs_experiment_state *s, const gs_trial *run, json_t **test_out,
                           json_t **validation_out, gs_error *err) {
-    const gs_session_options session = {.backend = s->options->backend,
-                                        .threads = s->options->threads,
-                                        .precision = s->options->precision};
+    const gs_session_options session = {.engine = s->options->engine,
+                                        .threads = s->options->threads};
     gs_model *model = NULL;
     gs_model_evaluation found = {0};
     char *path = gs_format("%s/model.safetensors", run->folder);

@@ -212,8 +212,14 @@ static void print_making(FILE *file, const gs_experiment_state *s, double hours)
     find_processor(processor, sizeof processor);
     fputs("<h2>Made with</h2>\n<pre>", file);
     print_escaped(file, o->command ? o->command : "");
-    fprintf(file, "\ngenseg %s, %s\n", GENSEG_VERSION,
-            gs_precision_resolve(o->backend, o->precision) == GS_PRECISION_BF16 ? "bf16" : "fp32");
+    gs_engine_choice choice = {.backend = "cpu"};
+    (void)!gs_engine_choose(&o->engine, &choice, NULL); /* it was chosen before, for the runs */
+    fprintf(file, "\ngenseg %s, %s, %s\n", GENSEG_VERSION, choice.backend,
+            gs_precision_name(choice.precision));
+    if (strcmp(choice.backend, "cuda") == 0) {
+        print_escaped(file, choice.device_name);
+        fputs(", ", file);
+    }
     print_escaped(file, processor);
     if (o->threads > 0) fprintf(file, ", %d threads of", o->threads);
     fprintf(file, ", %ld processors, %.0f GB, ", sysconf(_SC_NPROCESSORS_ONLN), bytes / 1e9);

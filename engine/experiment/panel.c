@@ -226,7 +226,7 @@ static double block_height(const picture *p) {
 static gs_status draw_run(picture *p, const gs_trial *run, double top, gs_error *err) {
     const gs_experiment_options *o = p->state->options;
     const gs_session_options options = {
-        .backend = o->backend, .threads = o->threads, .precision = o->precision, .max_batch = ROWS};
+        .engine = o->engine, .threads = o->threads, .max_batch = ROWS};
     gs_model *model = NULL;
     gs_session *session = NULL;
     char *path = gs_format("%s/model.safetensors", run->folder);

@@ -244,6 +244,7 @@ void gs_graph_amsgrad(gs_graph *graph, gs_group group) {
     node->constant = false;
     node->as.amsgrad.parameters = updated;
     node->as.amsgrad.count = count;
+    node->as.amsgrad.set = graph->set;
 }
 
 void gs_graph_moving_average(gs_graph *graph, int average, int of, double decay) {

@@ -21,6 +21,7 @@ struct gs_constant {
     const gs_parameter_set *set;
     recipe recipe;
     char *memory;
+    size_t bytes;
     uint64_t version; /* gs_parameters.version that it was made of; 0 = never */
     int users;
     gs_constant *next;
@@ -86,11 +87,12 @@ static gs_constant *acquire_constant(gs_plan *plan, const gs_tensor *tensor) {
     if (!c) return NULL;
     *c = (gs_constant){.set = plan->graph->set,
                        .recipe = r,
-                       .memory = gs_alloc_aligned(gs__tensor_bytes(plan->device->backend, tensor),
-                                                  GS_TENSOR_ALIGNMENT),
+                       .bytes = gs__tensor_bytes(plan->device->backend, tensor),
                        .users = 1,
                        .next = plan->device->constants};
-    if (!c->memory) {
+    bool is_on_device = plan->device->backend->queue != NULL; /* device_memory.c gives it memory */
+    if (!is_on_device) c->memory = gs_alloc_aligned(c->bytes, GS_TENSOR_ALIGNMENT);
+    if (!c->memory && !is_on_device) {
         gs_free(c);
         return NULL;
     }
@@ -103,8 +105,17 @@ static void release_constant(gs_device *device, gs_constant *constant) {
     gs_constant **at = &device->constants;
     while (*at != constant) at = &(*at)->next;
     *at = constant->next;
-    gs_free(constant->memory);
+    if (!device->backend->queue) gs_free(constant->memory);
     gs_free(constant);
+}
+
+size_t gs__constants_place(gs_device *device, char *at) {
+    size_t bytes = 0;
+    for (gs_constant *c = device->constants; c; c = c->next) {
+        if (at) c->memory = at + bytes, c->version = 0;
+        bytes += (c->bytes + GS_TENSOR_ALIGNMENT - 1) / GS_TENSOR_ALIGNMENT * GS_TENSOR_ALIGNMENT;
+    }
+    return bytes;
 }
 
 /* ---- The plan's ------------------------------------------------------------------------------ */
@@ -144,6 +155,11 @@ gs_status gs__plan_place_constants(gs_plan *plan, gs_error *err) {
     return GS_OK;
 }
 
+void gs__plan_point_at_constants(gs_plan *plan) {
+    for (int i = 0; plan->constants && i < plan->graph->tensor_count; i++)
+        if (plan->constants[i]) plan->graph->tensors[i]->memory = plan->constants[i]->memory;
+}
+
 void gs__plan_release_constants(gs_plan *plan) {
     for (int i = 0; plan->constants && i < plan->graph->tensor_count; i++)
         release_constant(plan->device, plan->constants[i]);
@@ -151,12 +167,14 @@ void gs__plan_release_constants(gs_plan *plan) {
     gs_free(plan->wanted);
 }
 
-void gs__plan_skip_current(gs_plan *plan, const gs_parameters *parameters) {
+bool gs__plan_skip_current(gs_plan *plan, const gs_parameters *parameters) {
     const gs_graph *graph = plan->graph;
+    bool is_current = true;
     for (int i = 0; i < graph->tensor_count; i++) {
         gs_constant *c = plan->constants[i];
         plan->wanted[i] = c && c->version != parameters->version;
         if (plan->wanted[i]) c->version = 0; /* until the run has come to its end */
+        if (plan->wanted[i]) is_current = false;
     }
     for (int n = graph->node_count - 1; n >= 0; n--) {
         const gs_node *node = graph->nodes[n];
@@ -170,6 +188,7 @@ void gs__plan_skip_current(gs_plan *plan, const gs_parameters *parameters) {
             if (owner && !plan->constants[owner->id]) plan->wanted[owner->id] = true;
         }
     }
+    return is_current;
 }
 
 void gs__plan_constants_made(gs_plan *plan, const gs_parameters *parameters) {

@@ -13,31 +13,44 @@ static int default_threads(void) {
     return wanted > 0 && wanted <= processors ? wanted : processors;
 }
 
-gs_status gs_device_open(const char *backend, int threads, gs_precision precision, gs_device **out,
-                         gs_error *err) {
-    const gs_backend *found;
-    GS_TRY(gs_backend_find(backend, &found, err));
+static gs_status device_build(gs_device *device, const gs_device_options *options, gs_error *err) {
+    GS_TRY(gs_engine_choose(&options->engine, &device->choice, err));
+    GS_TRY(gs_backend_find(device->choice.backend, &device->backend, err));
+    device->threads = options->threads > 0 ? options->threads : default_threads();
+    gs_backend_options open = {.threads = device->threads,
+                               .device = device->choice.device,
+                               .precision = device->choice.precision,
+                               .nondeterministic = options->nondeterministic};
+    return device->backend->open ? device->backend->open(&open, &device->state, err) : GS_OK;
+}
+
+gs_status gs_device_open_on(const gs_device_options *options, gs_device **out, gs_error *err) {
     gs_device *device = gs_alloc(1, sizeof *device);
     if (!device) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a device");
-    device->backend = found;
-    device->precision = gs_precision_resolve(backend, precision);
-    device->threads = threads > 0 ? threads : default_threads();
-    if (found->open) {
-        gs_status status = found->open(device->threads, device->precision, &device->state, err);
-        if (status != GS_OK) {
-            gs_free(device);
-            return status;
-        }
+    gs_status status = device_build(device, options, err);
+    if (status != GS_OK) {
+        gs_free(device);
+        return status;
     }
     *out = device;
     return GS_OK;
 }
 
+gs_status gs_device_open(const char *backend, int threads, gs_precision precision, gs_device **out,
+                         gs_error *err) {
+    gs_device_options options = {.engine = {.backend = backend, .precision = precision},
+                                 .threads = threads};
+    return gs_device_open_on(&options, out, err);
+}
+
 void gs_device_close(gs_device *device) {
     if (!device) return;
-    if (device->backend->close) device->backend->close(device->state);
     gs_assert(!device->constants); /* every plan is gone */
-    gs_free(device->arena), gs_free(device->scratch);
+    if (device->backend->queue)
+        gs__device_release_memory(device);
+    else
+        gs_free(device->arena), gs_free(device->scratch);
+    if (device->backend->close) device->backend->close(device->state);
     gs_free(device);
 }
 
@@ -49,8 +62,20 @@ int gs_device_threads(const gs_device *device) {
     return device->threads;
 }
 
+const gs_engine_choice *gs_device_choice(const gs_device *device) {
+    return &device->choice;
+}
+
 gs_precision gs_device_precision(const gs_device *device) {
-    return device->precision;
+    return device->choice.precision;
+}
+
+int gs_device_runs_ahead(const gs_device *device) {
+    return device->backend->queue ? GS_PLAN_RUNS_AHEAD : 1;
+}
+
+size_t gs_device_memory_bytes(const gs_device *device) {
+    return device->own.bytes;
 }
 
 gs_status gs__device_reserve(void **memory, size_t *have, size_t bytes, gs_error *err) {

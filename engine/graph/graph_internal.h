@@ -131,6 +131,7 @@ typedef struct gs_node {
         struct {
             int *parameters; /* to update, owned by the graph */
             int count;
+            const gs_parameter_set *set; /* that they are indices of */
         } amsgrad;
         struct {
             double decay;

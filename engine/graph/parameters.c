@@ -51,9 +51,17 @@ int gs_parameter_set_find(const gs_parameter_set *set, const char *name) {
 
 /* Counts over all parameters of the process, so that a plan that is run with other parameters,
  * perhaps at the address of freed ones, never takes them for those it knows. */
-void gs_parameters_changed(gs_parameters *p) {
+static uint64_t count_change(void) {
     static atomic_uint_fast64_t changes;
-    p->version = atomic_fetch_add(&changes, 1) + 1;
+    return atomic_fetch_add(&changes, 1) + 1;
+}
+
+void gs_parameters_changed(gs_parameters *p) {
+    p->version = p->written = count_change();
+}
+
+void gs_parameters_trained(gs_parameters *p) {
+    p->version = count_change();
 }
 
 gs_status gs_parameters_new(const gs_parameter_set *set, size_t element_size, gs_purpose purpose,

@@ -59,8 +59,9 @@ typedef struct gs_parameters {
     /* Of AMSGrad; may be changed between runs. */
     double learning_rate, weight_decay, beta1, beta2, epsilon;
     double discriminator_rate; /* GS_GROUP_DISCRIMINATOR learns at this times learning_rate */
-    uint64_t version; /* new for every change of a value from outside a plan; no two gs_parameters
-                         ever have the same */
+    /* Both new for every change from outside a plan, the first also after a plan's; no two
+     * gs_parameters ever have the same. */
+    uint64_t version, written;
 } gs_parameters;
 
 typedef enum gs_purpose { GS_FOR_INFERENCE, GS_FOR_TRAINING } gs_purpose;
@@ -75,9 +76,11 @@ size_t gs_parameters_bytes(const gs_parameters *parameters);
 /* At which AMSGrad updates a parameter. */
 double gs_parameters_rate(const gs_parameters *parameters, const gs_parameter *item);
 
-/* Tells inference plans that the values changed. gs_parameters_write does so itself; updates that a
- * training plan makes, and writing to `values` directly, need it. */
+/* Tells plans that the arrays were written to. gs_parameters_write does so itself; writing to
+ * `values` directly needs it. */
 void gs_parameters_changed(gs_parameters *parameters);
+/* Tells inference plans that a training plan updated the values. */
+void gs_parameters_trained(gs_parameters *parameters);
 
 /* One parameter's elements out of or into one of the flat arrays, as float. */
 void gs_parameters_read(const gs_parameters *parameters, const void *array, int index, float *out);

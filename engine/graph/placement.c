@@ -21,8 +21,9 @@ static void extend_lifetime(gs_lifetime *of_id, const gs_tensor *tensor, int nod
     if (node > life->last) life->last = node;
 }
 
-static bool is_in_arena(const gs_tensor *tensor) {
-    return !tensor->base && tensor->storage == GS_IN_ARENA && !tensor->memory;
+static bool is_in_arena(const gs_plan *plan, const gs_tensor *tensor) {
+    bool is_constant = plan->constants && plan->constants[tensor->id];
+    return !tensor->base && tensor->storage == GS_IN_ARENA && !is_constant;
 }
 
 void gs__plan_lifetimes(const gs_plan *plan, gs_lifetime *of_id) {
@@ -30,7 +31,7 @@ void gs__plan_lifetimes(const gs_plan *plan, gs_lifetime *of_id) {
     for (int i = 0; i < graph->tensor_count; i++) {
         const gs_tensor *t = graph->tensors[i];
         of_id[i].first = of_id[i].last = t->producer > 0 ? t->producer : 0;
-        size_t bytes = is_in_arena(t) ? gs__tensor_bytes(plan->device->backend, t) : 0;
+        size_t bytes = is_in_arena(plan, t) ? gs__tensor_bytes(plan->device->backend, t) : 0;
         of_id[i].bytes =
             (bytes + GS_TENSOR_ALIGNMENT - 1) / GS_TENSOR_ALIGNMENT * GS_TENSOR_ALIGNMENT;
     }

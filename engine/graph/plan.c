@@ -4,10 +4,7 @@
 #include "base/memory.h"
 
 #include <omp.h>
-#include <string.h>
 #include <time.h>
-
-enum { GUARD_VALUE = 0xA5 };
 
 /* ---- Plan ------------------------------------------------------------------------------------ */
 
@@ -42,6 +39,24 @@ static gs_status compile_nodes(gs_plan *plan, gs_error *err) {
     return GS_OK;
 }
 
+static void measure_tables(gs_plan *plan) {
+    for (int i = 0; i < plan->graph->node_count; i++) {
+        const gs_kernel *kernel = &plan->device->backend->kernels[plan->graph->nodes[i]->op];
+        if (!kernel->table || !plan->nodes[i].handle) continue;
+        plan->nodes[i].table = plan->table_bytes;
+        size_t bytes = kernel->table(plan->nodes[i].handle).bytes;
+        plan->table_bytes +=
+            (bytes + GS_TENSOR_ALIGNMENT - 1) / GS_TENSOR_ALIGNMENT * GS_TENSOR_ALIGNMENT;
+    }
+}
+
+/* Memory of a device's own, and the host's beside it. */
+static gs_status reserve_there(gs_plan *plan, gs_error *err) {
+    measure_tables(plan);
+    GS_TRY(gs__device_place(plan, err));
+    return gs__staging_new(plan, err);
+}
+
 static gs_status plan_build(gs_plan *plan, gs_error *err) {
     gs_device *device = plan->device;
     GS_TRY(gs_graph_finish(plan->graph, err));
@@ -53,6 +68,7 @@ static gs_status plan_build(gs_plan *plan, gs_error *err) {
     GS_TRY(compile_nodes(plan, err));
     GS_TRY(gs__plan_place_constants(plan, err));
     GS_TRY(gs__plan_place_tensors(plan, err));
+    if (device->backend->queue) return reserve_there(plan, err);
     GS_TRY(gs__device_reserve(&device->scratch, &device->scratch_bytes, plan->scratch_bytes, err));
     void *arena = device->arena;
     gs_status status = gs__device_reserve(&arena, &device->arena_bytes, plan->arena_bytes, err);
@@ -83,7 +99,9 @@ void gs_plan_free(gs_plan *plan) {
         const gs_kernel *kernel = &plan->device->backend->kernels[plan->graph->nodes[i]->op];
         if (plan->nodes[i].handle && kernel->release) kernel->release(plan->nodes[i].handle);
     }
+    gs__staging_free(plan);
     gs__plan_release_constants(plan);
+    if (plan->device->backend->queue) gs__device_forget(plan);
     gs_graph_free(plan->graph);
     gs_free(plan->nodes);
     gs_free(plan);
@@ -123,77 +141,27 @@ static double now_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static size_t guard_offset(const gs_plan *plan, const gs_tensor *tensor) {
-    size_t size = plan->device->backend->element_size;
-    return tensor->offset * size + gs__tensor_bytes(plan->device->backend, tensor);
-}
-
-/* The bytes between a tensor's end and the next tensor: alignment padding and the guard. */
-static size_t guard_size(const gs_plan *plan, const gs_tensor *tensor) {
-    size_t bytes = gs__tensor_bytes(plan->device->backend, tensor);
-    return (GS_TENSOR_ALIGNMENT - bytes % GS_TENSOR_ALIGNMENT) % GS_TENSOR_ALIGNMENT +
-           GS_GUARD_BYTES;
-}
-
-static bool has_guard(const gs_tensor *tensor) {
-    return tensor->storage == GS_IN_ARENA && !tensor->base;
-}
-
-static void set_guards(gs_plan *plan) {
-    const gs_graph *graph = plan->graph;
-    size_t size = plan->device->backend->element_size;
-    for (int i = 0; i < graph->tensor_count; i++) {
-        const gs_tensor *t = graph->tensors[i];
-        if (!has_guard(t)) continue;
-        memset(plan->device->arena + guard_offset(plan, t), GUARD_VALUE, guard_size(plan, t));
-        bool is_input = t->producer < 0;
-        if (!is_input) /* all ones is a NaN in every width */
-            memset(plan->device->arena + t->offset * size, 0xFF,
-                   gs__tensor_bytes(plan->device->backend, t));
+gs_status gs__plan_run_nodes(gs_plan *plan, gs_run *run, gs_error *err) {
+    const gs_device *device = plan->device;
+    bool times = plan->times_nodes || !device->backend->queue;
+    for (int i = 0; i < plan->graph->node_count; i++) {
+        const gs_node *node = plan->graph->nodes[i];
+        gs_plan_node *n = &plan->nodes[i];
+        if (n->skipped) continue;
+        if (plan->mode == GS_PLAN_GUARDED) GS_TRY(gs__guard_scratch(plan, i, err));
+        run->table = plan->tables ? plan->tables + n->table : NULL;
+        double start = times ? now_seconds() : 0;
+        GS_TRY(device->backend->kernels[node->op].run(run, node, n->handle, err));
+        if (plan->times_nodes) GS_TRY(device->backend->queue->wait(device->state, err));
+        if (times) n->seconds += now_seconds() - start, n->runs++;
+        if (plan->mode == GS_PLAN_GUARDED) GS_TRY(gs__check_scratch(plan, i, err));
     }
+    return GS_OK;
 }
 
-static bool is_guard(const unsigned char *guard, size_t size) {
-    for (size_t k = 0; k < size; k++)
-        if (guard[k] != GUARD_VALUE) return false;
-    return true;
-}
-
-/* Before a node runs: what it finds in the scratch is NaN, and beyond what it asked for lies a
- * guard. */
-static void guard_scratch(const gs_plan *plan, int node) {
-    char *scratch = plan->device->scratch;
-    memset(scratch, 0xFF, plan->nodes[node].scratch);
-    memset(scratch + plan->nodes[node].scratch, GUARD_VALUE, GS_GUARD_BYTES);
-}
-
-static void check_scratch(gs_plan *plan, int node) {
-    const unsigned char *guard =
-        (const unsigned char *)plan->device->scratch + plan->nodes[node].scratch;
-    if (!plan->broken_scratch && !is_guard(guard, GS_GUARD_BYTES))
-        plan->broken_scratch = gs_op_name(plan->graph->nodes[node]->op);
-}
-
-const char *gs_plan_broken_guard(const gs_plan *plan) {
-    if (plan->broken_scratch) return plan->broken_scratch;
-    for (int i = 0; i < plan->graph->tensor_count; i++) {
-        const gs_tensor *t = plan->graph->tensors[i];
-        if (!has_guard(t)) continue;
-        const unsigned char *guard =
-            (const unsigned char *)plan->device->arena + guard_offset(plan, t);
-        if (!is_guard(guard, guard_size(plan, t)))
-            return t->producer >= 0 ? gs_op_name(plan->graph->nodes[t->producer]->op) : t->name;
-    }
-    return NULL;
-}
-
-gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
+/* In host memory. */
+static gs_status run_here(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
     gs_device *device = plan->device;
-    gs_assert(parameters->element_size == device->backend->element_size);
-    gs_assert(parameters->set == plan->graph->set);
-    if (!gs__plan_has_memory(plan))
-        return gs_fail(err, GS_OUT_OF_MEMORY,
-                       "the device lost its memory to a plan too large for it");
     omp_set_num_threads(device->threads);
     gs_run run = {.arena = device->arena,
                   .parameters = parameters,
@@ -201,20 +169,39 @@ gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
                   .state = device->state,
                   .threads = device->threads};
     if (plan->mode == GS_PLAN_INFERENCE) gs__plan_skip_current(plan, parameters);
-    if (plan->mode == GS_PLAN_GUARDED) set_guards(plan);
-    for (int i = 0; i < plan->graph->node_count; i++) {
-        const gs_node *node = plan->graph->nodes[i];
-        gs_plan_node *n = &plan->nodes[i];
-        if (n->skipped) continue;
-        if (plan->mode == GS_PLAN_GUARDED) guard_scratch(plan, i);
-        double start = now_seconds();
-        GS_TRY(device->backend->kernels[node->op].run(&run, node, n->handle, err));
-        n->seconds += now_seconds() - start;
-        n->runs++;
-        if (plan->mode == GS_PLAN_GUARDED) check_scratch(plan, i);
-    }
+    if (plan->mode == GS_PLAN_GUARDED) GS_TRY(gs__guards_set(plan, err));
+    GS_TRY(gs__plan_run_nodes(plan, &run, err));
     if (plan->mode == GS_PLAN_INFERENCE) gs__plan_constants_made(plan, parameters);
     return GS_OK;
+}
+
+static gs_status start(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
+    gs_assert(parameters->element_size == plan->device->backend->element_size);
+    gs_assert(parameters->set == plan->graph->set);
+    if (!gs__plan_has_memory(plan))
+        return gs_fail(err, GS_OUT_OF_MEMORY,
+                       "the device lost its memory to a plan too large for it");
+    return plan->staging ? gs__queue_start(plan, parameters, err) : run_here(plan, parameters, err);
+}
+
+gs_status gs_plan_run(gs_plan *plan, gs_parameters *parameters, gs_error *err) {
+    GS_TRY(start(plan, parameters, err));
+    return plan->staging ? gs__queue_finish(plan, GS_FETCH_KEPT, err) : GS_OK;
+}
+
+gs_status gs_plan_start(gs_plan *plan, gs_parameters *parameters, uint64_t *run_out,
+                        gs_error *err) {
+    GS_TRY(start(plan, parameters, err));
+    *run_out = plan->staging ? gs__queue_runs(plan) : 0;
+    return GS_OK;
+}
+
+gs_status gs_plan_wait(gs_plan *plan, gs_error *err) {
+    return plan->staging ? gs__queue_finish(plan, GS_FETCH_LOSSES, err) : GS_OK;
+}
+
+void gs_plan_time_nodes(gs_plan *plan) {
+    plan->times_nodes = plan->staging != NULL;
 }
 
 size_t gs_plan_arena_bytes(const gs_plan *plan) {

@@ -50,6 +50,7 @@ void gs_plan_profile(const gs_plan *plan, int node, gs_node_profile *out) {
                              .seconds = plan->nodes[node].seconds,
                              .runs = plan->nodes[node].runs,
                              .operations = operations_of(n),
+                             .runs_always = plan->mode != GS_PLAN_INFERENCE || !n->constant,
                              .bytes = bytes_of(plan, n->in, n->in_count) +
                                       bytes_of(plan, n->out, n->out_count)};
     char *to = out->shapes;

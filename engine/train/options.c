@@ -14,7 +14,7 @@ gs_training_wish gs_training_wish_default(void) {
                                           .discriminator_rate = 1,
                                           .seed = 1,
                                           .objective = {.weights = gs_loss_weights_default()},
-                                          .precision = GS_PRECISION_AUTO},
+                                          .engine = {.precision = GS_PRECISION_AUTO}},
                               .dropout = -1};
 }
 

@@ -26,8 +26,11 @@ typedef struct parity {
     int compared[GROUPS], steps;
     double worst_step;
     /* Of the outputs, to the largest magnitude: largest and root mean square difference. */
-    double worst_bf16, worst_mean_bf16;
-    bool is_bf16, diverged;
+    double worst_rounded, worst_mean_rounded;
+    /* Of bfloat16 convolutions, as a part of what is allowed for it: 1; of TF32, with three bits
+     * more, 1/8; 0 where all is computed in full and everything is judged. */
+    double rounding;
+    bool diverged;
 } parity;
 
 /* ---- Setting up -------------------------------------------------------------------------------
@@ -103,8 +106,10 @@ static gs_status set_up(parity *p, gs_error *err) {
             largest = gs_safetensors_get(p->dump, i)->count;
     p->buffer = gs_alloc(4 * largest, sizeof *p->buffer); /* batches are read two or four at once */
     if (!p->buffer) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a comparison");
-    GS_TRY(gs_device_open(o->backend, o->threads, o->precision, &p->device, err));
-    p->is_bf16 = gs_device_precision(p->device) == GS_PRECISION_BF16;
+    gs_device_options device = {.engine = o->engine, .threads = o->threads};
+    GS_TRY(gs_device_open_on(&device, &p->device, err));
+    gs_precision precision = gs_device_precision(p->device);
+    p->rounding = precision == GS_PRECISION_BF16 ? 1 : precision == GS_PRECISION_TF32 ? 0.125 : 0;
     GS_TRY(gs_parameters_new(&p->network.set, gs_device_backend(p->device)->element_size,
                              GS_FOR_TRAINING, &p->parameters, err));
     return load_weights(p, err);
@@ -128,25 +133,25 @@ static void find_magnitudes(parity *p) {
     }
 }
 
-/* In bfloat16 only outputs are judged, and everything must be finite. */
+/* With rounded factors only outputs are judged, and everything must be finite. */
 static void report_divergence(parity *p, const char *name, double ours, double reference,
                               const char *what) {
-    if (p->is_bf16 && group_of(name) != GROUP_OUT && isfinite(ours)) return;
+    if (p->rounding > 0 && group_of(name) != GROUP_OUT && isfinite(ours)) return;
     if (!p->diverged)
         fprintf(p->report, "first divergence: %s (%s: %.9g against %.9g)\n", name, what, ours,
                 reference);
     p->diverged = true;
 }
 
-static void judge_bf16(parity *p, const gs_tensor_entry *reference, group_id g, double distance,
+static void judge_rounded(parity *p, const gs_tensor_entry *reference, group_id g, double distance,
                        double difference, double largest) {
     if (g != GROUP_OUT) return;
     double mean = distance / sqrt((double)reference->count);
-    if (!(difference / largest <= p->worst_bf16)) p->worst_bf16 = difference / largest;
-    if (!(mean / largest <= p->worst_mean_bf16)) p->worst_mean_bf16 = mean / largest;
-    if (!(mean <= 2e-2 * largest))
+    if (!(difference / largest <= p->worst_rounded)) p->worst_rounded = difference / largest;
+    if (!(mean / largest <= p->worst_mean_rounded)) p->worst_mean_rounded = mean / largest;
+    if (!(mean <= p->rounding * 2e-2 * largest))
         report_divergence(p, reference->name, mean, largest, "root mean square difference");
-    else if (!(difference <= 0.15 * largest))
+    else if (!(difference <= p->rounding * 0.15 * largest))
         report_divergence(p, reference->name, difference, largest, "largest difference");
 }
 
@@ -170,8 +175,8 @@ static void compare_tensor(parity *p, const gs_tensor_entry *reference, group_id
     if (!(relative <= p->worst[g])) p->worst[g] = relative;
     if (!is_finite)
         report_divergence(p, reference->name, (double)NAN, norm, "not finite");
-    else if (p->is_bf16)
-        judge_bf16(p, reference, g, distance, largest_difference, largest);
+    else if (p->rounding > 0)
+        judge_rounded(p, reference, g, distance, largest_difference, largest);
     else if (!(distance <= 1e-3 * norm + 1e-6 * m * sqrt(n)))
         report_divergence(p, reference->name, distance, norm, "norm of the difference");
     else if (!(largest_difference <= 5e-3 * largest + 1e-5 * m))
@@ -263,6 +268,7 @@ static gs_status compare_case(parity *p, gs_error *err) {
     GS_TRY(build_plan(p, GS_STEP_EVALUATE, err));
     GS_TRY(write_batch(p, "in.", err));
     GS_TRY(gs_plan_run(p->plan, p->parameters, err));
+    GS_TRY(gs_device_fetch(p->device, p->parameters, err));
     for (size_t i = 0; i < gs_safetensors_count(p->dump); i++) {
         const gs_tensor_entry *entry = gs_safetensors_get(p->dump, i);
         int g = group_of(entry->name);
@@ -315,11 +321,11 @@ static bool report(parity *p) {
         compared += p->compared[g];
         is_complete = is_complete && p->compared[g] > 0;
     }
-    if (p->is_bf16)
+    if (p->rounding > 0)
         fprintf(p->report,
                 "out.       worst difference %.3g of the largest magnitude, its root mean square "
                 "%.3g\n",
-                p->worst_bf16, p->worst_mean_bf16);
+                p->worst_rounded, p->worst_mean_rounded);
     if (p->steps > 0)
         fprintf(p->report, "steps      %4d, worst loss at %.3g of its tolerance\n", p->steps,
                 p->worst_step);

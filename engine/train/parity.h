@@ -2,17 +2,17 @@
 #ifndef GS_ENGINE_TRAIN_PARITY_H
 #define GS_ENGINE_TRAIN_PARITY_H
 
-#include "engine/backend/precision.h"
+#include "engine/backend/choice.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 
 typedef struct gs_parity_options {
     const char *weights, *dump; /* paths of weights.safetensors and case.safetensors */
-    const char *preset, *backend;
+    const char *preset;
     double width;
+    gs_engine_wish engine;
     int threads; /* 0 = all */
-    gs_precision precision;
 } gs_parity_options;
 
 /* Runs the case and compares every out.*, loss.*, grad_gen.* and grad_disc.* and, where the dump
@@ -23,7 +23,7 @@ typedef struct gs_parity_options {
  * max|d - r| ≤ 5e-3·max|r| + 1e-5·M, with M the largest magnitude of its group and n its size; a
  * loss within 1e-4 relative; a loss of a training step within 1e-3 relative or 1e-4 absolute. NaN
  * never agrees. In bfloat16 only outputs are judged: the root mean square of d - r is at most 2e-2·max|r|,
- * and max|d - r| ≤ 0.15·max|r|; the rest is reported and must be finite. *passed_out is false when anything disagrees or nothing was compared. */
+ * and max|d - r| ≤ 0.15·max|r|, in TF32 an eighth of both; the rest is reported and must be finite. *passed_out is false when anything disagrees or nothing was compared. */
 GS_MUST_CHECK gs_status gs_parity_run(const gs_parity_options *options, FILE *report,
                                       bool *passed_out, gs_error *err);
 

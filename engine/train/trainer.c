@@ -61,7 +61,8 @@ static void report_progress(gs_trainer *t) {
 /* ---- Validation and checkpoints ---------------------------------------------------------------
  */
 
-static gs_status check_finite(const gs_trainer *t, gs_error *err) {
+static gs_status check_finite(gs_trainer *t, gs_error *err) {
+    GS_TRY(gs_device_fetch(t->device, t->parameters, err));
     if (gs__trainer_is_finite(t)) return GS_OK;
     return gs_fail(err, GS_NUMERIC, "weights are not finite after step %llu",
                    (unsigned long long)t->state.step);
@@ -124,15 +125,18 @@ static bool is_finished(const gs_trainer *t) {
 /* A step and what is due after it. NUMERIC: it went wrong. */
 static gs_status advance(gs_trainer *t, gs_error *err) {
     GS_TRY(gs__trainer_step(t, err));
-    if (now_seconds() - t->reported >= PROGRESS_SECONDS) report_progress(t);
     bool validates = t->state.step % t->validate_every == 0, is_good = false;
+    bool reports = now_seconds() - t->reported >= PROGRESS_SECONDS;
+    bool saves = t->state.step % t->checkpoint_every == 0;
+    if (reports || validates || saves) GS_TRY(gs__trainer_settle(t, err));
+    if (reports) report_progress(t);
     if (validates) {
         const char *reason;
         GS_TRY(validate(t, &reason, err));
         if (reason) return gs_fail(err, GS_NUMERIC, "%s", reason);
         is_good = !t->options->unguarded && t->state.suspicious == 0;
     }
-    if (is_good || t->state.step % t->checkpoint_every == 0) GS_TRY(checkpoint(t, err));
+    if (is_good || saves) GS_TRY(checkpoint(t, err));
     if (is_good) gs__trainer_mark_good(t);
     return GS_OK;
 }
@@ -150,6 +154,7 @@ static gs_status recover(gs_trainer *t, gs_error *err) {
 
 static gs_status finish(gs_trainer *t, gs_error *err) {
     const char *reason;
+    GS_TRY(gs__trainer_settle(t, err));
     if (t->loss_steps > 0) report_progress(t);
     bool is_saved = t->validated == t->state.step && t->state.step > 0;
     if (!is_saved || t->options->keep_last) GS_TRY(validate(t, &reason, err));
@@ -162,6 +167,7 @@ static gs_status finish(gs_trainer *t, gs_error *err) {
 }
 
 static gs_status stop(gs_trainer *t, gs_error *err) {
+    GS_TRY(gs__trainer_settle(t, err));
     GS_TRY(checkpoint(t, err));
     return gs_fail(err, GS_CANCELLED, "stopped at step %llu; --resume goes on",
                    (unsigned long long)t->state.step);

@@ -9,7 +9,7 @@
 #ifndef GS_ENGINE_TRAIN_TRAINER_H
 #define GS_ENGINE_TRAIN_TRAINER_H
 
-#include "engine/backend/precision.h"
+#include "engine/backend/choice.h"
 #include "engine/model/objective.h"
 
 #include <stdatomic.h>
@@ -31,7 +31,7 @@ typedef struct gs_trainer_options {
     double max_seconds; /* of training, over all resumed runs */
     double learning_rate;
     double discriminator_rate; /* the discriminators' learning rate as a multiple of that */
-    bool augment;      /* vary the training images (engine/train/augment.h) */
+    bool augment;              /* vary the training images (engine/train/augment.h) */
     /* Of the training cases with masks, the part that keeps them, chosen by the seed alone (see
      * gs_dataset_keep_annotations); 0 = 1 = all. */
     double annotated_fraction;
@@ -40,10 +40,10 @@ typedef struct gs_trainer_options {
     bool keep_last;    /* model.safetensors: the last validated weights, not the best */
     bool unguarded;    /* a training that goes wrong is not taken back: it fails, or goes on */
     uint64_t seed;
-    const char *backend;
+    gs_engine_wish engine;
     int threads;
-    gs_precision precision;
-    int loader_threads;                        /* that make batches ready; 0 = 1 */
+    bool nondeterministic; /* on cuda: faster, and no two runs are the same (gs_device_options) */
+    int loader_threads;    /* that make batches ready; 0 = 1 */
     uint64_t validate_every, checkpoint_every; /* steps; 0 = about once an epoch */
 } gs_trainer_options;
 

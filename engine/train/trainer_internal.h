@@ -29,6 +29,13 @@ typedef struct gs_validation_plan {
     gs_inference io;
 } gs_validation_plan;
 
+/* A step that was started and whose losses have not been looked at. */
+typedef struct gs_pending_step {
+    int slot; /* of its plan */
+    uint64_t run, step;
+    bool is_segmented;
+} gs_pending_step;
+
 typedef struct gs_trainer {
     const gs_trainer_options *options;
     const gs_training_observer *observer;
@@ -41,6 +48,8 @@ typedef struct gs_trainer {
     gs_parameters *parameters;
     gs_plan *plans[GS_PLAN_SLOTS];
     gs_step steps[GS_PLAN_SLOTS];
+    gs_pending_step pending[GS_PLAN_RUNS_AHEAD];
+    int pending_count;
     float *factors; /* of one dropout */
     size_t factors_size;
     gs_validation_plan segments, removes;
@@ -88,8 +97,11 @@ GS_MUST_CHECK gs_status gs__trainer_load_checkpoint(gs_trainer *trainer, const g
 
 /* ---- trainer_step.c ---- */
 
-/* One step. NUMERIC when a loss is not finite. */
+/* One step. NUMERIC when a loss is not finite, which on a device that computes by itself is seen
+ * some steps later: `step` of the state is then that of the loss. */
 GS_MUST_CHECK gs_status gs__trainer_step(gs_trainer *trainer, gs_error *err);
+/* Waits for all steps and looks at their losses: before anything that depends on them. */
+GS_MUST_CHECK gs_status gs__trainer_settle(gs_trainer *trainer, gs_error *err);
 
 /* ---- trainer_validation.c ---- */
 

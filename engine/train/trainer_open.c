@@ -89,8 +89,10 @@ static gs_status open_model(gs_trainer *t, const gs_safetensors *file, const cha
     if (strcmp(config.preset, "liver") == 0) /* the protocol of that task */
         GS_TRY(gs_sampler_match_positions(t->sampler, t->dataset, err));
     GS_TRY(gs_network_init(&t->network, &config, gs_objective_parts(objective), err));
-    GS_TRY(gs_device_open(t->options->backend, t->options->threads, t->options->precision,
-                          &t->device, err));
+    gs_device_options device = {.engine = t->options->engine,
+                                .threads = t->options->threads,
+                                .nondeterministic = t->options->nondeterministic};
+    GS_TRY(gs_device_open_on(&device, &t->device, err));
     GS_TRY(gs_parameters_new(&t->network.set, gs_device_backend(t->device)->element_size,
                              GS_FOR_TRAINING, &t->parameters, err));
     if (t->has_checkpoint)

@@ -78,30 +78,53 @@ static void write_batch(gs_trainer *t, gs_plan *plan, const gs_step *step, const
     write_dropout(t, plan, &step->dropout);
 }
 
-static double read_scalar(const void *plan, const gs_tensor *loss) {
-    return gs_plan_scalar(plan, loss);
+/* A plan and one of its runs. */
+typedef struct finished_run {
+    const gs_plan *plan;
+    uint64_t run;
+} finished_run;
+
+static double read_scalar(const void *opaque, const gs_tensor *loss) {
+    const finished_run *of = opaque;
+    return gs_plan_scalar_of(of->plan, loss, of->run);
+}
+
+static gs_status look_at_losses(gs_trainer *t, const gs_pending_step *p, gs_error *err) {
+    finished_run of = {t->plans[p->slot], p->run};
+    double losses[GS_TERM_COUNT];
+    gs_step_losses(&t->steps[p->slot], read_scalar, &of, losses);
+    for (gs_term k = 0; k < GS_TERM_COUNT; k++) {
+        if (!isfinite(losses[k])) {
+            t->state.step = p->step;
+            return gs_fail(err, GS_NUMERIC, "the %s loss is not finite after step %llu",
+                           gs_term_name(k), (unsigned long long)p->step);
+        }
+        t->loss_sums[k] += losses[k];
+    }
+    /* A batch without masks says nothing about the segmentation loss. */
+    t->loss_steps++;
+    t->segmented_steps += p->is_segmented;
+    return GS_OK;
+}
+
+gs_status gs__trainer_settle(gs_trainer *t, gs_error *err) {
+    int count = t->pending_count;
+    t->pending_count = 0;
+    if (count > 0) GS_TRY(gs_plan_wait(t->plans[t->pending[0].slot], err));
+    for (int i = 0; i < count; i++) GS_TRY(look_at_losses(t, &t->pending[i], err));
+    return GS_OK;
 }
 
 gs_status gs__trainer_step(gs_trainer *t, gs_error *err) {
     const gs_batch *batch;
     int capacity;
     GS_TRY(gs_loader_take(t->loader, t->state.step, &batch, err));
-    int slot = plan_slot(t, batch->annotated, &capacity);
-    GS_TRY(ensure_plan(t, slot, capacity, err));
-    const gs_step *step = &t->steps[slot];
-    write_batch(t, t->plans[slot], step, batch);
-    GS_TRY(gs_plan_run(t->plans[slot], t->parameters, err));
-    double losses[GS_TERM_COUNT];
-    gs_step_losses(step, read_scalar, t->plans[slot], losses);
-    t->state.step++;
-    for (gs_term k = 0; k < GS_TERM_COUNT; k++) {
-        if (!isfinite(losses[k]))
-            return gs_fail(err, GS_NUMERIC, "the %s loss is not finite after step %llu",
-                           gs_term_name(k), (unsigned long long)t->state.step);
-        t->loss_sums[k] += losses[k];
-    }
-    /* A batch without masks says nothing about the segmentation loss. */
-    t->loss_steps++;
-    t->segmented_steps += batch->annotated > 0;
-    return GS_OK;
+    gs_pending_step p = {.slot = plan_slot(t, batch->annotated, &capacity),
+                         .is_segmented = batch->annotated > 0};
+    GS_TRY(ensure_plan(t, p.slot, capacity, err));
+    write_batch(t, t->plans[p.slot], &t->steps[p.slot], batch);
+    GS_TRY(gs_plan_start(t->plans[p.slot], t->parameters, &p.run, err));
+    p.step = ++t->state.step;
+    t->pending[t->pending_count++] = p;
+    return t->pending_count < gs_device_runs_ahead(t->device) ? GS_OK : gs__trainer_settle(t, err);
 }

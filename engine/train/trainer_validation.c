@@ -88,7 +88,7 @@ static gs_status find_diversity(gs_trainer *t, gs_validation *out, gs_error *err
 gs_status gs__trainer_validate(gs_trainer *t, gs_validation *out, gs_error *err) {
     const double nothing = (double)NAN;
     *out = (gs_validation){nothing, nothing, nothing, false};
-    gs_parameters_changed(t->parameters); /* plans do not count their own updates */
+    gs_parameters_trained(t->parameters); /* plans do not count their own updates */
     if (t->lists.validation_count == 0) return GS_OK;
     GS_TRY(find_dice(t, out, err));
     return find_diversity(t, out, err);

@@ -59,7 +59,7 @@ def run_json(command):
 
 
 def genseg(setup, workload, precision="fp32", threads=None):
-    result = run_json([setup.genseg, "bench", "--op", workload.op, "--preset", workload.preset,
+    result = run_json([setup.genseg, "bench", "--backend", "cpu", "--op", workload.op, "--preset", workload.preset,
                        "--width", workload.width, "--batch", workload.batch, "--precision", precision,
                        "--threads", threads or setup.threads, "--iterations", workload.iterations, "--json"])
     return Measurement(result["seconds_median"], result["peak_rss_mib"])
@@ -68,7 +68,7 @@ def genseg(setup, workload, precision="fp32", threads=None):
 @functools.lru_cache(maxsize=None)
 def check_precision(genseg_path, op, precision):
     """Raises Unavailable when genseg refuses the precision; a crash is no refusal."""
-    done = subprocess.run([genseg_path, "bench", "--op", op, "--preset", "tiny", "--precision", precision,
+    done = subprocess.run([genseg_path, "bench", "--backend", "cpu", "--op", op, "--preset", "tiny", "--precision", precision,
                            "--iterations", "1"], capture_output=True, text=True)
     if done.returncode > 0:
         raise Unavailable(done.stderr.strip() or precision)

@@ -36,7 +36,7 @@ class Server:
         log = setup.work / "serve.log"
         with open(log, "w") as errors:
             self.process = subprocess.Popen(
-                [setup.genseg, "serve", "--data", str(data), "--listen", "127.0.0.1:0",
+                [setup.genseg, "serve", "--backend", "cpu", "--data", str(data), "--listen", "127.0.0.1:0",
                  "--threads", str(setup.threads), *options],
                 stdout=subprocess.PIPE, stderr=errors, text=True)
         line = self.process.stdout.readline()

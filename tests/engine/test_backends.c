@@ -1,12 +1,11 @@
 /* The cpu backend against the reference backend, for every operation and many shapes; and what the
  * cpu backend promises about threads. */
-#include "operations.h"
+#include "comparison.h"
 
 #include "base/random.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { SEED = 7, MAP_SHAPES = 24, KERNEL_SHAPES = 40, PREPARE_SHAPES = 160 };
 
@@ -15,52 +14,10 @@ static gs_device *reference, *one_thread, *two_threads;
 static bool is_bfloat16;
 static bool seen[GS_OP_COUNT];
 
-/* ---- Comparison ------------------------------------------------------------------------------ */
-
-/* |cpu - reference| <= RELATIVE · max|reference| + absolute. Single precision carries 6e-8; sums of
- * a few thousand products and the cancellation x - mean lose two decimals more. */
-#define RELATIVE 2e-5
-#define ABSOLUTE 1e-6
-/* Normalising divides by as little as sqrt(1e-5), so what rounds to zero in the reference is up to
- * 316 times a rounding error here, forwards as well as backwards. */
-#define ABSOLUTE_NORMALIZED 1e-4
-/* bfloat16 carries 4e-3 of values of about one; a bias's gradient is a difference of sums of them.
- */
-#define RELATIVE_BFLOAT16 2e-2
-#define ABSOLUTE_BFLOAT16 2e-2
-
-static void compare(const char *name, const geometry *g, const reading *expected,
-                    const reading *actual) {
-    double largest = 0;
-    assert_string_equal(expected->name, actual->name);
-    assert_int_equal(expected->count, actual->count);
-    for (size_t i = 0; i < expected->count; i++) largest = fmax(largest, fabs(expected->values[i]));
-    double absolute = g->prepare.norm == GS_NORM_NONE ? ABSOLUTE : ABSOLUTE_NORMALIZED;
-    double relative = is_bfloat16 ? RELATIVE_BFLOAT16 : RELATIVE;
-    if (is_bfloat16) absolute += ABSOLUTE_BFLOAT16;
-    for (size_t i = 0; i < expected->count; i++) {
-        double difference = fabs(expected->values[i] - actual->values[i]);
-        if (!(difference <= relative * largest + absolute) || !isfinite(expected->values[i]))
-            fail_msg("%s %s: %s[%zu] is %.9g, not %.9g", name, geometry_text(g), expected->name, i,
-                     actual->values[i], expected->values[i]);
-    }
-}
-
-static void compare_all(const char *name, const geometry *g, const readings *expected,
-                        const readings *actual) {
-    assert_int_equal(expected->count, actual->count);
-    for (int i = 0; i < expected->count; i++)
-        compare(name, g, &expected->items[i], &actual->items[i]);
-}
-
-static void expect_same_bits(const char *name, const geometry *g, const readings *a,
-                             const readings *b) {
-    assert_int_equal(a->count, b->count);
-    for (int i = 0; i < a->count; i++)
-        if (memcmp(a->items[i].values, b->items[i].values, a->items[i].count * sizeof(double)) != 0)
-            fail_msg("%s %s: %s differs from one run to the next", name, geometry_text(g),
-                     a->items[i].name);
-}
+/* Single precision carries 6e-8; sums of a few thousand products and the cancellation x - mean lose
+ * two decimals more. bfloat16 carries 4e-3 of values of about one; a bias's gradient is a
+ * difference of sums of them. */
+static const tolerance single = {2e-5, 1e-6, 1e-4}, half = {2e-2, 2e-2 + 1e-6, 2e-2 + 1e-4};
 
 /* Runs a trial on a device, three times where runs build on each other. */
 static void run_on(gs_device *device, const operation_trial *operation, const geometry *g,
@@ -82,54 +39,12 @@ static void check_trial(const operation_trial *operation, const geometry *g) {
     run_on(one_thread, operation, g, &one);
     run_on(two_threads, operation, g, &two);
     run_on(two_threads, operation, g, &again);
-    compare_all(operation->name, g, &expected, &one);
-    compare_all(operation->name, g, &expected, &two);
+    const tolerance *allowed = is_bfloat16 ? &half : &single;
+    compare_all(operation->name, g, &expected, &one, allowed);
+    compare_all(operation->name, g, &expected, &two, allowed);
     expect_same_bits(operation->name, g, &two, &again);
     readings_deinit(&expected), readings_deinit(&one);
     readings_deinit(&two), readings_deinit(&again);
-}
-
-/* ---- Geometries ------------------------------------------------------------------------------ */
-
-static const int channel_counts[] = {1, 3, 4, 5, 15, 16, 17, 33};
-static const int sizes[] = {1, 2, 3, 5, 7, 16, 33};
-static const int kernels[] = {1, 3, 4, 5};
-
-static int pick(gs_rng *rng, const int *from, size_t count) {
-    return from[gs_rng_below(rng, (uint32_t)count)];
-}
-
-static bool flip(gs_rng *rng) {
-    return gs_rng_below(rng, 2) != 0;
-}
-
-/* The reference takes its time: the largest convolutions get one sample and few outputs. */
-static void limit_work(geometry *g) {
-    double pixels = (double)g->x.h * (double)g->x.w, k = (double)g->prepare.kernel;
-    while (pixels * g->x.n * g->x.c * g->outputs * k * k > 2e6 && (g->x.n > 1 || g->outputs > 1)) {
-        g->x.n = 1;
-        g->outputs = (g->outputs + 1) / 2;
-    }
-}
-
-static geometry random_geometry(gs_rng *rng, geometry_needs needs) {
-    geometry g = {.outputs = pick(rng, channel_counts, 8),
-                  .x = {.n = 1 + (int)gs_rng_below(rng, 3),
-                        .c = pick(rng, channel_counts, 8),
-                        .h = pick(rng, sizes, 7),
-                        .w = pick(rng, sizes, 7)}};
-    if (needs == ANY_MAP) return g;
-    g.prepare.kernel = pick(rng, kernels, 4);
-    g.prepare.stride = 1 + flip(rng);
-    limit_work(&g);
-    if (needs == ANY_KERNEL) return g;
-    g.prepare.norm = (gs_norm)gs_rng_below(rng, 3);
-    g.prepare.activate = flip(rng);
-    g.prepare.slope = flip(rng) ? 0.2f : 0;
-    g.prepare.upsample = flip(rng);
-    if (flip(rng)) g.prepare.crop_h = 1 + (int)gs_rng_below(rng, (uint32_t)g.x.h);
-    if (flip(rng)) g.prepare.crop_w = 1 + (int)gs_rng_below(rng, (uint32_t)g.x.w);
-    return g;
 }
 
 static void check_operations(geometry_needs needs, int shapes) {
@@ -144,13 +59,6 @@ static void check_operations(geometry_needs needs, int shapes) {
             check_trial(operation, &g);
         }
     }
-}
-
-static const operation_trial *find_trial(const char *name) {
-    for (int i = 0; i < operation_trial_count; i++)
-        if (strcmp(operation_trials[i].name, name) == 0) return &operation_trials[i];
-    fail_msg("no trial is called %s", name);
-    return NULL;
 }
 
 /* ---- Tests ----------------------------------------------------------------------------------- */

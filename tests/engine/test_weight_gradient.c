@@ -36,7 +36,8 @@ static int filtered; /* comparisons of filters */
 static gs_status open_capped(const char *isa, gs_isa *out, gs_error *err) {
     void *state = NULL;
     setenv("GENSEG_MAX_CPU_ISA", isa, 1);
-    gs_status status = gs_backend_cpu.open(1, GS_PRECISION_FP32, &state, err);
+    gs_status status = gs_backend_cpu.open(
+        &(gs_backend_options){.threads = 1, .precision = GS_PRECISION_FP32}, &state, err);
     unsetenv("GENSEG_MAX_CPU_ISA");
     if (status != GS_OK) return status;
     *out = ((gs_cpu_state *)state)->isa;
@@ -51,7 +52,9 @@ static gs_isa best_isa(void) {
 }
 
 static bool has_native_bfloat16(void) {
-    return gs_precision_resolve("cpu", GS_PRECISION_AUTO) == GS_PRECISION_BF16;
+    gs_engine_choice choice;
+    gs_engine_wish wish = {.backend = "cpu", .precision = GS_PRECISION_AUTO};
+    return gs_engine_choose(&wish, &choice, NULL) == GS_OK && choice.precision == GS_PRECISION_BF16;
 }
 
 static gs_weight_gradient gradient_of(geometry g) {

@@ -117,6 +117,7 @@ static void expect_ok(gs_status status, const gs_error *err, const trial *t) {
 void trial_plan(trial *t, gs_device *device, gs_plan_mode mode, uint64_t seed) {
     gs_error err;
     size_t element = gs_device_backend(device)->element_size;
+    t->device = device;
     expect_ok(gs_plan_new(t->graph, device, mode, &t->plan, &err), &err, t);
     expect_ok(gs_parameters_new(&t->set, element, GS_FOR_TRAINING, &t->parameters, &err), &err, t);
     fill_inputs(t, seed);
@@ -126,6 +127,7 @@ void trial_plan(trial *t, gs_device *device, gs_plan_mode mode, uint64_t seed) {
 void trial_run(trial *t) {
     gs_error err;
     expect_ok(gs_plan_run(t->plan, t->parameters, &err), &err, t);
+    expect_ok(gs_device_fetch(t->device, t->parameters, &err), &err, t);
 }
 
 void trial_deinit(trial *t) {

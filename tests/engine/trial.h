@@ -37,6 +37,7 @@ typedef struct trial {
     int mean, variance;               /* [C] [C], not trained; the variance is positive */
     gs_graph *graph;                  /* the plan's once that exists */
     gs_plan *plan;
+    gs_device *device; /* of the plan */
     gs_parameters *parameters;
     gs_tensor *inputs[TRIAL_INPUTS], *gradients[TRIAL_INPUTS]; /* gradient: NULL where it is 0 */
     input_kind kinds[TRIAL_INPUTS];

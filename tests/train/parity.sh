@@ -1,22 +1,22 @@
 #!/bin/sh
 # Dumps cases with the reference program (Debian's python3-torch) and compares the engine with them.
-# usage: parity.sh genseg_torch.py build/genseg [TASK]
+# usage: parity.sh genseg_torch.py build/genseg [TASK [BACKEND [PRECISION]]]   ("" TASK: all; cpu fp32)
 #
-# A case passes when the cpu backend is within the tolerance. Where it is not, the dump is one that single
+# A case passes when the backend is within the tolerance. Where it is not, the dump is one that single
 # precision cannot follow, or we are wrong: it counts as `rounding` when the reference backend, which runs
 # the same graph in double precision, is within the tolerance, and then PyTorch's own single precision is
 # shown beside. Anything else fails, and so does a task of which fewer than two cases pass.
 set -eu
-reference=$1 genseg=$2 only=${3:-}
+reference=$1 genseg=$2 only=${3:-} backend=${4:-cpu} precision=${5:-fp32}
 here=$(cd "$(dirname "$0")" && pwd)
 python=/usr/bin/python3
 "$python" -c 'import torch' 2>/dev/null || { echo "needs Debian's python3-torch"; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-compare() { # backend task width
+compare() { # backend task width precision
   "$genseg" parity --weights "$work/weights.safetensors" --case "$work/case.safetensors" \
-    --preset "$2" --width "$3" --backend "$1" >"$work/log" 2>&1
+    --preset "$2" --width "$3" --backend "$1" --precision "$4" >"$work/log" 2>&1
 }
 
 failed="" passed="" rounding=0
@@ -25,14 +25,14 @@ while read -r task width batch seed steps; do
   "$python" "$reference" dump --task "$task" --width "$width" --batch "$batch" --seed "$seed" \
     --steps "$steps" --out "$work" >/dev/null
   echo "== $task width $width batch $batch seed $seed steps $steps"
-  if compare cpu "$task" "$width"; then
+  if compare "$backend" "$task" "$width" "$precision"; then
     sed 's/^/   /' "$work/log"
     passed="$passed $task"
     continue
   fi
-  sed 's/^/   cpu: /' "$work/log"
+  sed "s/^/   $backend: /" "$work/log"
   echo "   PyTorch's single precision: $("$python" "$here/parity_peer.py" "$reference" "$task" "$width" "$work")"
-  if compare reference "$task" "$width"; then
+  if compare reference "$task" "$width" fp32; then
     rounding=$((rounding + 1))
     echo "   rounding: the reference backend passed"
   else

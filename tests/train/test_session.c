@@ -59,7 +59,7 @@ static gs_session *open_session(const char *backend) {
     gs_session *session;
     gs_error err;
     assert_int_equal(gs_model_load(model_path, &model, &err), GS_OK);
-    gs_session_options options = {.backend = backend, .threads = 2, .max_batch = 4};
+    gs_session_options options = {.engine = {.backend = backend}, .threads = 2, .max_batch = 4};
     assert_int_equal(gs_session_open(model, &options, &session, &err), GS_OK);
     gs_model_release(model); /* the session keeps it */
     return session;

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +53,7 @@ static gs_precision cpu_resolve_precision(gs_precision wanted) {
     const char *emulate = getenv("GENSEG_EMULATE_BF16");
     gs_isa isa = GS_ISA_DEFAULT;
     gs_error ignored; /* opening says what is wrong */
-    if (wanted == GS_PRECISION_FP32 || choose_isa(&isa, &ignored) != GS_OK)
+    if (wanted == GS_PRECISION_FP32 || wanted == GS_PRECISION_TF32 || choose_isa(&isa, &ignored) != GS_OK)
         return GS_PRECISION_FP32;
     if (has_native_bf16(isa)) return GS_PRECISION_BF16;
     bool emulates = wanted == GS_PRECISION_BF16 && emulate && strcmp(emulate, "1") == 0;
@@ -64,14 +65,25 @@ static gs_bf16 choose_bf16(gs_precision precision, gs_isa isa) {
     return has_native_bf16(isa) ? GS_BF16_NATIVE : GS_BF16_EMULATED;
 }
 
-static gs_status cpu_open(int threads, gs_precision precision, void **state_out, gs_error *err) {
+static gs_status cpu_probe(const gs_engine_wish *wish, gs_engine_choice *out, gs_error *err) {
+    (void)err;
+    out->precision = cpu_resolve_precision(wish->precision);
+    if (wish->precision == GS_PRECISION_BF16 && out->precision != GS_PRECISION_BF16)
+        snprintf(out->remark, sizeof out->remark,
+                 "not bf16: this processor has no AVX512-BF16");
+    if (wish->precision == GS_PRECISION_TF32)
+        snprintf(out->remark, sizeof out->remark, "not tf32: a processor multiplies fp32");
+    return GS_OK;
+}
+
+static gs_status cpu_open(const gs_backend_options *options, void **state_out, gs_error *err) {
     gs_isa isa = GS_ISA_DEFAULT;
     GS_TRY(choose_isa(&isa, err));
     gs_cpu_state *state = gs_alloc(1, sizeof *state);
     if (!state) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the cpu backend");
-    state->threads = threads;
+    state->threads = options->threads;
     state->isa = isa;
-    state->bf16 = choose_bf16(precision, isa);
+    state->bf16 = choose_bf16(options->precision, isa);
     if (dnnl_engine_create(&state->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&state->stream, state->engine, dnnl_stream_default_flags) !=
             dnnl_success) {
@@ -91,20 +103,20 @@ static void cpu_close(void *opaque) {
 }
 
 #define CONVOLUTION                                                                                \
-    { gs__cpu_conv_prepare, gs__cpu_conv_run, gs__cpu_conv_release, gs__cpu_conv_packing }
+    { gs__cpu_conv_prepare, gs__cpu_conv_run, gs__cpu_conv_release, gs__cpu_conv_packing, NULL }
 #define PLAIN(name)                                                                                \
-    { NULL, gs__cpu_##name, NULL, NULL }
+    { NULL, gs__cpu_##name, NULL, NULL, NULL }
 #define WITH_SCRATCH(name)                                                                         \
-    { gs__cpu_##name##_scratch, gs__cpu_##name, NULL, NULL }
+    { gs__cpu_##name##_scratch, gs__cpu_##name, NULL, NULL, NULL }
 #define LOSS(name)                                                                                 \
-    { gs__cpu_loss_scratch, gs__cpu_##name, NULL, NULL }
+    { gs__cpu_loss_scratch, gs__cpu_##name, NULL, NULL, NULL }
 
 const gs_backend gs_backend_cpu = {
     .name = "cpu",
     .element_size = sizeof(float),
     .open = cpu_open,
     .close = cpu_close,
-    .resolve_precision = cpu_resolve_precision,
+    .probe = cpu_probe,
     .choose_types = gs__cpu_choose_types,
     .kernels =
         {
@@ -115,7 +127,7 @@ const gs_backend gs_backend_cpu = {
             [GS_OP_CONV_GRADIENT_DATA] = CONVOLUTION,
             [GS_OP_CONV_GRADIENT_WEIGHT] = WITH_SCRATCH(conv_gradient_weight),
             [GS_OP_PACK_WEIGHT] = {gs__cpu_pack_weight_prepare, gs__cpu_pack_weight,
-                                   gs__cpu_pack_release, NULL},
+                                   gs__cpu_pack_release, NULL, NULL},
             [GS_OP_NORM_STATISTICS] = WITH_SCRATCH(norm_statistics),
             [GS_OP_PREPARE] = WITH_SCRATCH(prepare),
             [GS_OP_PREPARE_GRADIENT] = WITH_SCRATCH(prepare_gradient),
@@ -129,7 +141,7 @@ const gs_backend gs_backend_cpu = {
             [GS_OP_BORDER_WEIGHT] = PLAIN(border_weight),
             [GS_OP_BORDER_WEIGHT_GRADIENT] = PLAIN(border_weight_gradient),
             [GS_OP_BORDER] = {gs__cpu_border_prepare, gs__cpu_border, gs__cpu_border_release,
-                              gs__cpu_border_packing},
+                              gs__cpu_border_packing, NULL},
             [GS_OP_BORDER_GRADIENT] = WITH_SCRATCH(border_gradient),
             [GS_OP_PIXEL_SHUFFLE] = WITH_SCRATCH(pixel_shuffle),
             [GS_OP_PIXEL_SHUFFLE_GRADIENT] = WITH_SCRATCH(pixel_shuffle_gradient),

@@ -23,7 +23,7 @@ const gs_backend gs_backend_reference = {
     .element_size = sizeof(double),
     .kernels =
         {
-#define X(name, lower) [GS_OP_##name] = {reserve_scratch, gs__reference_##lower, NULL},
+#define X(name, lower) [GS_OP_##name] = {reserve_scratch, gs__reference_##lower, NULL, NULL, NULL},
             GS_OP_MAP(X)
 #undef X
         },
