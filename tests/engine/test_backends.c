@@ -18,6 +18,15 @@ static bool seen[GS_OP_COUNT];
  * two decimals more. bfloat16 carries 4e-3 of values of about one; a bias's gradient is a
  * difference of sums of them. */
 static const tolerance single = {2e-5, 1e-6, 1e-4}, half = {2e-2, 2e-2 + 1e-6, 2e-2 + 1e-4};
+/* Of maps as large as threads share: gradients of a mean over so many values are far below what is
+ * allowed above, and no variance is near zero. */
+enum { LARGE_MAP = 32768 };
+static const tolerance single_large = {1e-4, 0, 0}, half_large = {2e-2, 0, 0};
+
+static const tolerance *allowed_for(const geometry *g) {
+    if (gs__shape_size(g->x) > LARGE_MAP) return is_bfloat16 ? &half_large : &single_large;
+    return is_bfloat16 ? &half : &single;
+}
 
 /* Runs a trial on a device, three times where runs build on each other. */
 static void run_on(gs_device *device, const operation_trial *operation, const geometry *g,
@@ -39,7 +48,7 @@ static void check_trial(const operation_trial *operation, const geometry *g) {
     run_on(one_thread, operation, g, &one);
     run_on(two_threads, operation, g, &two);
     run_on(two_threads, operation, g, &again);
-    const tolerance *allowed = is_bfloat16 ? &half : &single;
+    const tolerance *allowed = allowed_for(g);
     compare_all(operation->name, g, &expected, &one, allowed);
     compare_all(operation->name, g, &expected, &two, allowed);
     expect_same_bits(operation->name, g, &two, &again);
@@ -76,6 +85,37 @@ static void convolutions(void **state) {
 static void preparation(void **state) {
     (void)state;
     check_operations(ANY_PREPARE, PREPARE_SHAPES);
+}
+
+/* Samples that all threads work on, samples of their own, and a number that cannot be shared out.
+ */
+static const gs_shape large_maps[] = {{1, 17, 131, 125}, {2, 4, 130, 90}, {3, 33, 37, 31}};
+
+static void maps_that_threads_share(void **state) {
+    (void)state;
+    const char *const trials[] = {"prepare", "prepare_twice", "affine_instance_norm", "batch_norm"};
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
+        for (size_t k = 0; k < sizeof large_maps / sizeof *large_maps; k++)
+            for (gs_norm norm = GS_NORM_NONE; norm <= GS_NORM_LAYER; norm++)
+                for (int kernel = 1; kernel <= 4; kernel += 3)
+                    check_trial(find_trial(trials[i]), &(geometry){.x = large_maps[k],
+                                                                   .outputs = 1,
+                                                                   .prepare = {.kernel = kernel,
+                                                                               .stride = 1,
+                                                                               .norm = norm,
+                                                                               .activate = true,
+                                                                               .slope = 0.2f}});
+    for (int kernel = 3; kernel <= 5; kernel += 2)
+        check_trial(find_trial("upsampled_block"),
+                    &(geometry){.x = {1, 17, 50, 45}, .outputs = 3, .prepare = {.kernel = kernel}});
+}
+
+static void weights_that_threads_share(void **state) {
+    (void)state;
+    const geometry g = {.x = {2, 73, 4, 3}, .outputs = 69, .prepare = {.kernel = 3, .stride = 1}};
+    const char *const trials[] = {"layer", "power_iteration", "upsampled_block"};
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
+        check_trial(find_trial(trials[i]), &g);
 }
 
 /* oneDNN 2.6's "jit_1x1", which no longer computes them, got these wrong: with two threads, one
@@ -152,6 +192,8 @@ int main(void) {
         cmocka_unit_test(joins_pointwise_functions_and_losses),
         cmocka_unit_test(convolutions),
         cmocka_unit_test(preparation),
+        cmocka_unit_test(maps_that_threads_share),
+        cmocka_unit_test(weights_that_threads_share),
         cmocka_unit_test(gradient_of_strided_pointwise_weights),
         cmocka_unit_test(tanh_and_sigmoid_keep_their_digits),
         cmocka_unit_test(every_operation_has_a_trial),

@@ -4,10 +4,11 @@
 #include "engine/backend/cpu/border.h"
 
 #include "engine/backend/cpu/bfloat16.h"
-#include "engine/backend/cpu/implicit_gemm.h"
+#include "engine/backend/cpu/implicit_gemm_panels.h"
 
 #include "base/memory.h"
 
+#include <omp.h>
 #include <string.h>
 
 /* ---- Strips ---------------------------------------------------------------------------------- */
@@ -83,8 +84,9 @@ typedef struct border_plan {
     struct {
         int32_t lanes, word_values;
     } layout; /* how it is packed */
-    /* Bytes into the scratch: the strips of a side of all samples, and what the product takes. */
-    size_t strips[GS_SIDES], product, total;
+    /* Bytes into the scratch: the strips of a side of all samples, and each thread's for products.
+     */
+    size_t strips[GS_SIDES], products, product_bytes, total;
 } border_plan;
 
 static const gs_gemm_kernel *choose_kernel(const gs_cpu_state *state, const gs_node *node) {
@@ -105,9 +107,10 @@ static void lay_out(border_plan *p) {
         size_t pixels = (size_t)f->samples * (size_t)strip_pixels(f, side);
         at += whole_lines(pixels * (size_t)f->channels * value + sizeof(uint32_t));
     }
-    p->product = at;
-    if (p->kernel) at += gs__implicit_gemm_scratch(p->kernel, f->outputs, p->threads);
-    p->total = at;
+    p->products = at;
+    if (p->kernel)
+        p->product_bytes = whole_lines(gs__implicit_gemm_scratch(p->kernel, f->outputs, 1));
+    p->total = at + (size_t)p->threads * p->product_bytes;
 }
 
 gs_status gs__cpu_border_prepare(void *opaque, const gs_node *node, void **handle_out,
@@ -162,45 +165,40 @@ void gs__cpu_border_pack(const void *handle, const float *weight, uint32_t *pane
 
 /* ---- Terms ----------------------------------------------------------------------------------- */
 
-static void make_strips(const border_plan *p, gs_border_map x, char *scratch) {
-    enum { WORTH_THREADS = 32768 /* floats */ };
+static void make_strip(const border_plan *p, gs_border_map x, int n, int side, char *scratch) {
     const gs_border *f = &p->border;
-    bool makes_halves = p->kernel && p->kernel->word_values == 2;
-#pragma omp parallel for schedule(static) if ((size_t)f->samples * f->strip >                      \
-                                              WORTH_THREADS / GS_SIDES)
-    for (int i = 0; i < f->samples * GS_SIDES; i++) {
-        int n = i / GS_SIDES, side = i % GS_SIDES;
-        size_t from = (size_t)(n * strip_pixels(f, side)) * (size_t)f->channels;
-        void *strips = scratch + p->strips[side];
-        if (makes_halves)
-            strip_of_halves(f, x.halves, n, side, (uint16_t *)strips + from);
-        else
-            gs__border_strip(f, x, n, side, (float *)strips + from);
+    size_t from = (size_t)(n * strip_pixels(f, side)) * (size_t)f->channels;
+    void *strips = scratch + p->strips[side];
+    if (!p->kernel || p->kernel->word_values == 1) {
+        gs__border_strip(f, x, n, side, (float *)strips + from);
+        return;
     }
-    for (int side = 0; makes_halves && side < GS_SIDES; side++) {
-        uint16_t *strips = (uint16_t *)(void *)(scratch + p->strips[side]);
-        memset(strips + (size_t)(f->samples * strip_pixels(f, side)) * (size_t)f->channels, 0,
-               sizeof(uint32_t));
-    }
+    strip_of_halves(f, x.halves, n, side, (uint16_t *)strips + from);
+    size_t all = (size_t)(f->samples * strip_pixels(f, side)) * (size_t)f->channels;
+    if (n == 0) memset((uint16_t *)strips + all, 0, sizeof(uint32_t));
 }
 
-/* A side of all samples as one product. */
-static void multiply_side(const border_plan *p, int side, char *scratch, const uint32_t *panels,
-                          float *out) {
+/* Panels from..to of a side, for all samples. */
+static void multiply_panels(const border_plan *p, int side, int from, int to, char *scratch,
+                            const uint32_t *panels, float *out) {
     const gs_border *f = &p->border;
-    size_t channels = (size_t)f->channels;
+    size_t channels = (size_t)f->channels, length = GS_BORDER_TAPS * channels;
+    int first = from * full_width(p->kernel), end = to * full_width(p->kernel);
     gs_implicit_gemm g = {
         .kernel = p->kernel,
         .samples = f->samples,
         .rows = 1,
         .columns = gs__border_side_length(f, side),
-        .outputs = f->outputs,
+        .outputs = (end < f->outputs ? end : f->outputs) - first,
         .runs = 1,
-        .length = GS_BORDER_TAPS * channels,
+        .length = length,
         .a = {.sample = (size_t)strip_pixels(f, side) * channels, .pixel = channels},
         .c = {.sample = f->terms, .pixel = (size_t)f->outputs}};
-    gs__implicit_gemm(&g, scratch + p->strips[side], panels + (size_t)side * p->panel_words, NULL,
-                      out + gs__border_side_start(f, side), scratch + p->product, p->threads);
+    const uint32_t *b =
+        panels + (size_t)side * p->panel_words + (size_t)first * run_words(p->kernel, length);
+    gs__implicit_gemm(&g, scratch + p->strips[side], b, NULL,
+                      out + gs__border_side_start(f, side) + first,
+                      scratch + p->products + (size_t)omp_get_thread_num() * p->product_bytes, 1);
 }
 
 static void multiply_taps(const border_plan *p, int n, int side, const char *scratch,
@@ -218,14 +216,27 @@ static void multiply_taps(const border_plan *p, int n, int side, const char *scr
 gs_status gs__cpu_border(const gs_run *run, const gs_node *node, void *handle, gs_error *err) {
     (void)err;
     const border_plan *p = handle;
+    gs_border_map x = gs__border_map(run, node->in[0]);
     const void *weight = gs_run_pointer(run, node->in[1]);
     float *out = gs_run_pointer(run, node->out[0]);
-    make_strips(p, gs__border_map(run, node->in[0]), run->scratch);
-    for (int side = 0; p->kernel && side < GS_SIDES; side++)
-        multiply_side(p, side, run->scratch, weight, out);
-    if (p->kernel) return GS_OK;
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < p->border.samples * GS_SIDES; i++)
-        multiply_taps(p, i / GS_SIDES, i % GS_SIDES, run->scratch, weight, out);
+    char *scratch = run->scratch;
+    int strips = p->border.samples * GS_SIDES;
+    int panels = p->kernel ? panel_count(p->kernel, p->border.outputs) : 0;
+    int groups = panels < p->threads ? panels : p->threads;
+    /* Sides differ in length: taken in turns. */
+#pragma omp parallel
+    {
+#pragma omp for schedule(static, 1)
+        for (int i = 0; i < strips; i++) make_strip(p, x, i / GS_SIDES, i % GS_SIDES, scratch);
+#pragma omp for schedule(static, 1) nowait
+        for (int i = 0; i < GS_SIDES * groups; i++) {
+            int group = i / GS_SIDES;
+            multiply_panels(p, i % GS_SIDES, panels * group / groups, panels * (group + 1) / groups,
+                            scratch, weight, out);
+        }
+#pragma omp for schedule(static, 1)
+        for (int i = 0; i < (p->kernel ? 0 : strips); i++)
+            multiply_taps(p, i / GS_SIDES, i % GS_SIDES, scratch, weight, out);
+    }
     return GS_OK;
 }

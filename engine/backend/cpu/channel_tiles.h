@@ -25,7 +25,7 @@ static inline int gs__chunk_start(const gs_flat_map *map, int chunk) {
 
 /* Whether a loop over so many floats is worth a second thread. */
 static inline bool gs__is_worth_threads(const gs_flat_map *map) {
-    return (size_t)map->samples * (size_t)map->rows * map->row > 8192;
+    return (size_t)map->samples * (size_t)map->rows * map->row > 32768;
 }
 
 /* Repeats the tile's first pixel. */

@@ -18,7 +18,7 @@ gs_status gs__cpu_add(const gs_run *run, const gs_node *node, void *handle, gs_e
     const float *a = gs_run_pointer(run, node->in[0]), *b = gs_run_pointer(run, node->in[1]);
     float *out = gs_run_pointer(run, node->out[0]);
     size_t size = gs__shape_size(node->out[0]->shape), chunks = (size + CHUNK - 1) / CHUNK;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (chunks > 2)
     for (size_t k = 0; k < chunks; k++) {
         size_t at = k * CHUNK, count = size - at < CHUNK ? size - at : CHUNK;
         add_pair(out + at, a + at, b + at, count);

@@ -112,6 +112,8 @@ gs_status gs__cpu_subpixel_weight_gradient(const gs_run *run, const gs_node *nod
 
 /* ---- Pixel shuffle --------------------------------------------------------------------------- */
 
+enum { WORTH_THREADS = 32768 /* floats */ };
+
 /* phases [N,4·O,h+s,w+s], out [N,O+S,H,W] with H = 2h or 2h-1: s is 1 for 2×2 kernels, whose second
  * phase starts a pixel later. */
 typedef struct shuffle {
@@ -183,14 +185,26 @@ static int border_count(const shuffle *s) {
     return 4 * s->w + 4 * s->h;
 }
 
-GS_VECTORIZED static void add_border(const shuffle *s, const float *restrict border,
-                                     float *restrict out) {
-    size_t outputs = (size_t)s->outputs;
-    for (int k = 0; k < border_count(s); k++) {
-        int pixel = border_pixel(s, k);
-        float *to = out + (size_t)pixel * (outputs + (size_t)s->beside);
-        for (size_t o = 0; pixel >= 0 && o < outputs; o++) to[o] += border[(size_t)k * outputs + o];
-    }
+/* Adds border terms to pixels of a row. */
+GS_VECTORIZED static void add_terms(const shuffle *s, const float *restrict terms, int count,
+                                    float *restrict out) {
+    size_t outputs = (size_t)s->outputs, pixel = outputs + (size_t)s->beside;
+    for (int k = 0; k < count; k++, terms += outputs, out += pixel)
+        for (size_t o = 0; o < outputs; o++) out[o] += terms[o];
+}
+
+/* Adds a sample's border terms (op_subpixel.c) to its output row r: those of the first and last
+ * row, then those of the first and last column. */
+static void add_border(const shuffle *s, const float *border, int r, float *row) {
+    int rows = 2 * s->h, columns = 2 * s->w;
+    size_t outputs = (size_t)s->outputs, pixel = outputs + (size_t)s->beside;
+    const float *of_columns = border + (size_t)(2 * columns) * outputs;
+    if (r == 0) add_terms(s, border, s->out_w, row);
+    if (r == rows - 1) add_terms(s, border + (size_t)columns * outputs, s->out_w, row);
+    add_terms(s, of_columns + (size_t)r * outputs, 1, row);
+    if (s->out_w == columns)
+        add_terms(s, of_columns + (size_t)(rows + r) * outputs, 1,
+                  row + (size_t)(columns - 1) * pixel);
 }
 
 gs_status gs__cpu_pixel_shuffle_scratch(void *opaque, const gs_node *node, void **handle_out,
@@ -211,25 +225,18 @@ gs_status gs__cpu_pixel_shuffle(const gs_run *run, const gs_node *node, void *ha
     const float *border = gs_run_pointer(run, node->in[3]);
     const float *beside = gs_run_pointer(run, node->in[4]);
     float *out = gs_run_pointer(run, node->out[0]), *sums = run->scratch;
-    size_t image = (size_t)s.out_h * s.out_row,
-           border_size = (size_t)border_count(&s) * (size_t)s.outputs;
-#pragma omp parallel
-    {
+    size_t border_size = (size_t)border_count(&s) * (size_t)s.outputs;
+    bool is_large = (size_t)(s.samples * s.out_h) * s.out_row > WORTH_THREADS;
+#pragma omp parallel for schedule(static) if (is_large)
+    for (int i = 0; i < s.samples * s.h; i++) {
         float *sum = sums + (size_t)omp_get_thread_num() * s.low_row;
-#pragma omp for schedule(static)
-        for (int i = 0; i < s.samples * s.h; i++) {
-            int n = i / s.h, r = 2 * (i % s.h);
-            sum_addends(&s, bias, low ? low + (size_t)i * s.low_row : NULL, sum);
-            for (int k = r; k < r + 2 && k < s.out_h; k++) {
-                size_t row = (size_t)(n * s.out_h + k);
-                shuffle_row(&s, phases + phases_row_at(&s, n, k), sum, beside + row * s.beside_row,
-                            out + row * s.out_row);
-            }
-        }
-        if (border) {
-#pragma omp for schedule(static)
-            for (int n = 0; n < s.samples; n++)
-                add_border(&s, border + (size_t)n * border_size, out + (size_t)n * image);
+        int n = i / s.h, r = 2 * (i % s.h);
+        sum_addends(&s, bias, low ? low + (size_t)i * s.low_row : NULL, sum);
+        for (int k = r; k < r + 2 && k < s.out_h; k++) {
+            size_t row = (size_t)(n * s.out_h + k);
+            shuffle_row(&s, phases + phases_row_at(&s, n, k), sum, beside + row * s.beside_row,
+                        out + row * s.out_row);
+            if (border) add_border(&s, border + (size_t)n * border_size, k, out + row * s.out_row);
         }
     }
     return GS_OK;
