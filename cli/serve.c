@@ -21,7 +21,7 @@ static const char usage[] =
     "  --listen HOST:PORT     a loopback address (default 127.0.0.1:8080; port 0: any free one)\n"
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
-    "  --web DIR              the viewer's files (default: those of the source tree)\n"
+    "  --web DIR              the viewer's files (default: those it was built with)\n"
     "  --backend NAME         cpu or reference (default cpu)\n"
     "  --precision NAME       auto, fp32 or bf16 (default auto: bf16 where the processor has it)\n"
     "  --threads N            threads that compute (default: all processors)\n"
