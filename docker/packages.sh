@@ -26,7 +26,7 @@ runtime)
     libnettle8 libgomp1"
   ;;
 proxy) packages="nginx" ;;
-docker) packages="mmdebstrap openssl python3-pytest python3-requests python3-yaml" ;;
+docker) packages="mmdebstrap iproute2 openssl python3-pytest python3-yaml" ;;
 esac
 
 missing=""
