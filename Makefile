@@ -2,6 +2,7 @@
 # make test       everything from a clone to green
 # make test-asan  the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make test-tsan  the server's tests under ThreadSanitizer
+# make test-docker  the steps of docker/Dockerfile* in fresh Debian roots, and what they make running (as root)
 # make parity     compare with the PyTorch program: REFERENCE=path/to/genseg_torch.py
 # make bench      the goals of speed and memory, beside PyTorch and ONNX Runtime: REFERENCE=…,
 #                 ROWS="segment translate train scaling serve" (all), BENCH_MINUTES of load by 32 clients (1)
@@ -19,8 +20,8 @@ REFERENCE ?= ../shared/reference/genseg_torch.py
 ROWS ?=
 BENCH_MINUTES ?= 1
 
-.PHONY: run test test-asan test-tsan parity bench test-gpu bench-gpu results-quick demo-model build build-gpu packages test-packages \
-  bench-packages results-packages clean
+.PHONY: run test test-asan test-tsan test-docker parity bench test-gpu bench-gpu results-quick demo-model \
+  build build-gpu packages test-packages bench-packages results-packages docker-packages clean
 
 packages:
 	docker/packages.sh
@@ -30,6 +31,8 @@ bench-packages:
 	docker/packages.sh bench
 results-packages:
 	docker/packages.sh results
+docker-packages:
+	docker/packages.sh docker
 
 build: packages
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
@@ -60,6 +63,13 @@ test-tsan: test-packages
 	cmake --build build-tsan -j$(JOBS)
 	OMP_NUM_THREADS=1 ctest --test-dir build-tsan --output-on-failure --no-tests=error -R '^(http|test_server|test_store|test_api)'
 
+# What it mounts is gone with the process; the base of the roots stays in build-docker for the next time.
+test-docker: docker-packages
+	@test "$$(id -u)" = 0 || { echo "make test-docker mounts and changes roots: run it as root" >&2; exit 1; }
+	mkdir -p build-docker
+	unshare --mount env PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider \
+	  --durations=5 tests/docker/test_images.py
+
 parity: build
 	tests/train/parity.sh $(REFERENCE) build/genseg
 
@@ -88,4 +98,4 @@ demo-model: build
 	demo/train.sh build/genseg
 
 clean:
-	rm -rf build build-asan build-tsan build.log
+	rm -rf build build-asan build-tsan build-docker build.log

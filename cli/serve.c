@@ -24,7 +24,7 @@ static const char usage[] =
     "  --listen HOST:PORT     a loopback address (default 127.0.0.1:8080; port 0: any free one)\n"
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
-    "  --web DIR              the viewer's files (default: those of the source tree)\n"
+    "  --web DIR              the viewer's files (default: those it was built with)\n"
     "  --backend NAME         auto, cpu, cuda or reference (default auto: cuda where it can be "
     "used)\n"
     "  --device N             which of the visible CUDA devices (default 0)\n"

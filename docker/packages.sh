@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs the Debian 12 packages that genseg needs and that are missing: what building and the demo
-# take, and with "test", "bench" or "results" as argument what the tests, the benchmark or the quick
-# check of results take as well. Needs root or sudo only if something is missing.
+# take, and with "test", "bench", "results" or "cuda" as argument what the tests, the benchmark, the
+# quick check of results or the cuda backend take as well; with "runtime" only what the built program
+# takes, with "proxy" the reverse proxy, with "docker" what `make test-docker` takes. Needs root or
+# sudo only if something is missing.
 set -eu
 
 packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
@@ -17,6 +19,15 @@ if [ "${1:-}" = bench ] || [ "${1:-}" = results ]; then
   # Other packages of Node bring npm themselves and conflict with Debian's.
   command -v npm >/dev/null || packages="$packages npm"
 fi
+case "${1:-}" in
+cuda) packages="$packages g++" ;;
+runtime)
+  packages="libdnnl2 libmicrohttpd12 libjansson4 libsqlite3-0 libpng16-16 libcairo2 libniftiio2 zlib1g
+    libnettle8 libgomp1"
+  ;;
+proxy) packages="nginx" ;;
+docker) packages="mmdebstrap iproute2 openssl python3-pytest python3-yaml" ;;
+esac
 
 missing=""
 for package in $packages; do
