@@ -137,6 +137,21 @@ static void annotating_survives_every_failing_allocation(void **state) {
     rle.request.headers[0] = (gs_pair){"Accept", "application/json"};
     rle.request.header_count = 1;
     answer_with_failing_allocations(f, &rle);
+    gs_annotation_list history;
+    assert_ok(gs_store_annotation_list(f->store, record.id, &(gs_page){0}, &history, &error));
+    handler_call past[] = {
+        {gs_api_annotation_version, {.path = "/test"}, 200},
+        {gs_api_annotation_restore, {.path = "/test"}, 200},
+        {gs_api_annotation_delete, {.path = "/test"}, 412},
+    };
+    for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
+        past[i].request.params[0] = record.id;
+        past[i].request.params[1] = history.items[0].id;
+        past[i].request.headers[0] = (gs_pair){"If-Match", i == 2 ? "\"other\"" : "*"};
+        past[i].request.header_count = 1;
+        answer_with_failing_allocations(f, &past[i]);
+    }
+    gs_free(history.items);
     gs_free(mask);
     gs_free(png);
 }
