@@ -115,15 +115,16 @@ export function query(path, parameters) {
 }
 
 const enc = encodeURIComponent;
-const getJson = async (path, signal) => (await open('GET', path, { signal })).json();
-const sendJson = async (method, path, json, signal) =>
+export const getJson = async (path, signal) => (await open('GET', path, { signal })).json();
+export const sendJson = async (method, path, json, signal) =>
   (await open(method, path, { ...withJson(json), signal })).json();
 
-async function everything(path) {
+// All items of all pages.
+export async function everything(path, parameters = {}) {
   const items = [];
   let cursor = '';
   do {
-    const page = await getJson(query(path, { limit: 500, cursor }));
+    const page = await getJson(query(path, { ...parameters, limit: 500, cursor }));
     items.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor);
