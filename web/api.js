@@ -151,6 +151,8 @@ async function npyFor(path, json, signal) {
 // .npy bytes: probabilities [H,W].
 export const segment = (sliceId, signal) => npyFor('/v1/segment', { slice_id: sliceId }, signal);
 
+export const segmentWith = (sliceId, model, signal) => npyFor('/v1/segment', { slice_id: sliceId, model }, signal);
+
 // .npy bytes: `output` ("translated", "residual") of a slice, [H,W] or [C,H,W].
 export const removeLesion = (sliceId, output, signal) => npyFor(
   query('/v1/translate', { output }), { slice_id: sliceId, direction: 'presence_to_absence' }, signal);
@@ -162,6 +164,7 @@ export const sample = (sliceId, { seed, count, channel }, signal) =>
 
 export const listModels = () => everything('/v1/models');
 export const activateModel = (id) => sendJson('PUT', '/v1/models/active', { id });
+export const deleteModel = (id) => open('DELETE', `/v1/models/${enc(id)}`);
 export const weightsUrl = (id) => `/v1/models/${enc(id)}/weights`;
 
 export const listJobs = () => getJson(query('/v1/jobs', { kind: 'train', limit: 50 }));
