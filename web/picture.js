@@ -22,7 +22,8 @@ export class Picture {
   #lines = svg('svg', { class: 'lines', 'aria-hidden': 'true', preserveAspectRatio: 'none' }, this.#maskLine, this.#truthLine);
   #message = el('span', { class: 'message', hidden: true });
 
-  // isMirrored: shown the other way round (a right half of a brain, which is stored mirrored).
+  // isMirrored: shown the other way round. Both halves of a brain are stored with the midline at their right
+  // edge; looked at side by side, the left one has it at its left.
   constructor({ label, isMirrored = false }) {
     this.element = el('div', { class: `picture${isMirrored ? ' mirrored' : ''}`, role: 'img', 'aria-label': label },
       this.#base, this.#tint, this.#lines, this.#message);

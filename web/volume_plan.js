@@ -55,7 +55,8 @@ export function rowOf(problem, rows) {
   return part ? rows.findIndex(({ role }) => role === part[1]) : -1;
 }
 
-// Slices of a volume -> [{ level, slices }], from the bottom up; of a halved level, the left half first.
+// Slices of a volume -> [{ level, slices }], from the bottom up; of a halved level, the patient's right half
+// first, as radiologists look at it.
 export function levelsOf(slices) {
   const levels = new Map();
   for (const slice of slices) {
@@ -63,7 +64,7 @@ export function levelsOf(slices) {
     levels.get(slice.index).push(slice);
   }
   return [...levels].sort(([a], [b]) => a - b).map(([level, found]) => ({
-    level, slices: found.sort((a, b) => (a.part ?? '').localeCompare(b.part ?? '')),
+    level, slices: found.sort((a, b) => (b.part ?? '').localeCompare(a.part ?? '')),
   }));
 }
 

@@ -142,10 +142,10 @@ export class VolumeStack {
   #draw(drawn, level) {
     const channel = Number(this.#channel.value || 0);
     this.#pictures.replaceChildren(...drawn.map(({ slice, pixels, truth, mask }) => {
-      const picture = new Picture({ label: `Level ${level}${slice.part ? `, ${slice.part} half` : ''}${mask ? `, mask of ${mask.area} pixels` : ''}`, isMirrored: slice.part === 'right' });
+      const picture = new Picture({ label: `Level ${level}${slice.part ? `, ${slice.part} half` : ''}${mask ? `, mask of ${mask.area} pixels` : ''}`, isMirrored: slice.part === 'left' });
       picture.draw({ width: pixels.width, height: pixels.height, values: plane(pixels, channel), window: this.#window, mask: mask?.area ? mask.mask : null, truth });
       return picture.element;
-    }));
+    }), ...(drawn.length > 1 ? ['R', 'L'].map((side) => el('span', { class: `side ${side}`, 'aria-hidden': 'true' }, side)) : []));
     this.#pictures.dataset.level = level;
   }
 }

@@ -100,7 +100,7 @@ def test_from_a_scan_to_its_mask(viewer, client, scan):
     # Scribbles on three slices: the target and some ground, the rest not annotated.
     for record in slices[LEVELS // 2:LEVELS // 2 + 3]:
         plane = truth[record["index"] * WIDTH * HEIGHT:][:WIDTH * HEIGHT]
-        rows = [plane[y * WIDTH:(y + 1) * WIDTH] for y in reversed(range(HEIGHT))]
+        rows = [plane[y * WIDTH:(y + 1) * WIDTH][::-1] for y in reversed(range(HEIGHT))]  # from the front, from the right
         client.annotate(record["id"], bytes(255 if v else 0 if y % 3 else 127 for y, row in enumerate(rows) for v in row),
                         WIDTH, HEIGHT)
 
