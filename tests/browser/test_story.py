@@ -59,12 +59,13 @@ def set_value(viewer, field, value, event="change"):
               "f.dispatchEvent(new Event(arguments[2], { bubbles: true }))", field, value, event)
 
 
-def upload(viewer, files, dataset):
+def upload(viewer, files, dataset, together="one"):
     viewer.open(view="volumes")
     viewer.shown(".volume-upload")
     viewer.until(lambda: viewer.all("#volume-dataset option"), "the data sets are listed")
     viewer.find("#volume-files").send_keys("\n".join(map(str, files)))
     viewer.choose("plain", ".volume-upload")
+    viewer.choose(together, ".volume-upload")
     set_value(viewer, "volume-dataset", "")
     set_value(viewer, "volume-new-dataset", dataset, "input")
     viewer.shown(".volume-upload .primary").click()
@@ -160,6 +161,38 @@ def test_label_file_gives_labels_and_dice(viewer, client, scan):
     assert counts["presence"] == counts["absence"] == LEVELS // 2
     viewer.shown('[data-run="segment"]').click()
     viewer.until(lambda: "against the label file" in viewer.text(".volume-job"), "a Dice")
+
+
+def test_several_scans_at_once(viewer, client, tmp_path):
+    dataset = f"several-{os.getpid()}"
+    files = [tmp_path / f"{name}.nii" for name in ("anna", "bert")]
+    for seed, path in enumerate(files, start=2):
+        path.write_bytes(synthetic.nifti_of(synthetic.scan(WIDTH, HEIGHT, 4, seed)[0], WIDTH, HEIGHT, 4))
+    upload(viewer, files, dataset, together="each")
+    viewer.until(lambda: len(viewer.all(".upload-files p.good")) == 2, "both are stored")
+    assert [v["case"] for v in client.get("/v1/volumes", dataset=dataset)["items"]] == ["anna", "bert"]
+    viewer.shown(".volume-header button").click()
+    viewer.shown("dialog.sure .danger").click()
+    viewer.until(lambda: len(client.get("/v1/volumes", dataset=dataset)["items"]) == 1, "one is deleted")
+
+
+def test_weights_come_back_and_go(viewer, client, tmp_path):
+    active = next(m for m in client.get("/v1/models")["items"] if m["active"])
+    weights = requests.get(f"{client.url}/v1/models/{active['id']}/weights", timeout=30).content
+    # Other bytes of the same weights: the header of the file may end in blanks.
+    length = int.from_bytes(weights[:8], "little")
+    other = (length + 8).to_bytes(8, "little") + weights[8:8 + length] + b" " * 8 + weights[8 + length:]
+    path = tmp_path / "brought.safetensors"
+    path.write_bytes(other)
+    viewer.open(view="models")
+    viewer.until(lambda: viewer.all("table.models tbody tr"), "the models")
+    viewer.find("#model-file").send_keys(str(path))
+    viewer.until(lambda: viewer.text(".detail h2") == "brought", "the new model is chosen")
+    added = next(m for m in client.get("/v1/models")["items"] if m.get("name") == "brought")
+    assert not added["active"] and requests.get(f"{client.url}/v1/models/{added['id']}/weights", timeout=30).content == other
+    viewer.shown(".detail .danger").click()
+    viewer.shown("dialog.sure[open] .danger").click()
+    viewer.until(lambda: added["id"] not in {m["id"] for m in client.get("/v1/models")["items"]}, "it is deleted")
 
 
 class TestBadFiles:
