@@ -7,7 +7,7 @@
 set -eu
 
 packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
-  libpng-dev libcairo2-dev libnifti-dev zlib1g-dev nettle-dev libcmocka-dev python3 python3-yaml mricron-data"
+  libpng-dev libcairo2-dev libnifti-dev zlib1g-dev nettle-dev libarchive-dev libcmocka-dev python3 python3-yaml mricron-data"
 if [ "${1:-}" = test ]; then
   packages="$packages g++ curl jq nodejs chromium chromium-driver python3-pytest python3-requests
     python3-selenium python3-jsonschema"
@@ -23,7 +23,7 @@ case "${1:-}" in
 cuda) packages="$packages g++" ;;
 runtime)
   packages="libdnnl2 libmicrohttpd12 libjansson4 libsqlite3-0 libpng16-16 libcairo2 libniftiio2 zlib1g
-    libnettle8 libgomp1"
+    libnettle8 libarchive13 libgomp1"
   ;;
 proxy) packages="nginx" ;;
 docker) packages="mmdebstrap iproute2 openssl python3-pytest python3-yaml" ;;

@@ -6,6 +6,7 @@
 
 #include "api/router.h"
 #include "base/memory.h"
+#include "server/process_stats.h"
 
 enum { STATUS_FIRST = 100, STATUS_COUNT = 500, OPERATIONS = 3, BOUND_COUNT = 13, SIZE_BOUNDS = 6 };
 
@@ -27,22 +28,28 @@ typedef uint64_t route_counts[STATUS_COUNT];
 struct gs_metrics {
     pthread_mutex_t mutex;
     /* guarded by mutex: */
-    route_counts *requests; /* [gs_route_count + 2] */
-    histogram request_seconds;
+    route_counts *requests;     /* [gs_route_count + 2] */
+    histogram *request_seconds; /* [gs_route_count + 2] */
     histogram queue_seconds[OPERATIONS], compute_seconds[OPERATIONS], batch_images[OPERATIONS];
     uint64_t refusals;
 };
 
 gs_status gs_metrics_new(gs_metrics **out, gs_error *err) {
     gs_metrics *metrics = gs_alloc(1, sizeof *metrics);
-    if (metrics) metrics->requests = gs_alloc(gs_route_count + 2, sizeof *metrics->requests);
-    if (!metrics || !metrics->requests) {
+    size_t routes = gs_route_count + 2;
+    if (metrics) {
+        metrics->requests = gs_alloc(routes, sizeof *metrics->requests);
+        metrics->request_seconds = gs_alloc(routes, sizeof *metrics->request_seconds);
+    }
+    if (!metrics || !metrics->requests || !metrics->request_seconds) {
+        if (metrics) gs_free(metrics->requests);
+        if (metrics) gs_free(metrics->request_seconds);
         gs_free(metrics);
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the metrics");
     }
     pthread_mutex_init(&metrics->mutex, NULL);
     histogram seconds = {.bounds = seconds_bounds, .bound_count = BOUND_COUNT};
-    metrics->request_seconds = seconds;
+    for (size_t i = 0; i < routes; i++) metrics->request_seconds[i] = seconds;
     for (int i = 0; i < OPERATIONS; i++) {
         metrics->queue_seconds[i] = seconds;
         metrics->compute_seconds[i] = seconds;
@@ -56,6 +63,7 @@ void gs_metrics_free(gs_metrics *metrics) {
     if (!metrics) return;
     pthread_mutex_destroy(&metrics->mutex);
     gs_free(metrics->requests);
+    gs_free(metrics->request_seconds);
     gs_free(metrics);
 }
 
@@ -73,7 +81,7 @@ void gs_metrics_count_request(gs_metrics *metrics, size_t route, int http_status
     gs_assert(http_status >= STATUS_FIRST && http_status < STATUS_FIRST + STATUS_COUNT);
     pthread_mutex_lock(&metrics->mutex);
     metrics->requests[route][http_status - STATUS_FIRST]++;
-    observe(&metrics->request_seconds, seconds);
+    observe(&metrics->request_seconds[route], seconds);
     pthread_mutex_unlock(&metrics->mutex);
 }
 
@@ -129,21 +137,32 @@ static void print_by_operation(FILE *out, const char *name, const char *help,
     }
 }
 
-static void print_requests_locked(FILE *out, const gs_metrics *metrics) {
+static const char *method_of(size_t route) {
     static const char *const methods[] = {"GET", "POST", "PUT", "DELETE"};
+    return route < gs_route_count ? methods[gs_routes[route].method] : "any";
+}
+
+static void print_requests_locked(FILE *out, const gs_metrics *metrics) {
     print_head(out, "genseg_http_requests_total", "counter", "Answered requests.");
     for (size_t route = 0; route < gs_route_count + 2; route++) {
-        const char *method = route < gs_route_count ? methods[gs_routes[route].method] : "any";
         for (int i = 0; i < STATUS_COUNT; i++) {
             uint64_t count = metrics->requests[route][i];
             if (count == 0) continue;
             fprintf(out,
                     "genseg_http_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} %llu\n",
-                    method, gs_route_label(route), i + STATUS_FIRST, (unsigned long long)count);
+                    method_of(route), gs_route_label(route), i + STATUS_FIRST,
+                    (unsigned long long)count);
         }
     }
     print_head(out, "genseg_http_request_seconds", "histogram", "From the headers to the answer.");
-    print_histogram(out, "genseg_http_request_seconds", "", &metrics->request_seconds);
+    for (size_t route = 0; route < gs_route_count + 2; route++) {
+        if (metrics->request_seconds[route].count == 0) continue;
+        char label[160];
+        snprintf(label, sizeof label, "method=\"%s\",route=\"%s\"", method_of(route),
+                 gs_route_label(route));
+        print_histogram(out, "genseg_http_request_seconds", label,
+                        &metrics->request_seconds[route]);
+    }
 }
 
 static void print_gauges(FILE *out, const gs_metrics_gauges *gauges) {
@@ -151,13 +170,29 @@ static void print_gauges(FILE *out, const gs_metrics_gauges *gauges) {
     fprintf(out, "genseg_http_requests_in_flight %zu\n", gauges->requests_in_flight);
     print_head(out, "genseg_queue_images", "gauge", "Images waiting for inference.");
     fprintf(out, "genseg_queue_images %zu\n", gauges->queued_images);
-    print_head(out, "genseg_jobs", "gauge", "Training jobs by state.");
+    print_head(out, "genseg_jobs", "gauge", "Jobs by state.");
     for (int i = 0; i < GS_JOB_STATES; i++)
         fprintf(out, "genseg_jobs{state=\"%s\"} %lld\n", gs_job_state_name((gs_job_state)i),
                 (long long)gauges->jobs[i]);
-    print_head(out, "genseg_info", "gauge", "Version, backend and active model.");
-    fprintf(out, "genseg_info{version=\"%s\",backend=\"%s\",model=\"%s\"} 1\n", GENSEG_VERSION,
-            gauges->backend, gauges->active_model);
+    print_head(out, "genseg_info", "gauge", "Version and backend.");
+    fprintf(out, "genseg_info{version=\"%s\",backend=\"%s\"} 1\n", GENSEG_VERSION, gauges->backend);
+    print_head(out, "genseg_active_model", "gauge", "The model that answers requests naming none.");
+    if (gauges->active_model[0])
+        fprintf(out, "genseg_active_model{model=\"%s\"} 1\n", gauges->active_model);
+}
+
+/* As Prometheus' own client libraries call them. */
+static void print_process(FILE *out) {
+    gs_process_stats stats;
+    gs_process_stats_read(&stats);
+    print_head(out, "process_resident_memory_bytes", "gauge", "Resident memory.");
+    fprintf(out, "process_resident_memory_bytes %llu\n", (unsigned long long)stats.resident_bytes);
+    print_head(out, "process_cpu_seconds_total", "counter", "Processor time, user and system.");
+    fprintf(out, "process_cpu_seconds_total %.3f\n", stats.cpu_seconds);
+    print_head(out, "process_open_fds", "gauge", "Open file descriptors.");
+    fprintf(out, "process_open_fds %llu\n", (unsigned long long)stats.open_descriptors);
+    print_head(out, "process_start_time_seconds", "gauge", "Start, seconds since 1970.");
+    fprintf(out, "process_start_time_seconds %.2f\n", stats.started_at);
 }
 
 char *gs_metrics_text(gs_metrics *metrics, const gs_metrics_gauges *gauges) {
@@ -166,6 +201,7 @@ char *gs_metrics_text(gs_metrics *metrics, const gs_metrics_gauges *gauges) {
     FILE *out = open_memstream(&text, &size);
     if (!out) return NULL;
     print_gauges(out, gauges);
+    print_process(out);
     pthread_mutex_lock(&metrics->mutex);
     print_requests_locked(out, metrics);
     print_head(out, "genseg_queue_refused_total", "counter", "Inferences refused: queue full.");

@@ -38,6 +38,13 @@ static const char *content_type_of(const char *path) {
     return "application/octet-stream";
 }
 
+/* A folder's index.html is at the folder's name: /docs/index.html at /docs. */
+static char *address_of(const char *path) {
+    const char *name = strrchr(path, '/');
+    if (strcmp(name, "/index.html") != 0) return gs_copy_string(path);
+    return name == path ? gs_copy_string("/") : gs_copy_bytes(path, (size_t)(name - path));
+}
+
 static gs_status add_file(gs_web_folder *web, const char *disk_path, const char *path,
                           gs_error *err) {
     if (web->count == GS_WEB_FILES_MAX)
@@ -45,7 +52,7 @@ static gs_status add_file(gs_web_folder *web, const char *disk_path, const char 
                        GS_WEB_FILES_MAX);
     gs_web_file *file = &web->files[web->count];
     GS_TRY(gs_file_read(disk_path, GS_WEB_FILE_BYTES_MAX, &file->bytes, &file->size, err));
-    file->path = gs_copy_string(strcmp(path, "/index.html") == 0 ? "/" : path);
+    file->path = address_of(path);
     if (!file->path) {
         gs_free(file->bytes);
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %s", disk_path);

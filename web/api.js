@@ -115,15 +115,16 @@ export function query(path, parameters) {
 }
 
 const enc = encodeURIComponent;
-const getJson = async (path, signal) => (await open('GET', path, { signal })).json();
-const sendJson = async (method, path, json, signal) =>
+export const getJson = async (path, signal) => (await open('GET', path, { signal })).json();
+export const sendJson = async (method, path, json, signal) =>
   (await open(method, path, { ...withJson(json), signal })).json();
 
-async function everything(path) {
+// All items of all pages.
+export async function everything(path, parameters = {}) {
   const items = [];
   let cursor = '';
   do {
-    const page = await getJson(query(path, { limit: 500, cursor }));
+    const page = await getJson(query(path, { ...parameters, limit: 500, cursor }));
     items.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor);
@@ -150,6 +151,8 @@ async function npyFor(path, json, signal) {
 // .npy bytes: probabilities [H,W].
 export const segment = (sliceId, signal) => npyFor('/v1/segment', { slice_id: sliceId }, signal);
 
+export const segmentWith = (sliceId, model, signal) => npyFor('/v1/segment', { slice_id: sliceId, model }, signal);
+
 // .npy bytes: `output` ("translated", "residual") of a slice, [H,W] or [C,H,W].
 export const removeLesion = (sliceId, output, signal) => npyFor(
   query('/v1/translate', { output }), { slice_id: sliceId, direction: 'presence_to_absence' }, signal);
@@ -161,6 +164,7 @@ export const sample = (sliceId, { seed, count, channel }, signal) =>
 
 export const listModels = () => everything('/v1/models');
 export const activateModel = (id) => sendJson('PUT', '/v1/models/active', { id });
+export const deleteModel = (id) => open('DELETE', `/v1/models/${enc(id)}`);
 export const weightsUrl = (id) => `/v1/models/${enc(id)}/weights`;
 
 export const listJobs = () => getJson(query('/v1/jobs', { kind: 'train', limit: 50 }));

@@ -40,6 +40,7 @@ export class Chart {
   #title;
   #area = svg('svg', { class: 'plot', role: 'img' });
   #scale = null;
+  onHover = () => {}; // called with the step under the pointer, null when it leaves
 
   // bounds: [low, high] fixed, or nothing for what the data needs. dots marks each point.
   constructor({ name, title, hint, bounds, dots }) {
@@ -50,7 +51,10 @@ export class Chart {
       el('figcaption', {}, el('span', { class: 'title' }, title), this.#latest), this.#area);
     this.#showLatest();
     this.#area.addEventListener('pointermove', (event) => this.#point(event));
-    this.#area.addEventListener('pointerleave', () => this.#showLatest());
+    this.#area.addEventListener('pointerleave', () => {
+      this.#showLatest();
+      this.onHover(null);
+    });
     new ResizeObserver(() => this.#later()).observe(this.element);
   }
 
@@ -93,6 +97,14 @@ export class Chart {
     if (!this.#points.length || !this.#scale) return;
     const box = this.#area.getBoundingClientRect();
     const at = this.#scale.step(event.clientX - box.left);
+    this.hover(at);
+    this.onHover(at);
+  }
+
+  // Shows the value nearest to a step; the latest for null.
+  hover(at) {
+    if (at === null) return this.#showLatest();
+    if (!this.#points.length || !this.#scale) return;
     const nearest = this.#points.reduce((a, b) => (Math.abs(b[0] - at) < Math.abs(a[0] - at) ? b : a));
     this.#latest.textContent = `${compact(nearest[1])} at step ${nearest[0]}`;
     const marker = this.#area.querySelector('.marker');

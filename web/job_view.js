@@ -6,6 +6,7 @@ import { app } from './app.js';
 import { Chart } from './chart.js';
 import { el } from './dom.js';
 import { compact, count, duration, number, percent, when } from './format.js';
+import { JobLog } from './job_log.js';
 import { follow } from './sse.js';
 import { report, toast } from './toast.js';
 
@@ -36,6 +37,8 @@ export class JobView {
   #resume = el('button', { type: 'button', onclick: () => this.#ask(api.resumeJob, 'The job could not be resumed') }, 'Resume');
   #dice = new Chart({ name: 'dice', title: 'Validation Dice', hint: 'On held-out annotated slices; 1 is perfect', bounds: [0, 1], dots: true });
   #charts = new Map(LOSSES.map(([name, title, hint]) => [name, new Chart({ name, title, hint })]));
+  #log = new JobLog();
+  #isStopping = false;
   #onChange;
   #drawing = 0;
 
@@ -46,7 +49,16 @@ export class JobView {
       el('header', {}, el('div', {}, el('div', { class: 'job-title' }, this.#title, this.#state), this.#facts),
         el('div', { class: 'actions' }, this.#cancel, this.#resume)),
       el('div', {}, this.#bar, this.#numbers, this.#error),
-      el('div', { class: 'charts' }, this.#dice.element, ...[...this.#charts.values()].map(({ element }) => element)));
+      el('div', { class: 'charts' }, ...this.#allCharts.map(({ element }) => element)),
+      this.#log.element);
+    // The step under the pointer is shown in all of them.
+    for (const chart of this.#allCharts) {
+      chart.onHover = (step) => this.#allCharts.forEach((other) => other !== chart && other.hover(step));
+    }
+  }
+
+  get #allCharts() {
+    return [this.#dice, ...this.#charts.values()];
   }
 
   get job() {
@@ -55,8 +67,9 @@ export class JobView {
 
   show(job) {
     if (job.id !== this.#job?.id) {
-      this.#dice.clear();
-      for (const chart of this.#charts.values()) chart.clear();
+      for (const chart of this.#allCharts) chart.clear();
+      this.#log.clear();
+      this.#isStopping = false;
       this.#job = job;
       this.#follow();
     }
@@ -82,6 +95,7 @@ export class JobView {
 
   // True when nothing more will come.
   #hear(name, event) {
+    this.#log.add(name, event);
     if (name === 'progress') {
       for (const [loss, chart] of this.#charts) chart.add(event.step, event.losses?.[loss]);
       Object.assign(this.#job, { progress: event.fraction, step: event.step, epoch: event.epoch, seconds: event.seconds });
@@ -105,12 +119,15 @@ export class JobView {
   async #ask(call, failure) {
     try {
       const wasOver = isOver(this.#job);
+      this.#isStopping = !wasOver;
       const job = { ...this.#job, ...await call(this.#job.id) };
       if (wasOver) this.#job = null; // its events are followed anew
       this.show(job);
       if (job.state === 'running') toast({ title: 'Stopping at the next checkpoint', key: job.id });
     } catch (error) {
+      this.#isStopping = false;
       report(error, failure);
+      this.#later();
     }
   }
 
@@ -128,7 +145,8 @@ export class JobView {
     const { request = {} } = job;
     this.element.hidden = false;
     this.#title.textContent = `${request.method ?? job.kind} on ${job.dataset}`;
-    this.#state.textContent = job.state;
+    const isStopping = this.#isStopping && job.state === 'running';
+    this.#state.textContent = isStopping ? 'stopping' : job.state;
     this.#state.className = `pill ${job.state}`;
     this.#facts.textContent = [
       job.id, request.preset && `${request.preset} \u00d7 ${compact(request.width)}`,
@@ -149,6 +167,7 @@ export class JobView {
     this.#error.hidden = !job.error;
     this.#error.textContent = job.error ?? '';
     this.#cancel.hidden = isOver(job);
+    this.#cancel.disabled = isStopping;
     this.#resume.hidden = !['cancelled', 'failed'].includes(job.state);
   }
 }

@@ -30,6 +30,10 @@ const TABLE = [
     { keys: ['1'], command: 'tab-slices', text: 'Slices' },
     { keys: ['2'], command: 'tab-models', text: 'Models' },
     { keys: ['3'], command: 'tab-training', text: 'Training' },
+    { keys: ['4'], command: 'tab-volumes', text: 'Volumes' },
+    { keys: ['5'], command: 'tab-next', text: 'What next' },
+    { keys: ['.'], command: 'queue-next', text: 'Next suggested slice' },
+    { keys: [','], command: 'queue-previous', text: 'Suggested slice before' },
     { keys: ['?'], command: 'help', text: 'This page' },
   ]],
 ];

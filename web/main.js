@@ -10,9 +10,12 @@ import { helpDialog, listen } from './keys.js';
 import { ModelsView } from './models.js';
 import { SliceView } from './slice_view.js';
 import { report, toast } from './toast.js';
+import { SuggestionQueue } from './suggestion_queue.js';
+import { SuggestionsView } from './suggestions.js';
 import { TrainingView } from './training.js';
+import { VolumesView } from './volumes.js';
 
-const TABS = [['slices', 'Slices'], ['models', 'Models'], ['training', 'Training']];
+const TABS = [['slices', 'Slices'], ['models', 'Models'], ['training', 'Training'], ['volumes', 'Volumes'], ['next', 'What next']];
 const LOOK_AGAIN_MS = 4000; // for a first data set or slice
 
 const place = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
@@ -27,7 +30,10 @@ const browser = new BrowserView({
   onFilters: remember,
 });
 const models = new ModelsView();
-const training = new TrainingView();
+const training = new TrainingView({ onNext: leadOn });
+const volumes = new VolumesView({ onOpen: openSlice });
+const queue = new SuggestionQueue({ onOpen: openSlice });
+const suggestions = new SuggestionsView({ onBegin: (items, at) => queue.begin(items, at) });
 const help = helpDialog();
 const empty = el('div', { class: 'empty-place', hidden: true });
 const banner = el('div', { class: 'banner', role: 'alert', hidden: true },
@@ -40,6 +46,8 @@ const views = {
   slices: el('main', { class: 'slices' }, browser.element, slices.element, empty),
   models: el('main', {}, models.element),
   training: el('main', {}, training.element),
+  volumes: el('main', {}, volumes.element),
+  next: el('main', {}, suggestions.element),
 };
 
 function remember(change) {
@@ -50,12 +58,38 @@ function remember(change) {
 
 function open(name) {
   if (tab === 'training' && name !== 'training') training.close();
+  if (tab === 'volumes' && name !== 'volumes') volumes.close();
   tab = name;
   for (const button of tabs) button.setAttribute('aria-selected', String(button.id === `tab-${name}`));
   for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
   remember({ view: name });
   if (name === 'models') models.open();
   if (name === 'training') training.open(place.dataset);
+  if (name === 'volumes') volumes.open(place.dataset, place.volume);
+  if (name === 'next') suggestions.open(place.dataset);
+}
+
+// Shows a slice in "Slices", from wherever it was found.
+async function openSlice(slice) {
+  open('slices');
+  await app.refreshDatasets().catch((error) => report(error, 'The data could not be listed'));
+  showSlices();
+  await browser.open({ dataset: slice.dataset, label: '', annotated: '' }, slice.id);
+}
+
+// Where what a training lacks is added.
+function leadOn(to, dataset) {
+  remember({ dataset });
+  if (to === 'upload') return open('volumes');
+  if (to === 'annotate') return open('next');
+  open('slices');
+  return void browser.open({ dataset, label: 'unknown', annotated: '' });
+}
+
+function showSlices() {
+  empty.hidden = true;
+  browser.element.hidden = false;
+  slices.element.hidden = false;
 }
 
 async function relabel(slice, label) {
@@ -115,6 +149,7 @@ function showActive() {
 function run(command) {
   if (command === 'help') return help.showModal();
   if (command.startsWith('tab-')) return open(command.slice(4));
+  if (command.startsWith('queue-')) return queue.command(command.slice(6));
   if (tab !== 'slices' || slices.element.hidden) return undefined;
   const steps = { next: 1, previous: -1, down: 'down', up: 'up' };
   return command in steps ? browser.list.move(steps[command]) : slices.command(command);
@@ -130,7 +165,7 @@ document.body.prepend(
     el('a', { class: 'brand', href: '/' }, el('img', { src: 'icon.svg', alt: '', width: 22, height: 22 }), 'GenSeg'),
     el('nav', { role: 'tablist', 'aria-label': 'Views' }, tabs), chip,
     el('button', { type: 'button', class: 'quiet', 'aria-label': 'Keyboard help', title: 'Keyboard (?)', onclick: () => help.showModal() }, '?')),
-  banner, ...Object.values(views));
+  banner, queue.element, ...Object.values(views));
 document.body.append(help);
 app.addEventListener('models', showActive);
 app.addEventListener('datasets', () => browser.showDatasets());

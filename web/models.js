@@ -2,9 +2,11 @@
 
 import * as api from './api.js';
 import { app } from './app.js';
+import { Compare } from './compare.js';
 import { el } from './dom.js';
-import { compact, modelName, number, when } from './format.js';
+import { compact, modelName, number, percent, when } from './format.js';
 import { report, toast } from './toast.js';
+import { send } from './upload.js';
 
 const PREVIOUS_KEY = 'genseg.previous-model';
 
@@ -13,7 +15,7 @@ const diceOf = (model) => model.metrics?.dice;
 export class ModelsView {
   #rows = el('tbody');
   #table = el('table', { class: 'models' },
-    el('thead', {}, el('tr', {}, ['', 'Model', 'Validation Dice', 'Preset', 'Trained on', 'From', 'Made', '']
+    el('thead', {}, el('tr', {}, ['', 'Compare', 'Model', 'Validation Dice', 'Preset', 'Trained on', 'From', 'Made', '']
       .map((text) => el('th', { scope: 'col' }, text)))),
     this.#rows);
   #nothing = el('section', { class: 'empty', hidden: true },
@@ -22,13 +24,19 @@ export class ModelsView {
   #rollBack = el('button', { type: 'button', onclick: () => this.#activate(this.#previous) }, 'Roll back');
   #detail = el('aside', { class: 'detail', 'aria-label': 'Model' });
   #chosen = '';
+  #marked = new Set(); // to be compared
+  #shown = ''; // those that are being compared
+  #compare = new Compare();
+  #sure = el('dialog', { class: 'sure', 'aria-label': 'Delete the model' });
+  #file = el('input', { id: 'model-file', type: 'file', accept: '.safetensors', class: 'visually-hidden', onchange: () => this.#upload() });
+  #uploadLabel = el('label', { class: 'button', for: 'model-file' }, 'Upload weights');
 
   constructor() {
     this.element = el('section', { class: 'models-view page' },
       el('header', { class: 'page-header' }, el('div', {}, el('h1', {}, 'Models'),
         el('p', { class: 'muted' }, 'The active model answers every request that names none. Switching is immediate.')),
-      this.#rollBack),
-      el('div', { class: 'split' }, el('div', { class: 'scroll' }, this.#table, this.#nothing), this.#detail));
+      el('div', { class: 'buttons' }, this.#file, this.#uploadLabel, this.#rollBack)),
+      el('div', { class: 'split' }, el('div', { class: 'scroll' }, this.#table, this.#nothing, this.#compare.element), this.#detail), this.#sure);
     app.addEventListener('models', () => this.#show());
     this.#show();
   }
@@ -71,6 +79,54 @@ export class ModelsView {
     const best = Math.max(...models.map((model) => diceOf(model) ?? -1));
     this.#rows.replaceChildren(...models.map((model) => this.#row(model, best)));
     this.#showDetail(models.find(({ id }) => id === this.#chosen));
+    this.#showCompare();
+  }
+
+  #showCompare() {
+    const marked = app.models.filter(({ id }) => this.#marked.has(id));
+    const key = marked.map(({ id }) => id).join(' ');
+    if (key === this.#shown) return;
+    this.#shown = key;
+    this.#compare.show(marked);
+  }
+
+  async #upload() {
+    const [file] = this.#file.files;
+    this.#file.value = '';
+    if (!file) return;
+    const name = file.name.replace(/\.safetensors$/i, '').slice(0, 128);
+    try {
+      const { answer, isNew } = await send(api.query('/v1/models', { name }), file, {
+        headers: { 'Content-Type': 'application/octet-stream' },
+        onProgress: (fraction) => { this.#uploadLabel.textContent = fraction < 1 ? `Uploading ${percent(fraction)}` : 'Being read\u2026'; },
+      });
+      this.#chosen = answer.id;
+      await app.refreshModels();
+      toast({ title: isNew ? `${modelName(answer)} is stored; not active yet` : `${modelName(answer)} was stored already`, key: 'upload' });
+    } catch (error) {
+      report(error, 'The weights could not be stored');
+    }
+    this.#uploadLabel.textContent = 'Upload weights';
+  }
+
+  #askDelete(model) {
+    this.#sure.replaceChildren(el('h2', {}, 'Delete this model?'),
+      el('p', {}, `${modelName(model)}: its weights are gone then, and it cannot be rolled back to.`),
+      el('div', { class: 'buttons' },
+        el('button', { type: 'button', onclick: () => this.#sure.close() }, 'Keep it'),
+        el('button', { type: 'button', class: 'danger', onclick: () => { this.#sure.close(); this.#delete(model); } }, 'Delete')));
+    this.#sure.showModal();
+  }
+
+  async #delete(model) {
+    try {
+      await api.deleteModel(model.id);
+      this.#marked.delete(model.id);
+      await app.refreshModels();
+      toast({ title: `${modelName(model)} was deleted`, key: 'deleted' });
+    } catch (error) {
+      report(error, 'The model could not be deleted');
+    }
   }
 
   #nameOf(id) {
@@ -90,6 +146,15 @@ export class ModelsView {
       },
     },
     el('td', { class: 'state' }, model.active && el('span', { class: 'pill good' }, 'active')),
+    el('td', {}, el('input', {
+      type: 'checkbox', 'aria-label': `Compare ${modelName(model)}`, checked: this.#marked.has(model.id),
+      onclick: (event) => event.stopPropagation(),
+      onchange: (event) => {
+        if (event.target.checked) this.#marked.add(model.id);
+        else this.#marked.delete(model.id);
+        this.#showCompare();
+      },
+    })),
     el('td', { class: 'name', title: modelName(model) }, el('strong', {}, modelName(model)), el('small', {}, model.id)),
     el('td', { class: `dice${dice === best ? ' best' : ''}` }, number(dice, 3), meter),
     el('td', {}, `${model.preset} \u00d7 ${compact(model.width)}`),
@@ -115,13 +180,15 @@ export class ModelsView {
           : name.endsWith('_at') ? when(value) : String(value ?? '\u2013')),
       ]))] : [];
     };
-    this.#detail.replaceChildren(
+    this.#detail.replaceChildren(...[
       el('h2', {}, modelName(model)),
       el('p', { class: 'muted' }, model.id, model.job && el('br'), model.job && `from ${model.job}`),
       ...table('Metrics', model.metrics),
       ...table('Data', model.dataset),
       ...table('Input', model.input),
       el('a', { class: 'button', href: api.weightsUrl(model.id), download: `${model.id}.safetensors` },
-        'Download weights (safetensors)'));
+        'Download weights (safetensors)'),
+      !model.active && el('button', { type: 'button', class: 'danger', onclick: () => this.#askDelete(model) }, 'Delete'),
+    ].filter(Boolean));
   }
 }

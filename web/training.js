@@ -12,13 +12,15 @@ const REFRESH_MS = 5000; // of the list, while it is looked at
 
 export class TrainingView {
   #jobs = [];
-  #form = new TrainingForm({ onStart: (request) => this.#start(request) });
+  #form;
   #view = new JobView({ onChange: (job) => this.#changed(job) });
   #list = el('ol', { class: 'jobs', 'aria-label': 'Jobs' });
   #nothing = el('p', { class: 'muted' }, 'No training has run yet.');
   #timer = 0;
 
-  constructor() {
+  // onNext(to, dataset): data is to be added; `to` is 'label', 'annotate' or 'upload'.
+  constructor({ onNext }) {
+    this.#form = new TrainingForm({ onStart: (request) => this.#start(request), onNext });
     this.element = el('section', { class: 'training-view page' },
       el('div', { class: 'training-side' }, this.#form.element),
       el('div', { class: 'training-main' }, this.#view.element,

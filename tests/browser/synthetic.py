@@ -122,3 +122,33 @@ def nifti(width, height, levels):
     head[344:348] = b"n+1\0"
     count = width * height * levels
     return bytes(head) + struct.pack(f"<{count}f", *(i / count for i in range(count)))
+
+
+def scan(width, height, levels, seed=1, lesion_from=0.5):
+    """(values, mask) of a head whose upper part, from the level at `lesion_from` on, has a lesion: one byte
+    a voxel in `mask`, in the order of a NIfTI file whose axes run to the right, the front and the top."""
+    values, mask = array("f"), bytearray()
+    for level in range(levels):
+        has_lesion = level >= levels * lesion_from
+        made = Slice(seed * 1000 + level, height, width, has_lesion)
+        for y in reversed(range(height)):  # rows of a picture begin at the front
+            row = slice(y * width, (y + 1) * width)
+            values.extend(made.pixels[row])
+            mask.extend(1 if made.mask and made.mask[i] else 0 for i in range(row.start, row.stop))
+    return values, bytes(mask)
+
+
+def nifti_of(values, width, height, levels, spacing=(1.0, 1.0, 2.0)):
+    """An uncompressed .nii of array('f') or of bytes (as uint8)."""
+    is_float = isinstance(values, array)
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, 3, width, height, levels, 1, 1, 1, 1)
+    struct.pack_into("<hh", head, 70, *((16, 32) if is_float else (2, 8)))
+    struct.pack_into("<8f", head, 76, 1, *spacing, 1, 1, 1, 1)
+    struct.pack_into("<f", head, 108, 352)
+    struct.pack_into("<hh", head, 252, 0, 1)  # no qform; an sform that names the axes
+    for row, axis in enumerate(spacing):
+        struct.pack_into("<4f", head, 280 + 16 * row, *(axis if column == row else 0.0 for column in range(4)))
+    head[344:348] = b"n+1\0"
+    return bytes(head) + (values.tobytes() if is_float else bytes(values))

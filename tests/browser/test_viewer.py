@@ -295,7 +295,7 @@ def test_activation_and_going_back(viewer, client):
     viewer.shown(f'tr[data-id="{other}"] .actions button').click()
     viewer.shown(f'tr[data-id="{other}"] .pill.good')
     assert active() == other
-    viewer.shown(".page-header button").click()
+    viewer.shown(".models-view .page-header button").click()
     viewer.shown(f'tr[data-id="{before}"] .pill.good')
     assert active() == before
 

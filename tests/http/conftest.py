@@ -16,7 +16,10 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import formats  # noqa: E402 (beside this file)
+import answers  # noqa: E402 (beside this file)
+import formats  # noqa: E402
+
+answers.install()
 
 STARTUP_SECONDS = 60
 BINARY = Path(os.environ.get("GENSEG_BINARY", ROOT / "build" / "genseg")).resolve()
@@ -48,6 +51,7 @@ class Server:
             raise RuntimeError(f"no server: {self.log_text()[-2000:]}")
         self.url = line.split(" on ")[1].strip()
         self.port = int(self.url.rsplit(":", 1)[1])
+        answers.watch(self.url)
 
     def log_text(self):
         return self.log_path.read_text(errors="replace")
@@ -111,6 +115,12 @@ class Server:
                               headers={"Content-Type": "image/png"})
             assert stored.status_code in (200, 201), stored.text
         return record
+
+
+def pytest_sessionfinish(session):
+    files = sorted({Path(item.path).stem for item in session.items})
+    if len(files) == 1:  # as ctest runs them
+        answers.write(files[0])
 
 
 def stop_all(servers):

@@ -44,6 +44,7 @@ def upload(server, *channels, status=201, headers=None, query=None, **named):
         return problem(answer, status)
     assert answer.status_code == status, answer.text
     assert answer.headers["Location"] == f"/v1/volumes/{answer.json()['id']}"
+    assert server.get(answer.headers["Location"]).json() == answer.json()
     return answer.json()
 
 

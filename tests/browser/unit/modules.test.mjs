@@ -10,6 +10,8 @@ import { parseNpy } from '../web/npy.js';
 import { decodeRle } from '../web/rle.js';
 import { EventParser } from '../web/sse.js';
 import { bestGrid } from '../web/stage.js';
+import { inventory, lacks, nextStep, presetFor, settingsFor, trainable } from '../web/training_plan.js';
+import { commonName, faultsOf, guessRole, levelsOf, rowOf, windowOf } from '../web/volume_plan.js';
 
 function npy(descr, shape, bytes, { fortran = 'False', version = 1 } = {}) {
   const dict = `{'descr': '${descr}', 'fortran_order': ${fortran}, 'shape': (${shape}), }\n`;
@@ -143,4 +145,64 @@ test('stage: the grid with the largest pictures', () => {
   assert.equal(bestGrid(4, 1, 700, 760).columns, 2);
   const { width, height } = bestGrid(4, 0.5, 1600, 900);
   assert.ok(Math.abs(height - 2 * width) <= 2);
+});
+
+test('training: what data lacks for each method, and what to do next', () => {
+  const training = { presence: 40, absence: 0, annotated_presence: 2 };
+  assert.deepEqual(lacks('genseg', training), ['absence']);
+  assert.deepEqual(trainable(training), ['segmentation_only', 'mean_teacher']);
+  assert.deepEqual(inventory('mean_teacher', training).map(({ kind, state }) => [kind, state]),
+    [['presence', 'enough'], ['annotated_presence', 'few'], ['absence', 'unused']]);
+  const counts = (change, unknown = 0) => ({ slices: 50, unknown, training: { ...training, ...change } });
+  assert.equal(nextStep({ slices: 0, unknown: 0, training }).to, 'upload');
+  assert.equal(nextStep(counts({ presence: 0 }, 3)).to, 'label');
+  assert.equal(nextStep(counts({ annotated_presence: 0 })).to, 'annotate');
+  assert.equal(nextStep(counts({}, 3)).to, 'label');
+  assert.equal(nextStep(counts({}, 0)).to, 'upload');
+  assert.equal(nextStep(counts({ absence: 40 })).to, 'annotate');
+  assert.match(nextStep(counts({ absence: 40, annotated_presence: 9 }, 7)).text, /^7 slices/);
+});
+
+test('training: settings fit the images and the effort', () => {
+  assert.equal(presetFor({ channels: 1, height: 240, width: 120 }), 'brain');
+  assert.equal(presetFor({ channels: 1, height: 256, width: 256 }), 'liver');
+  assert.equal(presetFor({ channels: 1, height: 64, width: 32 }), 'synthetic48');
+  assert.equal(settingsFor('quick', 'brain').weights.seg, 5);
+  assert.equal(settingsFor('thorough', 'synthetic48').weights.seg, 20);
+  assert.ok(settingsFor('thorough', 'brain').budget[1] > settingsFor('quick', 'brain').budget[1]);
+});
+
+test('volumes: what files are, by their names', () => {
+  assert.equal(guessRole('BraTS_001_seg.nii.gz', 'brain'), 'label');
+  assert.equal(guessRole('liver.nii', 'liver'), 'organ');
+  assert.equal(guessRole('liver.nii', 'plain'), 'image');
+  assert.equal(guessRole('maskless_t1.nii', 'brain'), 'image');
+  assert.equal(commonName(['p7_t1.nii.gz', 'p7_t2.nii.gz', 'p7_seg.nii']), 'p7');
+  assert.equal(commonName(['p7.a.nii.gz']), 'p7.a');
+  assert.equal(commonName(['a.nii', 'b.nii']), '');
+});
+
+test('volumes: what is wrong with files, and which one a refusal is about', () => {
+  const rows = [{ role: 'label', name: 'a.nii' }, { role: 'image', name: 'b.nii' }, { role: 'label', name: 'c.nii' }, { role: 'image', name: 'd.txt' }];
+  const faults = faultsOf(rows, { isOneScan: true });
+  assert.deepEqual([...faults.keys()].sort(), [2, 3]);
+  assert.deepEqual([...faultsOf(rows, { isOneScan: false }).keys()], [3]);
+  assert.ok(faultsOf([{ role: 'label', name: 'a.nii' }], { isOneScan: true }).has('all'));
+  assert.ok(faultsOf([], { isOneScan: true }).has('all'));
+  assert.equal(rowOf(new Error('channel 1: no NIfTI'), rows), 3);
+  assert.equal(rowOf(new Error('part "label": 4D'), rows), 0);
+  assert.equal(rowOf(new Error('the disk is full'), rows), -1);
+});
+
+test('volumes: levels from the bottom up, halves together', () => {
+  const levels = levelsOf([{ index: 9, part: 'left' }, { index: 4, part: null }, { index: 9, part: 'right' }]);
+  assert.deepEqual(levels.map(({ level, slices }) => [level, slices.map(({ part }) => part)]), [[4, [null]], [9, ['right', 'left']]]);
+});
+
+test('volumes: the window leaves the ground and a few bright voxels out', () => {
+  const plane = Float32Array.from({ length: 2000 }, (_, i) => (i < 1000 ? -1 : i === 1999 ? 50 : (i - 1000) / 1000));
+  const [low, high] = windowOf([plane]);
+  assert.ok(low > -0.1 && low < 0.05 && high > 0.9 && high < 1);
+  assert.deepEqual(windowOf([new Float32Array(4).fill(3)]), [3, 4]);
+  assert.deepEqual(windowOf([]), [0, 1]);
 });

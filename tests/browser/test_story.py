@@ -1,0 +1,242 @@
+"""The whole story in the browser: a scan is uploaded, its slices are labelled and annotated, a model is trained,
+compared and activated, and the scan segmented; the file a person downloads is what the interface answers."""
+import base64
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+import requests
+
+pytest.importorskip("selenium", reason="python3-selenium is not installed")
+
+import backend  # noqa: E402
+import synthetic  # noqa: E402
+from conftest import set_screen  # noqa: E402
+from viewer import Viewer  # noqa: E402
+
+WIDTH, HEIGHT, LEVELS = backend.WIDTH, backend.HEIGHT, 12
+DOWNLOAD = """
+const [name, done] = arguments;
+const link = document.querySelector(`[data-output="${name}"]`);
+fetch(link.href).then((answer) => answer.blob()).then((blob) => {
+  const reader = new FileReader();
+  reader.onload = () => done(reader.result.split(',')[1]);
+  reader.readAsDataURL(blob);
+});
+"""
+
+pytestmark = pytest.mark.skipif(not {"GENSEG_BINARY", "GENSEG_URL"} & os.environ.keys(),
+                                reason="the page's own mock server has no volumes")
+
+
+@pytest.fixture
+def viewer(browser, server):
+    return Viewer(browser, server.url)
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """Files of one head: two names, one of them a label file, and what is in them."""
+    values, mask = synthetic.scan(WIDTH, HEIGHT, LEVELS)
+    image, label = tmp_path / "head_t1.nii", tmp_path / "head_seg.nii.gz"
+    image.write_bytes(synthetic.nifti_of(values, WIDTH, HEIGHT, LEVELS))
+    label.write_bytes(gzip.compress(synthetic.nifti_of(mask, WIDTH, HEIGHT, LEVELS)))
+    return image, label, mask
+
+
+def picture(viewer, name):
+    if os.environ.get("SCREENSHOT_DIR"):
+        place = Path(os.environ["SCREENSHOT_DIR"])
+        place.mkdir(parents=True, exist_ok=True)
+        for scheme in ("light", "dark"):
+            set_screen(viewer.driver, 1280, 720, scheme)
+            viewer.driver.save_screenshot(str(place / f"story-{name}-{scheme}.png"))
+
+
+def set_value(viewer, field, value, event="change"):
+    viewer.js("const f = document.getElementById(arguments[0]); f.value = arguments[1];"
+              "f.dispatchEvent(new Event(arguments[2], { bubbles: true }))", field, value, event)
+
+
+def upload(viewer, files, dataset, together="one"):
+    viewer.open(view="volumes")
+    viewer.shown(".volume-upload")
+    viewer.until(lambda: viewer.all("#volume-dataset option"), "the data sets are listed")
+    viewer.find("#volume-files").send_keys("\n".join(map(str, files)))
+    viewer.choose("plain", ".volume-upload")
+    viewer.choose(together, ".volume-upload")
+    set_value(viewer, "volume-dataset", "")
+    set_value(viewer, "volume-new-dataset", dataset, "input")
+    viewer.shown(".volume-upload .primary").click()
+
+
+def test_from_a_scan_to_its_mask(viewer, client, scan):
+    dataset = f"story-{os.getpid()}"
+    image, _, truth = scan
+
+    # Upload, and leaf through.
+    upload(viewer, [image], dataset)
+    viewer.shown(".upload-files p.good")
+    viewer.until(lambda: viewer.find(".stack-pictures").get_attribute("data-level") == str(LEVELS // 2), "the middle level")
+    picture(viewer, "volume")
+    slices = sorted(client.get("/v1/slices", dataset=dataset)["items"], key=lambda s: s["index"])
+    assert [s["index"] for s in slices] == list(range(LEVELS))
+
+    # Label each, one after the other.
+    viewer.open(view="next", dataset=dataset)
+    viewer.choose("label", ".suggest-bar")
+    viewer.until(lambda: len(viewer.all(".suggestion")) == LEVELS, "all slices want a label")
+    picture(viewer, "next")
+    viewer.shown(".suggestions-view .primary").click()
+    for number in range(LEVELS):
+        viewer.until(lambda: f"{number + 1} of {LEVELS}" in viewer.text(".queue"), f"slice {number + 1}")
+        record = viewer.until(lambda: next((s for s in slices if f"slice={s['id']}" in viewer.driver.current_url), None), "a slice is open")
+        wanted = "presence" if record["index"] >= LEVELS // 2 else "absence"
+        viewer.press(wanted[0])
+        viewer.until(lambda: client.get(f"/v1/slices/{record['id']}")["label"] == wanted, "the label is stored")
+        viewer.press(".")
+    viewer.gone(".queue")
+
+    # Scribbles on three slices: the target and some ground, the rest not annotated.
+    for record in slices[LEVELS // 2:LEVELS // 2 + 3]:
+        plane = truth[record["index"] * WIDTH * HEIGHT:][:WIDTH * HEIGHT]
+        rows = [plane[y * WIDTH:(y + 1) * WIDTH][::-1] for y in reversed(range(HEIGHT))]  # from the front, from the right
+        client.annotate(record["id"], bytes(255 if v else 0 if y % 3 else 127 for y, row in enumerate(rows) for v in row),
+                        WIDTH, HEIGHT)
+
+    # Train, and watch.
+    viewer.open(view="training", dataset=dataset)
+    viewer.shown('[data-need="annotated_presence"].enough')
+    assert "Every method can train" in viewer.text(".can-train")
+    viewer.shown(".training-form summary").click()
+    for field, value in (("preset", "tiny"), ("width", "1"), ("batch", "2"), ("budget", "0.15")):
+        set_value(viewer, f"train-{field}", value, "input")
+    before = {m["id"] for m in client.get("/v1/models")["items"]}
+    viewer.shown(".training-form .primary").click()
+    viewer.shown(".job-title .pill.running")
+    viewer.until(lambda: int(viewer.find('[data-chart="rec"]').get_attribute("data-points") or 0) > 2, "curves")
+    viewer.shown(".job-title .pill.succeeded")
+    assert "Finished after" in viewer.text(".job .log")
+    picture(viewer, "training")
+    job = client.get("/v1/jobs", kind="train", limit=1)["items"][0]
+    assert job["request"]["min_annotated"] == 1 and job["request"]["discriminator_rate"] == 0.1
+    made = job["model"]
+    assert made and made not in before
+
+    # Compare, and activate.
+    viewer.open(view="models")
+    for model in [made, *before][:2]:
+        viewer.shown(f'tr[data-id="{model}"] input[type=checkbox]').click()
+    viewer.until(lambda: len(viewer.all(".compare tr[data-slice]")) >= 3, "examples through both")
+    assert len(viewer.all(".compare .example .picture")) >= 6
+    picture(viewer, "models")
+    activate = viewer.all(f'tr[data-id="{made}"] .actions button')
+    if activate:
+        activate[0].click()
+    viewer.shown(f'tr[data-id="{made}"] .pill.good')
+
+    # Segment all of it; what is downloaded is what the interface gives.
+    viewer.open(view="volumes")
+    viewer.shown(".volume-main h1")
+    viewer.shown('[data-run="segment"]').click()
+    viewer.shown('.volume-job[data-state="succeeded"] [data-output="mask"]')
+    picture(viewer, "segmented")
+    row = viewer.find(".volume-job")
+    done = client.get(f"/v1/jobs/{row.get_attribute('data-id')}")
+    assert done["model"] == made
+    for output in done["outputs"]:
+        got = base64.b64decode(viewer.driver.execute_async_script(DOWNLOAD, output["name"]))
+        assert got == requests.get(client.url + output["href"], timeout=30).content and got[:2] == b"\x1f\x8b"
+    inflated = gzip.decompress(requests.get(client.url + done["outputs"][0]["href"], timeout=30).content)
+    assert len(inflated) == 352 + WIDTH * HEIGHT * LEVELS
+
+
+def test_label_file_gives_labels_and_dice(viewer, client, scan):
+    dataset = f"labelled-{os.getpid()}"
+    image, label, _ = scan
+    upload(viewer, [image, label], dataset)
+    viewer.shown(".upload-files p.good")
+    counts = client.get(f"/v1/datasets/{dataset}")["counts"]
+    assert counts["presence"] == counts["absence"] == LEVELS // 2
+    viewer.shown('[data-run="segment"]').click()
+    viewer.until(lambda: "against the label file" in viewer.text(".volume-job"), "a Dice")
+
+
+def test_several_scans_at_once(viewer, client, tmp_path):
+    dataset = f"several-{os.getpid()}"
+    files = [tmp_path / f"{name}.nii" for name in ("anna", "bert")]
+    for seed, path in enumerate(files, start=2):
+        path.write_bytes(synthetic.nifti_of(synthetic.scan(WIDTH, HEIGHT, 4, seed)[0], WIDTH, HEIGHT, 4))
+    upload(viewer, files, dataset, together="each")
+    viewer.until(lambda: len(viewer.all(".upload-files p.good")) == 2, "both are stored")
+    assert [v["case"] for v in client.get("/v1/volumes", dataset=dataset)["items"]] == ["anna", "bert"]
+    viewer.shown(".volume-header button").click()
+    viewer.shown("dialog.sure .danger").click()
+    viewer.until(lambda: len(client.get("/v1/volumes", dataset=dataset)["items"]) == 1, "one is deleted")
+
+
+def test_weights_come_back_and_go(viewer, client, tmp_path):
+    active = next(m for m in client.get("/v1/models")["items"] if m["active"])
+    weights = requests.get(f"{client.url}/v1/models/{active['id']}/weights", timeout=30).content
+    # Other bytes of the same weights: the header of the file may end in blanks.
+    length = int.from_bytes(weights[:8], "little")
+    other = (length + 8).to_bytes(8, "little") + weights[8:8 + length] + b" " * 8 + weights[8 + length:]
+    path = tmp_path / "brought.safetensors"
+    path.write_bytes(other)
+    viewer.open(view="models")
+    viewer.until(lambda: viewer.all("table.models tbody tr"), "the models")
+    viewer.find("#model-file").send_keys(str(path))
+    viewer.until(lambda: viewer.text(".detail h2") == "brought", "the new model is chosen")
+    added = next(m for m in client.get("/v1/models")["items"] if m.get("name") == "brought")
+    assert not added["active"] and requests.get(f"{client.url}/v1/models/{added['id']}/weights", timeout=30).content == other
+    viewer.shown(".detail .danger").click()
+    viewer.shown("dialog.sure[open] .danger").click()
+    viewer.until(lambda: added["id"] not in {m["id"] for m in client.get("/v1/models")["items"]}, "it is deleted")
+
+
+class TestBadFiles:
+    @pytest.fixture
+    def expected_failures(self):
+        return ["400", "415", "422"]
+
+    def test_each_file_is_told_what_is_wrong_with_it(self, viewer, client, scan, tmp_path):
+        image, _, _ = scan
+        notes, broken = tmp_path / "notes.txt", tmp_path / "head_t2.nii"
+        notes.write_text("no scan")
+        broken.write_bytes(b"<b>no</b> scan" * 40)
+        upload(viewer, [notes], f"bad-{os.getpid()}")
+        assert "not a NIfTI file" in viewer.text('[data-file="notes.txt"] p')
+        assert not viewer.find(".volume-upload .primary").is_enabled()
+        upload(viewer, [image, broken], f"bad-{os.getpid()}")
+        viewer.shown('[data-file="head_t2.nii"] p.bad')
+        assert "channel 1" in viewer.text('[data-file="head_t2.nii"] p.bad')
+        assert not viewer.all('[data-file="head_t1.nii"] p.bad')
+
+
+class TestServerAway:
+    @pytest.fixture
+    def expected_failures(self):
+        return ["ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET"]
+
+    def test_volumes_are_there_again_when_the_server_is(self, browser, empty_server, scan):
+        viewer = Viewer(browser, empty_server.url)
+        upload(viewer, [scan[0]], "mine")
+        viewer.shown(".upload-files p.good")
+        empty_server.stop()
+        viewer.press("1")
+        viewer.press("4")
+        viewer.shown(".banner")
+        empty_server.start()
+        viewer.gone(".banner")
+        viewer.shown(".volume-row")
+        viewer.until(lambda: viewer.find(".volume-upload .primary"), "the form")
+
+
+def test_markup_in_the_name_of_a_case_is_text(viewer, client, scan):
+    client.put_dataset("hostile")
+    volume = client.call("POST", "/v1/volumes", params={"dataset": "hostile", "preset": "plain", "case": backend.HOSTILE},
+                         data=scan[0].read_bytes(), headers={"Content-Type": "application/x-nifti"})
+    viewer.open(view="volumes", volume=volume["id"])
+    viewer.until(lambda: viewer.text(".volume-main h1") == backend.HOSTILE, "the name as it is")
+    assert not viewer.all(".volumes-view img")
