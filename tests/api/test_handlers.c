@@ -14,15 +14,16 @@ typedef struct handler_call {
     int http_status; /* that it gives in the end */
 } handler_call;
 
-/* Answers once; on success the HTTP status, on failure 0 after checking that memory was the reason.
- */
+/* Answers once; the HTTP status of a success or of a problem that the handler chose itself, on any
+ * other failure 0 after checking that memory was the reason. */
 static int answer(fixture *f, const handler_call *call) {
     gs_api_context context = {.store = f->store, .data_folder = f->folder};
     gs_response response = {0};
     gs_status status = call->handler(&context, &call->request, &response, &error);
     int http_status = response.status ? response.status : 200;
+    if (response.problem_status) http_status = response.problem_status;
     gs_response_deinit(&response);
-    if (status == GS_OK) return http_status;
+    if (status == GS_OK || http_status >= 400) return http_status;
     assert_int_equal(status, GS_OUT_OF_MEMORY);
     return 0;
 }

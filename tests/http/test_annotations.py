@@ -138,6 +138,7 @@ def test_the_history_keeps_every_mask(api, path):
     assert read_png(old.content) == (3, 2, MASK)
     runs = api.get(f"{path}/history/{first['id']}", headers={"Accept": "application/json"}).json()
     assert runs == {**TARGET, "not_annotated": REST}
+    api.get(f"{path}/history/{first['id']}", 304, headers={"If-None-Match": old.headers["ETag"]})
     api.get(f"{path}/history/{page['items'][0]['id']}", 404)
     api.get(path + "/history/ann_none", 404)
     api.get(path, 422, params={"version": first["id"]})
