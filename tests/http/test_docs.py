@@ -59,6 +59,20 @@ def adapted(command, ids):
             .replace('"normalization":"foreground"', '"normalization":"none"'))
 
 
+def check_json(operation, status, example, path):
+    """That an answer in JSON, and the example of it that the page shows, are as described."""
+    content = contract.resolve(operation["responses"][str(status)]).get("content", {})
+    if status >= 300 or "application/json" not in content:
+        return
+    schema = content["application/json"]["schema"]
+    shown = [example] if schema.get("type") != "object" or "properties" in schema else []
+    answers = [json.loads(path.read_bytes())] if list(content) == ["application/json"] else []
+    assert None not in shown, f"{operation['operationId']} has no example of its answer"
+    for value_ in [*shown, *answers]:
+        contract.validate(value_, schema)
+        assert not list(contract.undescribed(value_, schema)), operation["operationId"]
+
+
 @pytest.mark.skipif(not shutil.which("node") or not shutil.which("curl"), reason="needs node and curl")
 def test_every_curl_command_of_the_page_works(demo, tmp_path):
     server, ids = demo
@@ -81,5 +95,6 @@ def test_every_curl_command_of_the_page_works(demo, tmp_path):
         operation = contract.DOCUMENT["paths"][entry["path"]][entry["method"]]
         accepted = OF_THE_MOMENT.get(entry["operation"]) or {int(s) for s in operation["responses"] if s[0] == "2"}
         assert status in accepted, f"{command}: {status} {body} {done.stderr}"
+        check_json(operation, status, entry.get("example"), tmp_path / "answer.bin")
         if entry["operation"] == "createJob":
             server.api("POST", f"/v1/jobs/{json.loads((tmp_path / 'answer.bin').read_bytes())['id']}/cancel")
