@@ -5,7 +5,8 @@ const BUSY_TRIES = 5;
 const BUSY_WAIT_LONGEST_MS = 10000;
 const PING_MS = 2000;
 
-// What the server refuses, as RFC 9457 says it: status, title, detail, errors[] of {field, detail}.
+// What the server refuses, as RFC 9457 says it: status, title, detail, errors[] of {field, detail}; `current` is
+// what there is now where a condition was not met (412).
 export class Problem extends Error {
   constructor(status, body, requestId) {
     super(body.detail || body.title || `the server answered ${status}`);
@@ -13,6 +14,7 @@ export class Problem extends Error {
     this.status = status;
     this.title = body.title || '';
     this.errors = Array.isArray(body.errors) ? body.errors : [];
+    this.current = body.current ?? null;
     this.requestId = requestId;
   }
 }

@@ -9,7 +9,7 @@ const MOST = 4;
 
 let stack;
 
-// action: { text, run } makes a button. Messages of the same `key` replace each other.
+// kind: 'info', 'bad', or 'lasting', which stays. action: { text, run } makes a button. Messages of the same `key` replace each other.
 export function toast({ title, lines = [], kind = 'info', action, key }) {
   stack ??= document.body.appendChild(el('div', { class: 'toasts', role: 'status', 'aria-live': 'polite' }));
   const close = () => item.remove();
@@ -20,7 +20,7 @@ export function toast({ title, lines = [], kind = 'info', action, key }) {
   if (key) stack.querySelectorAll(`[data-key="${key}"]`).forEach((old) => old.remove());
   stack.append(item);
   while (stack.children.length > MOST) stack.firstChild.remove();
-  setTimeout(close, kind === 'bad' ? PROBLEM_MS : INFO_MS);
+  if (kind !== 'lasting') setTimeout(close, kind === 'bad' ? PROBLEM_MS : INFO_MS);
 }
 
 // What went wrong, in words. Silent for calls given up on purpose, and while the server is away, since the
