@@ -162,7 +162,16 @@ class Desk(Viewer):
 
 @pytest.fixture
 def desk(browser, server):
-    return Desk(browser, server.url)
+    """Leaves no drafts to the next test."""
+    desk = Desk(browser, server.url)
+    yield desk
+    desk.open()
+    browser.execute_async_script("""
+        const done = arguments[0];
+        import('/annotate/drafts.js').then(async ({ drafts }) => {
+          for (const { slice } of await drafts.all()) await drafts.remove(slice);
+          done();
+        });""")
 
 
 def picture(viewer, name):
@@ -513,7 +522,7 @@ def test_an_empty_mask_is_asked_about(desk, person, record):
 class TestRefusals:
     @pytest.fixture
     def expected_failures(self):
-        return ["404", "413", "422"]
+        return ["400", "404", "413"]
 
     def test_a_slice_that_was_deleted_meanwhile(self, desk, person, record):
         desk.draw(record)
@@ -528,11 +537,11 @@ class TestRefusals:
         desk.answer("gone", "discard")
         desk.until(lambda: stored_drafts(desk) == 0, "it is discarded")
 
-    @pytest.mark.parametrize("status, author", [(422, "a\\tb"), (413, "")])
-    def test_what_the_server_refuses_is_said_and_kept(self, desk, person, record, status, author):
+    @pytest.mark.parametrize("status", [400, 413])
+    def test_what_the_server_refuses_is_said_and_kept(self, desk, person, record, status):
         desk.draw(record)
         desk.stroke((10, 10), (25, 10))
-        if status == 422:  # a real one: a name with a control character
+        if status == 400:  # a real one: a name with a control character
             desk.js("const f = document.querySelector('#annotate-author'); f.type = 'hidden'; f.value = 'a\\tb'")
         else:  # masks are too small to be too large
             desk.js("const real = window.fetch; window.fetch = (path, how) => how?.method === 'PUT' ? (window.fetch = real, "

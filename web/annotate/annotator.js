@@ -8,7 +8,7 @@ import { count, when } from '../format.js';
 import { thresholded } from '../mask.js';
 import { plane } from '../pixels.js';
 import { results } from '../results.js';
-import { report, toast } from '../toast.js';
+import { dismiss, report, toast } from '../toast.js';
 import { Bar } from './bar.js';
 import { askConflict, askDraft, askEmpty } from './dialogs.js';
 import { downloadMask, Drawing } from './drawing.js';
@@ -75,6 +75,7 @@ export class Annotator {
     this.#threshold = threshold;
     this.element.hidden = false;
     this.element.setAttribute('aria-busy', 'true');
+    dismiss('drafts'); // it would lie over the drawing
     this.#frame.title.textContent = nameOf(slice);
     this.#frame.status.textContent = 'Loading\u2026';
     try {

@@ -19,8 +19,8 @@ export class HistoryPanel {
   constructor(on) {
     this.#on = on;
     this.element = el('aside', { class: 'annotate-history', 'aria-label': 'History of the mask', hidden: true },
-      el('h2', {}, 'History'), this.#nothing, this.#list,
-      el('p', { class: 'muted' }, 'A chosen mask is shown as a dashed line. Restoring keeps all others.'), this.#restore);
+      el('header', {}, el('h2', {}, 'History'), this.#restore),
+      el('p', { class: 'muted' }, 'A chosen mask is shown as a dashed line. Restoring keeps all others.'), this.#nothing, this.#list);
   }
 
   get isOpen() {

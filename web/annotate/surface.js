@@ -23,17 +23,21 @@ function patternOf(context, size, draw) {
 }
 
 function hatch(context, size) {
-  context.strokeStyle = 'rgb(190 200 215 / 60%)';
-  context.lineWidth = 1.5;
   for (const shift of [-size, 0, size]) {
     context.moveTo(shift, size);
     context.lineTo(shift + size, 0);
   }
-  context.stroke();
+  for (const [style, width] of [['rgb(10 14 20 / 50%)', 2.5], ['rgb(205 214 226 / 80%)', 1]]) { // seen on black and on white
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.stroke();
+  }
 }
 
 function dots(context, size) {
-  context.fillStyle = 'rgb(79 195 174 / 95%)';
+  context.fillStyle = 'rgb(10 14 20 / 75%)';
+  context.fillRect(size / 2 - 1, size / 2 - 1, 4, 4);
+  context.fillStyle = 'rgb(96 224 200)';
   context.fillRect(size / 2, size / 2, 2, 2);
 }
 
@@ -58,7 +62,7 @@ export class Surface {
       class: 'annotate-surface', tabindex: 0, role: 'application', 'aria-label': 'Drawing area',
       'aria-describedby': 'annotate-how',
     }, this.#canvas);
-    new ResizeObserver(() => this.fit()).observe(this.element);
+    new ResizeObserver(() => this.#resize()).observe(this.element);
   }
 
   setPicture({ width, height, values, window: [low, high] }) {
@@ -73,12 +77,22 @@ export class Surface {
     this.paint();
   }
 
+  // Shows all of the picture.
   fit() {
-    const { clientWidth, clientHeight } = this.element;
-    if (!this.#size || !clientWidth) return;
+    if (!this.#size) return;
+    this.viewport.fit(this.#size, this.#room);
+    this.paint();
+  }
+
+  get #room() {
+    return { width: this.element.clientWidth || 1, height: this.element.clientHeight || 1 };
+  }
+
+  #resize() {
+    const { width, height } = this.#room;
     const ratio = devicePixelRatio || 1;
-    Object.assign(this.#canvas, { width: Math.round(clientWidth * ratio), height: Math.round(clientHeight * ratio) });
-    this.viewport.fit(this.#size, { width: clientWidth, height: clientHeight });
+    Object.assign(this.#canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
+    this.viewport.resize({ width, height });
     this.paint();
   }
 
@@ -131,7 +145,7 @@ export class Surface {
     const over = layer.getContext('2d');
     const styles = [
       [TARGET, `rgb(${TARGET_RGB} / ${this.opacity})`],
-      [NOT_ANNOTATED, patternOf(over, 9, hatch)],
+      [NOT_ANNOTATED, patternOf(over, 14, hatch)],
       [BACKGROUND, patternOf(over, 10, dots)],
     ];
     for (const [value, style] of styles) {

@@ -19,6 +19,17 @@ export class Viewport {
     this.top = (room.height - picture.height * this.scale) / 2;
   }
 
+  // The area has another size: what was in the middle stays there, and all of the picture stays all of it.
+  resize(room) {
+    if (this.scale <= this.#fitting()) {
+      this.fit(this.#picture, room);
+      return;
+    }
+    const [dx, dy] = [room.width - this.#room.width, room.height - this.#room.height];
+    this.#room = room;
+    this.pan(dx / 2, dy / 2);
+  }
+
   #fitting() {
     return Math.min(this.#room.width / this.#picture.width, this.#room.height / this.#picture.height);
   }

@@ -171,3 +171,14 @@ test('viewport: zooming keeps the place, fitting shows all, panning never loses 
   const seen = view.toRoom(60, 120);
   assert.ok(seen.x >= 0 && seen.x <= 800 && seen.y >= 0 && seen.y <= 480);
 });
+
+test('viewport: another size of the area keeps what is in the middle, or shows all again', () => {
+  const view = new Viewport();
+  view.fit({ width: 120, height: 240 }, { width: 800, height: 480 });
+  view.resize({ width: 400, height: 240 });
+  assert.deepEqual([view.scale, view.left, view.top], [1, 140, 0]);
+  view.zoom(8, 200, 120);
+  const middle = view.toPicture(200, 120);
+  view.resize({ width: 600, height: 300 });
+  assert.deepEqual([view.toPicture(300, 150), view.scale], [middle, 8]);
+});
