@@ -1,9 +1,12 @@
 /* Headers in, response out. Who may talk to us at all is decided here: see check_sender. */
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
 
+#include "api/access.h"
 #include "api/router.h"
 #include "api/uri.h"
 #include "base/memory.h"
@@ -54,7 +57,7 @@ static void check_sender(gs__exchange *exchange) {
     const char *origin = gs_request_get_header(&exchange->request, "Origin");
     if (!host) {
         gs__exchange_refuse(exchange, 400, "the request has no Host header");
-    } else if (!gs_host_is_loopback(host)) {
+    } else if (!exchange->http->context->access.required && !gs_host_is_loopback(host)) {
         gs__exchange_refuse(exchange, 421,
                             "this server answers as localhost or 127.0.0.1, not as "
                             "'%.80s'",
@@ -64,10 +67,24 @@ static void check_sender(gs__exchange *exchange) {
     }
 }
 
+static void note_address(gs__exchange *exchange, struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr) return;
+    char *out = exchange->request.caller.address;
+    socklen_t size = info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                              : sizeof(struct sockaddr_in);
+    if (getnameinfo(info->client_addr, size, out, GS_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
+        out[0] = '\0';
+}
+
 void gs__exchange_read_headers(gs__exchange *exchange, struct MHD_Connection *connection) {
     MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, exchange);
     choose_id(exchange);
+    note_address(exchange, connection);
     check_sender(exchange);
+    gs_access_identify(exchange->http->context, &exchange->request);
+    exchange->unwanted = !gs_router_admits(&exchange->request, exchange->target, exchange->method);
 }
 
 /* ==== Responses ==== */

@@ -25,7 +25,21 @@ static gs_status lock_folder(gs_store *store, gs_error *err) {
     return status;
 }
 
-gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
+/* What only the process that has the folder to itself may do. */
+static gs_status sweep(gs_store *store, gs_error *err) {
+    GS_TRY(gs__weights_sweep(store, err));
+    return gs__volumes_sweep(store, err);
+}
+
+/* Locks the folder; `beside` is whether another process may have it. */
+static gs_status claim_folder(gs_store *store, bool beside, gs_error *err) {
+    gs_status status = lock_folder(store, err);
+    if (status != GS_BUSY || !beside) return status;
+    store->beside = true;
+    return GS_OK;
+}
+
+static gs_status open_store(const char *folder, bool beside, gs_store **out, gs_error *err) {
     GS_TRY(gs_folder_make(folder, err));
     gs_store *store = gs_alloc(1, sizeof *store);
     if (!store) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a store");
@@ -36,16 +50,23 @@ gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
     store->folder = gs_copy_string(folder);
     gs_status status =
         store->folder ? GS_OK : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    if (!status) status = lock_folder(store, err);
+    if (!status) status = claim_folder(store, beside, err);
     if (!status) status = gs__connections_open(store, err);
-    if (!status) status = gs__weights_sweep(store, err);
-    if (!status) status = gs__volumes_sweep(store, err);
+    if (!status && !store->beside) status = sweep(store, err);
     if (status) {
         gs_store_close(store);
         return status;
     }
     *out = store;
     return GS_OK;
+}
+
+gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
+    return open_store(folder, false, out, err);
+}
+
+gs_status gs_store_open_beside(const char *folder, gs_store **out, gs_error *err) {
+    return open_store(folder, true, out, err);
 }
 
 void gs_store_close(gs_store *store) {
