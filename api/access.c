@@ -177,3 +177,7 @@ gs_status gs_access_check_csrf(const gs_request *request, gs_response *response,
                      request->caller.credential == GS_CREDENTIAL_COOKIE;
     return by_cookie && !has_csrf_token(request) ? refuse_forged(response, err) : GS_OK;
 }
+
+const char *gs_access_author(const gs_request *request, const char *given) {
+    return request->caller.name[0] ? request->caller.name : given;
+}

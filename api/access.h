@@ -33,6 +33,10 @@ const char *gs_access_explain(gs_token_state state);
 GS_MUST_CHECK gs_status gs_access_check_csrf(const gs_request *request, gs_response *response,
                                              gs_error *err);
 
+/* Whose work a write is: the token's name, whatever the request says; without one `given` (may be
+ * NULL). Borrowed. */
+const char *gs_access_author(const gs_request *request, const char *given);
+
 /* The session's cookie: its name, and its value in this request; false: there is none. */
 const char *gs_access_cookie_name(const gs_api_context *context);
 bool gs_access_get_cookie(const gs_api_context *context, const gs_request *request,

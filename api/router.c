@@ -48,6 +48,9 @@ const gs_route gs_routes[] = {
     {GET, "/v1/slices/{id}/annotation", gs_api_annotation_get, READ},
     {DELETE, "/v1/slices/{id}/annotation", gs_api_annotation_delete, ANNOTATE},
     {GET, "/v1/slices/{id}/annotation/history", gs_api_annotation_history, READ},
+    {GET, "/v1/slices/{id}/annotation/history/{version}", gs_api_annotation_version, READ},
+    {POST, "/v1/slices/{id}/annotation/history/{version}/restore", gs_api_annotation_restore,
+     ANNOTATE},
 
     {POST, "/v1/volumes", gs_api_volume_create, ANNOTATE},
     {GET, "/v1/volumes", gs_api_volume_list, READ},

@@ -31,16 +31,17 @@ static gs_status sweep(gs_store *store, gs_error *err) {
     return gs__volumes_sweep(store, err);
 }
 
-/* Locks the folder; `beside` is whether another process may have it. */
-static gs_status claim_folder(gs_store *store, bool beside, gs_error *err) {
+/* Whether another process may have the folder, too. */
+typedef enum gs__sharing { GS__ALONE, GS__BESIDE } gs__sharing;
+
+static gs_status claim_folder(gs_store *store, gs__sharing sharing, gs_error *err) {
     gs_status status = lock_folder(store, err);
-    if (status != GS_BUSY || !beside) return status;
+    if (status != GS_BUSY || sharing == GS__ALONE) return status;
     store->beside = true;
     return GS_OK;
 }
 
-static gs_status open_store(const char *folder, bool beside, gs_store **out, gs_error *err) {
-    GS_TRY(gs_folder_make(folder, err));
+static gs_status make_store(const char *folder, gs_store **out, gs_error *err) {
     gs_store *store = gs_alloc(1, sizeof *store);
     if (!store) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a store");
     store->lock_fd = -1;
@@ -48,9 +49,20 @@ static gs_status open_store(const char *folder, bool beside, gs_store **out, gs_
     pthread_mutex_init(&store->pool_mutex, NULL);
     pthread_cond_init(&store->reader_returned, NULL);
     store->folder = gs_copy_string(folder);
-    gs_status status =
-        store->folder ? GS_OK : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    if (!status) status = claim_folder(store, beside, err);
+    if (!store->folder) {
+        gs_store_close(store);
+        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+    }
+    *out = store;
+    return GS_OK;
+}
+
+static gs_status open_store(const char *folder, gs__sharing sharing, gs_store **out,
+                            gs_error *err) {
+    gs_store *store = NULL;
+    GS_TRY(gs_folder_make(folder, err));
+    GS_TRY(make_store(folder, &store, err));
+    gs_status status = claim_folder(store, sharing, err);
     if (!status) status = gs__connections_open(store, err);
     if (!status && !store->beside) status = sweep(store, err);
     if (status) {
@@ -62,11 +74,23 @@ static gs_status open_store(const char *folder, bool beside, gs_store **out, gs_
 }
 
 gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
-    return open_store(folder, false, out, err);
+    return open_store(folder, GS__ALONE, out, err);
 }
 
 gs_status gs_store_open_beside(const char *folder, gs_store **out, gs_error *err) {
-    return open_store(folder, true, out, err);
+    return open_store(folder, GS__BESIDE, out, err);
+}
+
+gs_status gs_store_open_to_read(const char *folder, gs_store **out, gs_error *err) {
+    gs_store *store = NULL;
+    GS_TRY(make_store(folder, &store, err));
+    gs_status status = gs__readers_open(store, err);
+    if (status) {
+        gs_store_close(store);
+        return status;
+    }
+    *out = store;
+    return GS_OK;
 }
 
 void gs_store_close(gs_store *store) {

@@ -326,3 +326,11 @@ def test_a_name_with_markup_stays_text(start_server):
     token = create(server.data, name, "read")
     assert server.get("/v1/session", headers=bearer(token)).json()["name"] == name
     assert json.loads(server.get("/v1/session", headers=bearer(token)).text)["name"] == name
+
+
+def test_the_author_of_a_mask_is_the_holder_of_the_token(house):
+    slice_url = f"/v1/slices/{house.filled.slice}/annotation"
+    headers = bearer(house.tokens["annotate"])
+    answer = house.server.put(slice_url, params={"author": "someone else"}, headers=headers,
+                              json={"size": [6, 4], "counts": [12, 12]})
+    assert answer.status_code == 200 and answer.json()["author"] == "annotate"
