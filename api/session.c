@@ -53,9 +53,14 @@ static gs_status read_token(const gs_api_context *context, const gs_request *req
                             gs_response *response, gs_token_record *token, gs_error *err) {
     gs_fields fields;
     gs_token_state state = GS_TOKEN_UNKNOWN;
+    gs_fields_of_query(request, response, &fields); /* a token does not belong into a URL */
+    GS_TRY(gs_fields_finish(&fields, err));
     GS_TRY(gs_fields_of_json(request, response, &fields, err));
     const char *text = gs_fields_string(&fields, "token", GS_REQUIRED, 256);
     gs_status status = gs_fields_finish(&fields, err);
+    if (!status && !context->access.required)
+        status =
+            gs_fail(err, GS_CONFLICT, "this server runs without --auth: nobody has to sign in");
     if (!status) status = gs_store_token_check(context->store, text, token, &state, err);
     gs_fields_deinit(&fields);
     if (status) return status;
@@ -67,8 +72,6 @@ gs_status gs_api_session_create(const gs_api_context *context, const gs_request 
                                 gs_response *response, gs_error *err) {
     gs_token_record token;
     char cookie[GS_COOKIE_SIZE], csrf_token[GS_SHA256_SIZE];
-    if (!context->access.required)
-        return gs_fail(err, GS_CONFLICT, "this server runs without --auth: nobody has to sign in");
     GS_TRY(read_token(context, request, response, &token, err));
     GS_TRY(gs_store_session_open(context->store, token.id, cookie, err));
     gs_session_csrf_token(cookie, csrf_token);

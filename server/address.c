@@ -111,12 +111,7 @@ bool gs_host_is_loopback(const char *host) {
     return inet_pton(AF_INET6, name, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-bool gs_origin_is_host(const char *origin, const char *host) {
-    static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        size_t length = strlen(schemes[i]);
-        if (strncasecmp(origin, schemes[i], length) == 0)
-            return strcasecmp(origin + length, host) == 0;
-    }
-    return false;
+bool gs_origin_is_host(const char *origin, const char *scheme, const char *host) {
+    size_t length = strlen(scheme);
+    return strncasecmp(origin, scheme, length) == 0 && strcasecmp(origin + length, host) == 0;
 }

@@ -21,8 +21,8 @@ GS_MUST_CHECK gs_status gs_address_listen(const char *text, gs_reach reach, int 
  * A page that rebinds its own name to 127.0.0.1 sends another one. */
 bool gs_host_is_loopback(const char *host);
 
-/* Whether an Origin header ("http://localhost:8080") is the same place as the Host header, with
- * TLS (perhaps a proxy's) or without. */
-bool gs_origin_is_host(const char *origin, const char *host);
+/* Whether an Origin header ("http://localhost:8080") is the same place as the Host header. `scheme`
+ * is "http://" or "https://". */
+bool gs_origin_is_host(const char *origin, const char *scheme, const char *host);
 
 #endif

@@ -49,6 +49,13 @@ static void choose_id(gs__exchange *exchange) {
     snprintf(exchange->id, sizeof exchange->id, "%016llx", (unsigned long long)random);
 }
 
+static bool is_own_origin(const gs__exchange *exchange, const char *origin, const char *host) {
+    /* With tokens there may be TLS in front of us. */
+    return gs_origin_is_host(origin, "http://", host) ||
+           (exchange->http->context->access.required &&
+            gs_origin_is_host(origin, "https://", host));
+}
+
 /* Without tokens, whoever reaches the loopback address is trusted; a web page in this machine's
  * browser reaches it too. A page that rebinds its name to 127.0.0.1 betrays itself by Host, a page
  * of another origin that posts to us by Origin. */
@@ -62,7 +69,7 @@ static void check_sender(gs__exchange *exchange) {
                             "this server answers as localhost or 127.0.0.1, not as "
                             "'%.80s'",
                             host);
-    } else if (origin && !gs_origin_is_host(origin, host)) {
+    } else if (origin && !is_own_origin(exchange, origin, host)) {
         gs__exchange_refuse(exchange, 403, "requests of pages from '%.80s' are refused", origin);
     }
 }
