@@ -13,7 +13,9 @@ export class Drawing extends EventTarget {
   // mask: Uint8Array of 0, 127 and 255; taken over.
   constructor(mask, width, height) {
     super();
-    Object.assign(this, { mask, width, height });
+    this.mask = mask;
+    this.width = width;
+    this.height = height;
   }
 
   get canUndo() {

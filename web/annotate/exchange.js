@@ -1,40 +1,58 @@
 // Masks between the page and the server. A mask's `base` is the digest that its ETag names; null is "there is none".
 
-import { everything, getSlice, open, query } from '../api.js';
+import { ask, getSlice, request } from '../api.js';
 import { decodeMask, encodeMask } from './runs.js';
 
+const MASK = '/v1/slices/{id}/annotation';
+const HISTORY = '/v1/slices/{id}/annotation/history';
+const VERSION = '/v1/slices/{id}/annotation/history/{version}';
+const RESTORE = '/v1/slices/{id}/annotation/history/{version}/restore';
 const JSON_TYPE = 'application/json';
-const place = (slice, rest = '') => `/v1/slices/${encodeURIComponent(slice)}/annotation${rest}`;
+
+/** @param {string | null} base */
 const condition = (base) => (base ? { 'If-Match': `"${base}"` } : { 'If-None-Match': '*' });
 
-async function maskAt(path, signal) {
-  const answer = await open('GET', path, { headers: { Accept: JSON_TYPE }, signal });
-  const [, digest] = /"([0-9a-f]+)/.exec(answer.headers.get('ETag'));
-  return { mask: decodeMask(await answer.json()), base: digest };
-}
-
-// -> { slice, mask, base }; mask and base null when there is none.
+/**
+ * mask and base are null when there is none.
+ * @param {string} id
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{ slice: import('../types').Slice, mask: Uint8Array | null, base: string | null }>}
+ */
 export async function loadMask(id, signal) {
   const slice = await getSlice(id, signal);
   if (!slice.annotated) return { slice, mask: null, base: null };
-  return { slice, ...await maskAt(place(id), signal) };
+  const answer = await request('get', MASK, { path: { id }, accept: JSON_TYPE, signal });
+  const [, base] = /"([0-9a-f]+)/.exec(answer.headers.get('ETag'));
+  return { slice, mask: decodeMask(await answer.json()), base };
 }
 
-// Saves a mask that began with `base`. -> the entry of the history. A Problem of status 412 has `current`.
-export async function saveMask(id, { mask, width, height, base, author }) {
-  const answer = await open('PUT', query(place(id), { author }), {
-    headers: { 'Content-Type': JSON_TYPE, ...condition(base) },
-    body: JSON.stringify(encodeMask(mask, width, height)),
-  });
-  return answer.json();
+/**
+ * Saves a mask that began with `base`. Gives the entry of the history. A Problem of status 412 has `current`.
+ * @param {string} id
+ * @param {{ mask: Uint8Array, width: number, height: number, base: string | null, author: string }} drawn
+ */
+export const saveMask = (id, { mask, width, height, base, author }) => ask('put', MASK, {
+  path: { id }, query: { author }, headers: condition(base), json: encodeMask(mask, width, height),
+});
+
+/** @param {string} id */
+export async function listHistory(id) {
+  const items = [];
+  let cursor = '';
+  do {
+    const page = await ask('get', HISTORY, { path: { id }, query: { limit: 500, cursor } });
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return items;
 }
 
-export const listHistory = (id) => everything(place(id, '/history'));
-
-export const loadVersion = async (id, version) => (await maskAt(place(id, `/history/${encodeURIComponent(version)}`))).mask;
-
-export async function restoreVersion(id, version, { base, author }) {
-  const answer = await open('POST', query(place(id, `/history/${encodeURIComponent(version)}/restore`), { author }),
-    { headers: condition(base) });
-  return answer.json();
+/** @param {string} id @param {string} version */
+export async function loadVersion(id, version) {
+  const answer = await request('get', VERSION, { path: { id, version }, accept: JSON_TYPE });
+  return decodeMask(await answer.json());
 }
+
+/** @param {string} id @param {string} version @param {{ base: string | null, author: string }} how */
+export const restoreVersion = (id, version, { base, author }) =>
+  ask('post', RESTORE, { path: { id, version }, query: { author }, headers: condition(base) });

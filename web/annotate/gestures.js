@@ -11,7 +11,8 @@ export class Gestures {
   // on: { down(at), move(at), up(), cancel(), hover(at or null), pan(dx, dy), zoom(factor, x, y), size(steps) };
   // at: { x, y } in CSS pixels of the element, pressure, isPen.
   constructor(element, on) {
-    Object.assign(this, { element, on });
+    this.element = element;
+    this.on = on;
     element.addEventListener('pointerdown', (event) => this.#down(event));
     element.addEventListener('pointermove', (event) => this.#move(event));
     for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, (event) => this.#up(event, end));

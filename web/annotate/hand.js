@@ -14,7 +14,11 @@ export class Hand {
 
   // tool() and drawing() give those in use; say(text) is read out; onSize(steps) changes the brush's size.
   constructor({ surface, settings, tool, drawing, say, onSize }) {
-    Object.assign(this, { surface, settings, tool, drawing, say });
+    this.surface = surface;
+    this.settings = settings;
+    this.tool = tool;
+    this.drawing = drawing;
+    this.say = say;
     const zoom = (...values) => {
       surface.viewport.zoom(...values);
       this.show();

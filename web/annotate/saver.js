@@ -26,7 +26,11 @@ export class Saver extends EventTarget {
   // author(): a name or ''. onSaved(slice) once the server has it.
   constructor({ slice, drawing, base, author, onSaved }) {
     super();
-    Object.assign(this, { slice, drawing, base, author, onSaved });
+    this.slice = slice;
+    this.drawing = drawing;
+    this.base = base;
+    this.author = author;
+    this.onSaved = onSaved;
     const { signal } = this.#stop;
     drawing.addEventListener('changed', () => this.#edited(), { signal });
     connection.addEventListener('back', () => this.state === 'away' && this.save(), { signal });
@@ -43,7 +47,8 @@ export class Saver extends EventTarget {
   }
 
   #enter(state, problem = null) {
-    Object.assign(this, { state, problem });
+    this.state = state;
+    this.problem = problem;
     this.dispatchEvent(new Event('state'));
   }
 

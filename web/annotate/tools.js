@@ -11,7 +11,8 @@ class Stroke {
 
   // valueOf(drawing) is what it draws with.
   constructor(settings, valueOf) {
-    Object.assign(this, { settings, valueOf });
+    this.settings = settings;
+    this.valueOf = valueOf;
   }
 
   #end({ x, y, pressure, isPen }) {
@@ -95,7 +96,8 @@ class Polygon {
 class Fill {
   // belongs(drawing, start) gives the test for the pixels that are filled from `start`.
   constructor(settings, belongs) {
-    Object.assign(this, { settings, belongs });
+    this.settings = settings;
+    this.belongs = belongs;
   }
 
   down(drawing, at) {
