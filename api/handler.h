@@ -127,6 +127,8 @@ typedef struct gs_response {
     json_t *errors;     /* owned; entries {"field", "detail"}; NULL = none */
     int problem_status; /* HTTP status of the problem when gs_status does not say it; 0 = as mapped
                          */
+    const char *problem_name; /* of its type, static storage; NULL = by its status */
+    json_t *problem_members;  /* owned; an object whose members the problem has too; NULL = none */
 } gs_response;
 
 void gs_response_deinit(gs_response *response);

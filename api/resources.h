@@ -46,7 +46,11 @@ GS_HANDLER(gs_api_label_put);
 GS_HANDLER(gs_api_annotation_put);
 GS_HANDLER(gs_api_annotation_get);
 GS_HANDLER(gs_api_annotation_delete);
+
+/* annotation_history.c */
 GS_HANDLER(gs_api_annotation_history);
+GS_HANDLER(gs_api_annotation_version);
+GS_HANDLER(gs_api_annotation_restore);
 
 /* segment.c, translate.c, sample.c */
 GS_HANDLER(gs_api_segment);

@@ -35,6 +35,8 @@ const gs_route gs_routes[] = {
     {GET, "/v1/slices/{id}/annotation", gs_api_annotation_get},
     {DELETE, "/v1/slices/{id}/annotation", gs_api_annotation_delete},
     {GET, "/v1/slices/{id}/annotation/history", gs_api_annotation_history},
+    {GET, "/v1/slices/{id}/annotation/history/{version}", gs_api_annotation_version},
+    {POST, "/v1/slices/{id}/annotation/history/{version}/restore", gs_api_annotation_restore},
 
     {POST, "/v1/volumes", gs_api_volume_create},
     {GET, "/v1/volumes", gs_api_volume_list},

@@ -5,6 +5,8 @@
 int gs_cli_serve(int argc, char **argv);
 int gs_cli_backup(int argc, char **argv);
 int gs_cli_restore(int argc, char **argv);
+int gs_cli_export(int argc, char **argv);
+int gs_cli_import(int argc, char **argv);
 int gs_cli_train(int argc, char **argv);
 int gs_cli_eval(int argc, char **argv);
 int gs_cli_experiment(int argc, char **argv);

@@ -16,6 +16,8 @@ static const struct command {
     {"serve", gs_cli_serve, "the HTTP server"},
     {"backup", gs_cli_backup, "a server's data folder as one file, also while it runs"},
     {"restore", gs_cli_restore, "a data folder from such a file"},
+    {"export", gs_cli_export, "a data set as PNG, NIfTI and COCO JSON"},
+    {"import", gs_cli_import, "a data set from such a folder, or from a dataset directory"},
     {"train", gs_cli_train, "train a model on a dataset directory"},
     {"eval", gs_cli_eval, "Dice of a model on a dataset directory"},
     {"experiment", gs_cli_experiment, "compare methods on one task: tables, curves, pictures"},

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/log.h"
 #include "server/server.h"
 
 enum { EXIT_USAGE = 2 };
@@ -36,6 +37,7 @@ static const char usage[] =
     "  --max-body-mib N       largest request body (default 256)\n"
     "  --max-pixels N         channels x height x width of an image (default 16777216)\n"
     "  --max-voxels N         voxels of a volume, all channels together (default 268435456)\n"
+    "  --log-format NAME      json or text, one line per event on standard error (default json)\n"
     "  --trainer PROGRAM      the program that trains; default: this one\n";
 
 typedef enum option_id {
@@ -53,6 +55,7 @@ typedef enum option_id {
     OPTION_MAX_BODY_MIB,
     OPTION_MAX_PIXELS,
     OPTION_MAX_VOXELS,
+    OPTION_LOG_FORMAT,
     OPTION_TRAINER,
     OPTION_HELP,
 } option_id;
@@ -72,6 +75,7 @@ static const struct option option_table[] = {
     {"max-body-mib", required_argument, NULL, OPTION_MAX_BODY_MIB},
     {"max-pixels", required_argument, NULL, OPTION_MAX_PIXELS},
     {"max-voxels", required_argument, NULL, OPTION_MAX_VOXELS},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
     {"trainer", required_argument, NULL, OPTION_TRAINER},
     {"help", no_argument, NULL, OPTION_HELP},
     {0},
@@ -105,6 +109,16 @@ static bool read_precision(const char *text, gs_precision *out) {
     gs_error err;
     if (gs_precision_parse(text, out, &err) == GS_OK) return true;
     fprintf(stderr, "genseg serve: --precision: %s\n", err.text);
+    return false;
+}
+
+static bool choose_log_format(const char *text) {
+    gs_log_format format;
+    if (gs_log_format_find(text, &format)) {
+        gs_log_set_format(format);
+        return true;
+    }
+    fprintf(stderr, "genseg serve: --log-format must be json or text, not '%s'\n", text);
     return false;
 }
 
@@ -152,6 +166,8 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
         return read_number(name, value, 1, 1 << 25, &options->max_pixels);
     case OPTION_MAX_VOXELS:
         return read_number(name, value, 1, 1 << 30, &options->max_voxels);
+    case OPTION_LOG_FORMAT:
+        return choose_log_format(value);
     case OPTION_TRAINER:
         options->trainer = value;
         return true;

@@ -6,14 +6,17 @@
 #include "store/store_internal.h"
 #include "base/memory.h"
 
+#include <unistd.h>
+
 enum {
     APPLICATION_ID = 0x47534547, /* "GSEG": what PRAGMA application_id says of our files */
     BUSY_TIMEOUT_MS = 10000
 };
 
-static gs_status open_connection(const char *path, const char *pragmas, sqlite3 **db_out,
+/* `flags`: SQLITE_OPEN_CREATE or 0. */
+static gs_status open_connection(const char *path, int flags, const char *pragmas, sqlite3 **db_out,
                                  gs_error *err) {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     int rc = sqlite3_open_v2(path, db_out, flags, NULL);
     if (rc != SQLITE_OK) return gs__sql_fail(*db_out, rc, err);
     sqlite3_extended_result_codes(*db_out, 1);
@@ -69,9 +72,17 @@ static gs_status migrate(gs_store *store, gs_error *err) {
             "a newer genseg",
             (long long)version, gs__migration_count);
     for (int next = (int)version + 1; next <= gs__migration_count; next++) {
-        sqlite3 *db;
+        sqlite3 *db = NULL;
         GS_TRY(gs__write_begin(store, &db, err));
         GS_TRY(gs__write_end(store, apply_migration(db, next, err), err));
+    }
+    return GS_OK;
+}
+
+static gs_status open_readers(gs_store *store, const char *path, gs_error *err) {
+    for (size_t i = 0; i < GS__READERS; i++) {
+        store->idle_readers = i + 1; /* also one that fails is closed */
+        GS_TRY(open_connection(path, 0, "PRAGMA query_only = ON", &store->readers[i], err));
     }
     return GS_OK;
 }
@@ -79,16 +90,33 @@ static gs_status migrate(gs_store *store, gs_error *err) {
 gs_status gs__connections_open(gs_store *store, gs_error *err) {
     char *path = gs_format("%s/genseg.db", store->folder);
     if (!path) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to open %s", store->folder);
-    gs_status status = open_connection(path,
+    gs_status status = open_connection(path, SQLITE_OPEN_CREATE,
                                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                        "PRAGMA foreign_keys = ON;"
                                        "PRAGMA journal_size_limit = 67108864",
                                        &store->writer, err);
     if (!status) status = migrate(store, err);
-    for (size_t i = 0; i < GS__READERS && !status; i++) {
-        status = open_connection(path, "PRAGMA query_only = ON", &store->readers[i], err);
-        store->idle_readers = i + 1;
-    }
+    if (!status) status = open_readers(store, path, err);
+    gs_free(path);
+    return status;
+}
+
+static gs_status check_version(sqlite3 *db, gs_error *err) {
+    int64_t version = 0;
+    GS_TRY(read_version(db, &version, err));
+    if (version == gs__migration_count) return GS_OK;
+    return gs_fail(err, GS_UNUSABLE, "genseg.db has schema version %lld, this program reads %d: %s",
+                   (long long)version, gs__migration_count,
+                   version > gs__migration_count ? "it was written by a newer genseg"
+                                                 : "serve it once, which brings it up to date");
+}
+
+gs_status gs__readers_open(gs_store *store, gs_error *err) {
+    char *path = gs_format("%s/genseg.db", store->folder);
+    if (!path) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to open %s", store->folder);
+    gs_status status = access(path, F_OK) == 0 ? open_readers(store, path, err)
+                                               : gs_fail_errno(err, "no database at %s", path);
+    if (!status) status = check_version(store->readers[0], err);
     gs_free(path);
     return status;
 }
@@ -100,6 +128,8 @@ void gs__connections_close(gs_store *store) {
 }
 
 gs_status gs__write_begin(gs_store *store, sqlite3 **db_out, gs_error *err) {
+    if (!store->writer)
+        return gs_fail(err, GS_CONFLICT, "%s was opened for reading only", store->folder);
     pthread_mutex_lock(&store->write_mutex);
     gs_status status = gs__sql_run(store->writer, "BEGIN IMMEDIATE", err);
     if (status) {

@@ -3,13 +3,13 @@
 #include "store/backup_internal.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/staging.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <nettle/sha2.h>
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -213,61 +213,28 @@ static gs_status check_store(reader *r, gs_error *err) {
     return GS_OK;
 }
 
-static gs_status check_empty(const char *folder, gs_error *err) {
-    DIR *entries = opendir(folder);
-    if (!entries && errno == ENOENT) return GS_OK;
-    if (!entries) return gs_fail_errno(err, "cannot read %s", folder);
-    bool empty = true;
-    for (struct dirent *entry; (entry = readdir(entries));)
-        empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
-    closedir(entries);
-    return empty ? GS_OK : gs_fail(err, GS_CONFLICT, "%s is not empty", folder);
-}
+/* What gs_folder_build makes a folder of. */
+typedef struct restoring {
+    const char *path;
+    int fd;
+    gs_backup_summary summary;
+} restoring;
 
-static gs_status sync_parent(const char *folder, gs_error *err) {
-    char *copy = gs_copy_string(folder);
-    if (!copy) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    gs_status status = gs_file_sync(dirname(copy), err);
-    gs_free(copy);
-    return status;
-}
-
-/* Everything into `staging`, which then becomes `folder`. */
-static gs_status fill(const char *path, int fd, const char *staging, const char *folder,
-                      gs_backup_summary *out, gs_error *err) {
-    reader r = {.path = path, .folder = staging};
-    GS_TRY(read_archive(&r, fd, err));
+static gs_status fill(void *context, const char *staging, gs_error *err) {
+    restoring *what = context;
+    reader r = {.path = what->path, .folder = staging};
+    GS_TRY(read_archive(&r, what->fd, err));
     GS_TRY(check_store(&r, err));
-    GS_TRY(gs_file_sync(staging, err));
-    /* Over an empty folder too; one that is empty no longer makes this fail. */
-    if (rename(staging, folder) != 0)
-        return gs_fail_errno(err, "cannot rename %s to %s", staging, folder);
-    *out = r.summary;
-    return sync_parent(folder, err);
-}
-
-static gs_status restore_beside(const char *path, int fd, const char *folder,
-                                gs_backup_summary *out, gs_error *err) {
-    char *staging = gs_format("%s.restoring-XXXXXX", folder);
-    if (!staging) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    gs_status status = mkdtemp(staging) && chmod(staging, 0755) == 0
-                           ? fill(path, fd, staging, folder, out, err)
-                           : gs_fail_errno(err, "cannot make a folder beside %s", folder);
-    if (status) gs_folder_remove(staging);
-    gs_free(staging);
-    return status;
+    what->summary = r.summary;
+    return GS_OK;
 }
 
 gs_status gs_backup_restore(const char *path, const char *folder, gs_backup_summary *out,
                             gs_error *err) {
-    char *target = gs_copy_string(folder);
-    if (!target) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    for (size_t n = strlen(target); n > 1 && target[n - 1] == '/'; n--) target[n - 1] = '\0';
-    gs_status status = check_empty(target, err);
-    int fd = status ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-    if (!status && fd < 0) status = gs_fail_errno(err, "cannot open %s", path);
-    if (!status) status = restore_beside(path, fd, target, out, err);
-    if (fd >= 0) close(fd);
-    gs_free(target);
+    restoring what = {.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (what.fd < 0) return gs_fail_errno(err, "cannot open %s", path);
+    gs_status status = gs_folder_build(folder, "restoring", fill, &what, err);
+    close(what.fd);
+    if (!status) *out = what.summary;
     return status;
 }

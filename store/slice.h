@@ -116,6 +116,7 @@ typedef struct gs_slice_view {
     const void *content; /* record.content_size bytes */
     const void *mask;    /* PNG bytes, or NULL */
     size_t mask_size;
+    char author[GS_AUTHOR_SIZE]; /* of the mask; "" without one */
 } gs_slice_view;
 
 typedef gs_status gs_slice_visit(void *context, const gs_slice_view *slice, gs_error *err);

@@ -91,8 +91,8 @@ static gs_status visit_all(sqlite3 *db, const char *dataset, gs_slice_visit *vis
     GS_TRY(gs__dataset_seq(db, dataset, &seq, err));
     gs__sql query =
         gs__sql_prepare(db,
-                        "SELECT c.bytes, a.mask, " GS__SLICE_COLUMNS " FROM " GS__SLICE_TABLES
-                        " JOIN slice_contents c ON c.slice = s.seq"
+                        "SELECT c.bytes, a.mask, coalesce(a.author, ''), " GS__SLICE_COLUMNS
+                        " FROM " GS__SLICE_TABLES " JOIN slice_contents c ON c.slice = s.seq"
                         " LEFT JOIN annotations a ON a.seq = s.annotation"
                         " WHERE s.dataset = (SELECT seq FROM datasets WHERE name = ?1)"
                         " ORDER BY s.seq",
@@ -103,7 +103,8 @@ static gs_status visit_all(sqlite3 *db, const char *dataset, gs_slice_visit *vis
         size_t size;
         view.content = gs__sql_bytes(&query, 0, &size);
         view.mask = gs__sql_bytes(&query, 1, &view.mask_size);
-        gs__slice_read(&query, 2, &view.record);
+        gs__sql_text(&query, 2, view.author, sizeof view.author);
+        gs__slice_read(&query, 3, &view.record);
         if (!query.status && (int64_t)size != view.record.content_size)
             gs__sql_stop(&query, gs_fail(err, GS_IO, "genseg.db is damaged: slice %s has %zu bytes",
                                          view.record.id, size));

@@ -25,8 +25,7 @@ static gs_status lock_folder(gs_store *store, gs_error *err) {
     return status;
 }
 
-gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
-    GS_TRY(gs_folder_make(folder, err));
+static gs_status make_store(const char *folder, gs_store **out, gs_error *err) {
     gs_store *store = gs_alloc(1, sizeof *store);
     if (!store) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a store");
     store->lock_fd = -1;
@@ -34,12 +33,34 @@ gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
     pthread_mutex_init(&store->pool_mutex, NULL);
     pthread_cond_init(&store->reader_returned, NULL);
     store->folder = gs_copy_string(folder);
-    gs_status status =
-        store->folder ? GS_OK : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    if (!status) status = lock_folder(store, err);
+    if (!store->folder) {
+        gs_store_close(store);
+        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+    }
+    *out = store;
+    return GS_OK;
+}
+
+gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
+    gs_store *store = NULL;
+    GS_TRY(gs_folder_make(folder, err));
+    GS_TRY(make_store(folder, &store, err));
+    gs_status status = lock_folder(store, err);
     if (!status) status = gs__connections_open(store, err);
     if (!status) status = gs__weights_sweep(store, err);
     if (!status) status = gs__volumes_sweep(store, err);
+    if (status) {
+        gs_store_close(store);
+        return status;
+    }
+    *out = store;
+    return GS_OK;
+}
+
+gs_status gs_store_open_to_read(const char *folder, gs_store **out, gs_error *err) {
+    gs_store *store = NULL;
+    GS_TRY(make_store(folder, &store, err));
+    gs_status status = gs__readers_open(store, err);
     if (status) {
         gs_store_close(store);
         return status;

@@ -44,6 +44,9 @@ enum {
  * BUSY: another process has it open. UNUSABLE: written by a newer genseg. IO: not a database, or
  * damaged. Caller closes. */
 GS_MUST_CHECK gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err);
+/* The same folder for reading, also while another process has it open: what would change it is
+ * CONFLICT. NOT_FOUND without a database; UNUSABLE when it is not of this program's schema. */
+GS_MUST_CHECK gs_status gs_store_open_to_read(const char *folder, gs_store **out, gs_error *err);
 /* No other call may be in progress. NULL is allowed. */
 void gs_store_close(gs_store *store);
 /* The folder as given to open. Borrowed from the store. */

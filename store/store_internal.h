@@ -13,7 +13,7 @@ struct gs_store {
     char *folder;
     int lock_fd; /* genseg.lock */
     pthread_mutex_t write_mutex;
-    sqlite3 *writer; /* guarded by write_mutex */
+    sqlite3 *writer; /* guarded by write_mutex; NULL: opened to read */
     pthread_mutex_t pool_mutex;
     pthread_cond_t reader_returned;
     sqlite3 *readers[GS__READERS]; /* guarded by pool_mutex: the first idle_readers are idle */
@@ -29,9 +29,12 @@ extern const int gs__migration_count;
 /* Opens the writer and the readers of genseg.db and migrates; on failure what is open stays in
  * `store` for gs__connections_close. */
 GS_MUST_CHECK gs_status gs__connections_open(gs_store *store, gs_error *err);
+/* The readers alone, of a database that is there and of this program's schema; else the same. */
+GS_MUST_CHECK gs_status gs__readers_open(gs_store *store, gs_error *err);
 void gs__connections_close(gs_store *store);
 
 /* A transaction on the writer: everything between begin and end is kept together or not at all.
+ * CONFLICT without a writer.
  * Locks the write mutex, also until end when begin succeeded. */
 GS_MUST_CHECK gs_status gs__write_begin(gs_store *store, sqlite3 **db_out, gs_error *err);
 /* Commits when `status` is GS_OK, else rolls back; returns the outcome of all of it. */

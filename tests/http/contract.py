@@ -28,6 +28,24 @@ def find_path(path):
     return min(found, key=lambda template: template.count("{"), default=None)
 
 
+def undescribed(value, schema, where=""):
+    """The members of objects in `value` that the schema has no word for; where it lists none, any may be."""
+    parts = [resolve(schema)]
+    for part in parts:  # grows
+        parts.extend(resolve(inner) for kind in ("allOf", "anyOf", "oneOf") for inner in part.get(kind, []))
+    if isinstance(value, list):
+        items = {"allOf": [part["items"] for part in parts if "items" in part]}
+        for i, item in enumerate(value):
+            yield from undescribed(item, items, f"{where}[{i}]")
+    if not isinstance(value, dict) or not any("properties" in part for part in parts):
+        return
+    for key, inner in value.items():
+        known = [part["properties"][key] for part in parts if key in part.get("properties", {})]
+        if not known:
+            yield f"{where}.{key}"
+        yield from undescribed(inner, {"allOf": known}, f"{where}.{key}")
+
+
 # What any call may answer beside what it describes itself, as the description says.
 ANY_CALL = {str(status) for status in DOCUMENT["components"]["responses"]["Problem"]["x-statuses"]}
 
@@ -59,4 +77,7 @@ def check(method, path, answer, has_body=True):
     content_type = answer.headers["Content-Type"].split(";")[0]
     assert content_type in content, f"{method} {template} does not describe {content_type}"
     if content_type.endswith("json"):
-        validate(answer.json(), content[content_type]["schema"])
+        schema = content[content_type]["schema"]
+        validate(answer.json(), schema)
+        surplus = list(undescribed(answer.json(), schema))
+        assert not surplus, f"{method} {template}: members that are not described: {surplus[:5]}"

@@ -1,5 +1,5 @@
-// Prints [{operation, command}, …] as JSON: the curl commands of the page at /docs. Arguments: the folder web/docs as
-// a module would import it, openapi.json, the server's address.
+// Prints [{operation, command, example}, …] as JSON: the curl commands of the page at /docs, and what it shows as
+// their answers in JSON. Arguments: the folder web/docs as a module would import it, openapi.json, the server's address.
 import { readFileSync } from 'node:fs';
 
 const [folder, description, origin] = process.argv.slice(2);
@@ -9,7 +9,7 @@ const load = (name, replace = (text) => text) => {
   return `data:text/javascript;base64,${Buffer.from(text).toString('base64')}`;
 };
 const schema = load('schema.js');
-const { resolver } = await import(schema);
+const { exampleOf, resolver } = await import(schema);
 const { curlOf } = await import(load('curl.js', (text) => text.replace('./schema.js', schema)));
 
 const document = JSON.parse(readFileSync(description, 'utf8'));
@@ -23,7 +23,8 @@ for (const [path, item] of Object.entries(document.paths)) {
     const body = operation.requestBody && resolve(operation.requestBody);
     const success = Object.entries(operation.responses).find(([status]) => status.startsWith('2'));
     const answer = success && resolve(success[1]).content;
-    commands.push({ method, path, operation: operation.operationId,
+    const json = answer?.['application/json'];
+    commands.push({ method, path, operation: operation.operationId, example: json && exampleOf(json, resolve),
       command: curlOf({ origin, method, path, parameters, body, answer }, resolve) });
   }
 }

@@ -44,16 +44,33 @@ def demo(toy_server, tmp_path):
     (tmp_path / "slice.png").write_bytes(formats.png([[v + 40 for v in row] for row in PIXELS]))
     (tmp_path / "volume.nii.gz").write_bytes(nifti.volume(lambda x, y, z: value(x, y, z) + 1, SIZE, kind="f"))
     (tmp_path / "model.safetensors").write_bytes(formats.toy_model(note="uploaded"))
-    ids = {"slc": slices[0]["id"], "vol": volume, "job": job, "mdl": toy_server.get("/v1/models/active").json()["id"]}
+    annotated = next(record["id"] for record in slices if record["annotated"])
+    version = toy_server.get(f"/v1/slices/{annotated}/annotation/history").json()["items"][0]["id"]
+    ids = {"slc": annotated, "ann": version, "vol": volume, "job": job,
+           "mdl": toy_server.get("/v1/models/active").json()["id"]}
     return toy_server, ids
 
 
 def adapted(command, ids):
     """The toy's slices are 6 x 4, and its preset for volumes is the plain one."""
-    command = re.sub(r"\b(slc|vol|job|mdl)_[a-z0-9]{16}\b", lambda match: ids[match[1]], command)
+    command = re.sub(r"\b(slc|ann|vol|job|mdl)_[a-z0-9]{16}\b", lambda match: ids[match[1]], command)
     return (command.replace('"height":240,"width":120', '"height":6,"width":4').replace("preset=brain", "preset=plain")
             .replace('"size":[2,3],"counts":"132"', '"size":[6,4],"counts":[12,12]')
             .replace('"normalization":"foreground"', '"normalization":"none"'))
+
+
+def check_json(operation, status, example, path):
+    """That an answer in JSON, and the example of it that the page shows, are as described."""
+    content = contract.resolve(operation["responses"][str(status)]).get("content", {})
+    if status >= 300 or "application/json" not in content:
+        return
+    schema = content["application/json"]["schema"]
+    shown = [example] if schema.get("type") != "object" or "properties" in schema else []
+    answers = [json.loads(path.read_bytes())] if list(content) == ["application/json"] else []
+    assert None not in shown, f"{operation['operationId']} has no example of its answer"
+    for value_ in [*shown, *answers]:
+        contract.validate(value_, schema)
+        assert not list(contract.undescribed(value_, schema)), operation["operationId"]
 
 
 @pytest.mark.skipif(not shutil.which("node") or not shutil.which("curl"), reason="needs node and curl")
@@ -78,5 +95,6 @@ def test_every_curl_command_of_the_page_works(demo, tmp_path):
         operation = contract.DOCUMENT["paths"][entry["path"]][entry["method"]]
         accepted = OF_THE_MOMENT.get(entry["operation"]) or {int(s) for s in operation["responses"] if s[0] == "2"}
         assert status in accepted, f"{command}: {status} {body} {done.stderr}"
+        check_json(operation, status, entry.get("example"), tmp_path / "answer.bin")
         if entry["operation"] == "createJob":
             server.api("POST", f"/v1/jobs/{json.loads((tmp_path / 'answer.bin').read_bytes())['id']}/cancel")

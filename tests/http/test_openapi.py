@@ -87,10 +87,12 @@ def test_examples_are_valid():
     for node in media_types(DOCUMENT):
         if "example" in node:
             contract.validate(node["example"], node["schema"])
+            assert not list(contract.undescribed(node["example"], node["schema"]))
             count += 1
     for schema in DOCUMENT["components"]["schemas"].values():
         for example in schema.get("examples", []):
             contract.validate(example, schema)
+            assert not list(contract.undescribed(example, schema))
             count += 1
     assert count > 15
 

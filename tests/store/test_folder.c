@@ -26,6 +26,49 @@ static void a_folder_in_use_is_busy(void **state) {
     assert_non_null(strstr(error.text, f->folder));
 }
 
+static void a_folder_in_use_can_be_read_and_not_written(void **state) {
+    fixture *f = *state;
+    gs_store *second = NULL;
+    gs_dataset_record record;
+    gs_slice_record slice;
+    make_dataset(f, "demo");
+    assert_ok(gs_store_open_to_read(f->folder, &second, &error));
+    add_slice(f, "demo", slice_of("pixels")); /* what is written now is seen */
+    gs_slice_list list;
+    const gs_slice_filter all = {.dataset = "demo"};
+    const gs_page page = {0};
+    assert_ok(gs_store_slice_list(second, &all, (gs_slice_sort){0}, &page, &list, &error));
+    assert_int_equal(list.count, 1);
+    slice = list.items[0];
+    gs_free(list.items);
+    assert_int_equal(
+        gs_store_dataset_put(second, "other", &(gs_dataset_settings){0}, &record, NULL, &error),
+        GS_CONFLICT);
+    assert_non_null(strstr(error.text, "reading"));
+    assert_int_equal(gs_store_slice_set_label(second, slice.id, "absence", &slice, &error),
+                     GS_CONFLICT);
+    gs_store_close(second);
+    assert_ok(gs_store_slice_delete(f->store, slice.id, &error));
+}
+
+static void only_a_database_of_this_schema_is_read(void **state) {
+    fixture *f = *state;
+    gs_store *second = NULL;
+    char path[96];
+    snprintf(path, sizeof path, "%s/nowhere", f->folder);
+    assert_int_equal(gs_store_open_to_read(path, &second, &error), GS_NOT_FOUND);
+    assert_int_equal(access(path, F_OK), -1);
+    gs_store_close(f->store);
+    f->store = NULL;
+    run_sql(f, "DELETE FROM schema_version WHERE version > 1");
+    assert_int_equal(gs_store_open_to_read(f->folder, &second, &error), GS_UNUSABLE);
+    assert_non_null(strstr(error.text, "serve it once"));
+    run_sql(f, "INSERT INTO schema_version VALUES (9999, 'later')");
+    assert_int_equal(gs_store_open_to_read(f->folder, &second, &error), GS_UNUSABLE);
+    assert_non_null(strstr(error.text, "newer genseg"));
+    assert_null(second);
+}
+
 static void what_was_stored_is_there_after_reopening(void **state) {
     fixture *f = *state;
     make_dataset(f, "demo");
@@ -160,6 +203,8 @@ static void names_of_data_sets_are_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_folder_in_use_is_busy),
+        TEST(a_folder_in_use_can_be_read_and_not_written),
+        TEST(only_a_database_of_this_schema_is_read),
         TEST(what_was_stored_is_there_after_reopening),
         TEST(a_newer_schema_is_refused),
         TEST(a_database_of_another_program_is_refused),

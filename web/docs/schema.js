@@ -37,8 +37,15 @@ export function fields(node, resolve) {
   return (schema.allOf ?? []).flatMap((part) => fields(part, resolve)).concat(own);
 }
 
+// What a schema gives as an example; of a page, one with an item.
+function exampleOfSchema(node, resolve) {
+  const schema = resolve(node ?? {});
+  if (schema.examples) return schema.examples[0];
+  const items = (schema.allOf ?? []).map((part) => part.properties?.items?.items).find(Boolean);
+  return items && { items: [exampleOfSchema(items, resolve)], next_cursor: null };
+}
+
 // The example of a media type, of its schema, or undefined.
 export function exampleOf(media, resolve) {
-  if (media.example !== undefined) return media.example;
-  return (resolve(media.schema ?? {}).examples ?? [])[0];
+  return media.example !== undefined ? media.example : exampleOfSchema(media.schema, resolve);
 }
