@@ -38,6 +38,8 @@ const gs_route gs_routes[] = {
     {GET, "/v1/slices/{id}/annotation/history/{version}", gs_api_annotation_version},
     {POST, "/v1/slices/{id}/annotation/history/{version}/restore", gs_api_annotation_restore},
 
+    {GET, "/v1/suggestions", gs_api_suggestion_list},
+
     {POST, "/v1/volumes", gs_api_volume_create},
     {GET, "/v1/volumes", gs_api_volume_list},
     {GET, "/v1/volumes/{id}", gs_api_volume_get},

@@ -170,3 +170,73 @@ def test_a_data_set_without_slices_is_done_at_once(toy_server):
     toy_server.put("/v1/datasets/nothing")
     job = predict(toy_server, "nothing")
     assert job["state"] == "succeeded" and job["step"] == 0
+
+
+# ==== Suggestions ====
+
+def suggested(server, status=200, **query):
+    answer = server.get("/v1/suggestions", params={"dataset": "d", **query})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def names(answer):
+    return [item["slice"]["name"] for item in answer["items"]]
+
+
+def test_only_slices_that_a_mask_would_help_are_suggested(toy_server):
+    for i, (name, query, mask) in enumerate((
+            ("drawn", {"label": "presence"}, [[255] * 4] * 6), ("absent", {"label": "absence"}, None),
+            ("held out", {"label": "presence", "split": "validation", "case": "v"}, None),
+            ("tested", {"label": "presence", "split": "test", "case": "t"}, None),
+            ("to draw", {"label": "presence", "split": "train", "case": "p"}, None), ("unlabelled", {}, None))):
+        toy_server.upload(gray(10 * i), name=name, mask=mask, **query)
+    for strategy in ("random", "uncertainty", "disagreement"):
+        answer = suggested(toy_server, strategy=strategy)
+        assert answer["strategy"] == strategy and answer["predicted"] == 0 and answer["total"] == 6
+        assert sorted(names(answer)) == ["to draw", "unlabelled"]
+        assert all(item["score"] is None for item in answer["items"])
+    assert names(suggested(toy_server, label="presence")) == ["to draw"]
+    assert names(suggested(toy_server, label="unknown")) == ["unlabelled"]
+    for query in ({"label": "absence"}, {"strategy": "best"}, {"limit": 0}, {"limit": 501}, {"seed": -1}):
+        problem(toy_server.get("/v1/suggestions", params={"dataset": "d", **query}), 422)
+    problem(toy_server.get("/v1/suggestions", params={"dataset": "none"}), 404)
+
+
+def test_random_suggestions_follow_their_seed(toy_server):
+    for i in range(12):
+        toy_server.upload(gray(i), name=str(i))
+    orders = {seed: names(suggested(toy_server, strategy="random", seed=seed)) for seed in range(4)}
+    assert len({tuple(order) for order in orders.values()}) == 4
+    assert all(sorted(order, key=int) == [str(i) for i in range(12)] for order in orders.values())
+    assert names(suggested(toy_server, strategy="random", seed=2)) == orders[2]
+    assert names(suggested(toy_server, strategy="random", seed=2, limit=5)) == orders[2][:5]
+    gone = next(e["id"] for e in toy_server.get("/v1/slices", params={"dataset": "d"}).json()["items"]
+                if e["name"] == orders[2][0])
+    toy_server.delete(f"/v1/slices/{gone}")
+    assert names(suggested(toy_server, strategy="random", seed=2)) == orders[2][1:], "the others keep their order"
+
+
+def test_the_highest_come_first_and_one_of_each_case_before_the_second(toy_server):
+    for name, value, case in (("a1", 128, "a"), ("a2", 120, "a"), ("b1", 60, "b"), ("b2", 50, "b"), ("c1", 5, "c")):
+        toy_server.upload(gray(value), name=name, case=case, label="presence")
+    predict(toy_server)
+    toy_server.upload(gray(77), name="late", label="presence")
+    answer = suggested(toy_server, strategy="uncertainty")
+    assert names(answer) == ["a1", "b1", "c1", "a2", "b2", "late"]
+    assert answer["predicted"] == 5 and answer["total"] == 6
+    assert answer["model"] == toy_server.get("/v1/models/active").json()["id"]
+    for item in answer["items"][:5]:
+        assert item["score"] == item["slice"]["prediction"]["uncertainty"]
+    assert answer["items"][5]["score"] is None
+    first = answer["items"][0]["slice"]["id"]
+    toy_server.put(f"/v1/slices/{first}/annotation", data=formats.png([[255] * 4] * 6),
+                   headers={"Content-Type": "image/png"})
+    assert names(suggested(toy_server, strategy="uncertainty", limit=2)) == ["a2", "b1"]
+
+
+def test_suggestions_without_a_model_are_random_at_best(start_toy):
+    server = start_toy()
+    server.upload(gray(9), name="only")
+    answer = suggested(server, strategy="disagreement")
+    assert answer["model"] is None and answer["predicted"] == 0 and answer["total"] == 1 and names(answer) == ["only"]
