@@ -11,6 +11,7 @@
 #include "api/thumbnail_cache.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "server/activation.h"
 #include "server/address.h"
 #include "server/job_run.h"
 #include "server/log.h"
@@ -133,10 +134,8 @@ static gs_status open_compute(gs_server *server, gs_error *err) {
     return gs_executor_open(&executor, server->metrics, &server->executor, err);
 }
 
-static void on_model_made(void *context, const char *model_id) {
-    gs_error err;
-    if (gs__activate_if_none(context, model_id, &err) != GS_OK)
-        gs_log_text(GS_LOG_ERROR, "model_not_activated", "%s: %s", model_id, err.text);
+static void on_model_made(void *context, const gs_job_record *job, const char *model_id) {
+    gs__activation_decide(context, job, model_id);
 }
 
 static gs_status open_supervisors(gs_server *server, gs_error *err) {

@@ -1,4 +1,5 @@
 """What the work list and the choice of the next slice need: thumbnails, stored predictions, order."""
+import json
 import math
 
 import formats
@@ -240,3 +241,85 @@ def test_suggestions_without_a_model_are_random_at_best(start_toy):
     server.upload(gray(9), name="only")
     answer = suggested(server, strategy="disagreement")
     assert answer["model"] is None and answer["predicted"] == 0 and answer["total"] == 1 and names(answer) == ["only"]
+
+
+# ==== Whether a trained model becomes the active one ====
+
+BRIGHT = [[0, 0, 255, 255]] * 6
+DICE_OF_ALL = 2 * 12 / (24 + 12)  # when every pixel is in the mask, and half of them should be
+
+
+def start_training(start_toy, offset, validation=True, name="data", **plan):
+    """A server whose trainer makes models of this offset: 0 finds the mask, 0.9 takes every pixel for it."""
+    server = start_toy(environment={"TOY_TRAINER": json.dumps({"offset": offset, "steps": 1, **plan})}, name=name)
+    for i in range(3):
+        split = {"split": "validation"} if validation and i == 0 else {"split": "train"}
+        server.upload([[v - v // 255 * i for v in row] for row in BRIGHT], label="presence", case=f"p{i}",
+                      mask=[[0, 0, 255, 255]] * 6, **split)
+        server.upload(gray(i), label="absence", case=f"a{i}", split="train")
+    return server
+
+
+def train(server, **wish):
+    answer = server.post("/v1/jobs", json={"kind": "train", "dataset": "d", "preset": "tiny", "max_steps": 1, **wish})
+    assert answer.status_code == 202, answer.text
+    job = server.wait_for_job(answer.json()["id"])
+    assert job["state"] == "succeeded", job
+    model = server.get(f"/v1/models/{job['model']}").json()
+    assert model["activation"] == job["activation"] and model["active"] is job["activation"]["activated"]
+    return job
+
+
+def active(server):
+    return server.get("/v1/models/active").json()["id"]
+
+
+def test_the_first_model_becomes_active(start_toy):
+    server = start_training(start_toy, 0.9)
+    job = train(server)
+    assert job["request"]["activate"] == "if_better"
+    assert job["activation"] == {"policy": "if_better", "activated": True, "reason": "no model was active", "dice": None,
+                                 "active_model": None, "active_dice": None, "slices": None}
+
+
+def test_a_worse_model_does_not_become_active(start_toy):
+    server = start_training(start_toy, 0.9)
+    before = activate(server, offset=0.0)
+    decided = train(server)["activation"]
+    assert abs(decided.pop("dice") - DICE_OF_ALL) < 1e-6 and "worse" in decided.pop("reason")
+    assert decided == {"policy": "if_better", "activated": False, "active_model": before, "active_dice": 1, "slices": 1}
+    assert active(server) == before
+
+
+def test_a_better_model_and_one_as_good_become_active(start_toy):
+    server = start_training(start_toy, 0.0)
+    before = activate(server, offset=0.9)
+    job = train(server)
+    decided = job["activation"]
+    assert decided["activated"] and decided["dice"] == 1 and abs(decided["active_dice"] - DICE_OF_ALL) < 1e-6
+    assert decided["active_model"] == before and active(server) == job["model"]
+    again = train(server, seed=2)
+    assert again["activation"]["activated"] and again["activation"]["active_dice"] == 1
+
+
+def test_the_job_may_ask_otherwise(start_toy):
+    worse = start_training(start_toy, 0.9, name="worse")
+    activate(worse, offset=0.0)
+    job = train(worse, activate="always")
+    assert active(worse) == job["model"] and job["activation"]["policy"] == "always"
+    better = start_training(start_toy, 0.0, name="better")
+    job = train(better, activate="never")
+    assert not job["activation"]["activated"]
+    assert better.get("/v1/models/active").status_code == 404
+    problem(better.post("/v1/jobs", json={"kind": "train", "dataset": "d", "activate": "sometimes"}), 422)
+
+
+def test_what_cannot_be_compared_leaves_the_active_model(start_toy):
+    server = start_training(start_toy, 0.0, validation=False, name="unmasked")
+    for entry in server.get("/v1/slices", params={"annotated": "true"}).json()["items"][1:]:
+        server.delete(f"/v1/slices/{entry['id']}/annotation")
+    before = activate(server, offset=0.9)
+    assert "no validation slice" in train(server)["activation"]["reason"] and active(server) == before
+    server = start_training(start_toy, 0.0, name="other")
+    before = activate(server, height=9)
+    assert "other images" in train(server)["activation"]["reason"] and active(server) == before
