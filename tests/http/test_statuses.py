@@ -66,6 +66,7 @@ class Filled:
         key = f"{method} {template}"
         image = {"data": formats.png([[200 - v for v in row] for row in PIXELS]), "headers": dict(PNG)}
         return {
+            "POST /v1/session": {"json": {"token": "gst_nothing"}},
             "PUT /v1/datasets/{name}": {"json": {"normalization": "none"}},
             "POST /v1/slices": {"params": {"dataset": "d"}, **image},
             "PUT /v1/slices/{id}/label": {"json": {"label": "absence"}},
