@@ -203,6 +203,11 @@ export const setLabel = (id, label) => ask('put', '/v1/slices/{id}/label', { pat
 /** @param {string} id */
 export const imageUrl = (id, channel = 0) =>
   address('get', '/v1/slices/{id}/image', { path: { id }, query: { channel } });
+/** @param {string} id */
+export const thumbnailUrl = (id, size = 96) =>
+  address('get', '/v1/slices/{id}/thumbnail', { path: { id }, query: { size } });
+/** @param {import('./types').Query<'/v1/suggestions', 'get'>} wish */
+export const suggest = (wish) => ask('get', '/v1/suggestions', { query: wish });
 /** @param {string} id @param {AbortSignal} signal */
 export const getContent = (id, signal) => request('get', '/v1/slices/{id}/content', { path: { id }, signal });
 /** @param {string} id @param {number} channel @param {AbortSignal} signal */
@@ -249,6 +254,8 @@ export const listJobs = () => ask('get', '/v1/jobs', { query: { kind: 'train', l
 export const getJob = (id) => ask('get', '/v1/jobs/{id}', { path: { id } });
 /** @param {import('./types').Body<'/v1/jobs', 'post'>} request */
 export const startJob = (request) => ask('post', '/v1/jobs', { json: request });
+/** @param {string} dataset */
+export const predictDataset = (dataset) => ask('post', '/v1/jobs', { json: { kind: 'predict', dataset } });
 /** @param {string} id */
 export const cancelJob = (id) => ask('post', '/v1/jobs/{id}/cancel', { path: { id } });
 /** @param {string} id */

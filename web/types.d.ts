@@ -10,6 +10,7 @@ export type Volume = Schemas['Volume'];
 export type Model = Schemas['Model'];
 export type Job = Schemas['Job'];
 export type Label = Schemas['Label'];
+export type Strategy = Schemas['Strategy'];
 export type Annotation = Schemas['Annotation'];
 
 export type Method = 'get' | 'put' | 'post' | 'delete';
