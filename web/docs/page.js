@@ -36,7 +36,7 @@ function parameterRows(parameters, resolve) {
 
 function fieldRows(schema, resolve) {
   return fields(schema, resolve).map(([name, required, inner]) => row('td', el('code', {}, name),
-    required ? 'required' : '', describe(inner, resolve), el('span', {}, inline(resolve(inner).description ?? ''))));
+    required ? 'required' : '', describe(inner, resolve), el('span', {}, inline(inner.description ?? resolve(inner).description ?? ''))));
 }
 
 function media(content, resolve) {
