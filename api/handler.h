@@ -9,6 +9,7 @@
 #ifndef GS_API_HANDLER_H
 #define GS_API_HANDLER_H
 
+#include "api/caller.h"
 #include "base/status.h"
 #include "engine/backend/choice.h"
 #include "engine/image/image.h"
@@ -59,6 +60,7 @@ typedef struct gs_request {
     const char *body; /* NULL when empty */
     size_t body_size; /* bytes, at most gs_api_limits.body_bytes */
     const char *id;   /* X-Request-Id */
+    gs_caller caller;
 } gs_request;
 
 /* The first header of that name (case does not matter) or query parameter; NULL when absent. */
@@ -127,6 +129,8 @@ typedef struct gs_response {
     json_t *errors;     /* owned; entries {"field", "detail"}; NULL = none */
     int problem_status; /* HTTP status of the problem when gs_status does not say it; 0 = as mapped
                          */
+    const char *problem_name; /* of its type, static storage; NULL = by its status */
+    json_t *problem_members;  /* owned; an object whose members the problem has too; NULL = none */
 } gs_response;
 
 void gs_response_deinit(gs_response *response);
@@ -308,10 +312,19 @@ typedef struct gs_api_services {
                      const char **bytes, size_t *size);
 } gs_api_services;
 
+/* What a route asks for that needs no token; else it asks for one gs_scope. */
+enum { GS_ROUTE_OPEN = 1 << 8 };
+
+typedef struct gs_api_access {
+    bool required;      /* every route but the open ones needs a token */
+    bool secure_cookie; /* browsers reach this server by TLS */
+} gs_api_access;
+
 typedef struct gs_api_context {
     gs_store *store;
     const char *data_folder;
     gs_api_limits limits;
+    gs_api_access access;
     const gs_api_services *services;
     void *server; /* first argument of every service */
 } gs_api_context;

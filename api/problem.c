@@ -47,6 +47,10 @@ int gs_status_to_http(gs_status status) {
 /* The statuses that no gs_status stands for. NULL = take the gs_status's own name. */
 static const char *name_of_http(int http_status) {
     switch (http_status) {
+    case 401:
+        return "unauthorized";
+    case 403:
+        return "forbidden";
     case 405:
         return "method_not_allowed";
     case 406:
@@ -89,7 +93,7 @@ gs_status gs_response_problem(gs_response *response, int http_status, gs_error *
 static char *problem_text(const gs_response *response, int http_status, gs_status status,
                           const char *detail, const char *request_id) {
     char type[64];
-    const char *name = name_of_http(http_status);
+    const char *name = response->problem_name ? response->problem_name : name_of_http(http_status);
     snprintf(type, sizeof type, "urn:genseg:problem:%s", name ? name : gs_status_name(status));
     for (char *at = type; *at; at++) *at = (char)tolower((unsigned char)*at);
     char title[64];
@@ -98,6 +102,8 @@ static char *problem_text(const gs_response *response, int http_status, gs_statu
     json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", type, "title", title, "status",
                                 http_status, "detail", detail, "request_id", request_id);
     if (response->errors) (void)json_object_set(problem, "errors", response->errors);
+    if (response->problem_members)
+        (void)json_object_update_missing(problem, response->problem_members);
     char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
     json_decref(problem);
     char *copy = text ? gs_copy_string(text) : NULL;

@@ -15,6 +15,11 @@ GS_HANDLER(gs_api_openapi_yaml);
 GS_HANDLER(gs_api_openapi_json);
 GS_HANDLER(gs_api_metrics);
 
+/* session.c */
+GS_HANDLER(gs_api_session_get);
+GS_HANDLER(gs_api_session_create);
+GS_HANDLER(gs_api_session_delete);
+
 /* datasets.c */
 GS_HANDLER(gs_api_dataset_list);
 GS_HANDLER(gs_api_dataset_put);
@@ -43,7 +48,11 @@ GS_HANDLER(gs_api_label_put);
 GS_HANDLER(gs_api_annotation_put);
 GS_HANDLER(gs_api_annotation_get);
 GS_HANDLER(gs_api_annotation_delete);
+
+/* annotation_history.c */
 GS_HANDLER(gs_api_annotation_history);
+GS_HANDLER(gs_api_annotation_version);
+GS_HANDLER(gs_api_annotation_restore);
 
 /* segment.c, translate.c, sample.c */
 GS_HANDLER(gs_api_segment);

@@ -21,6 +21,7 @@ void gs_response_deinit(gs_response *response) {
     if (response->file.is_set) close(response->file.descriptor);
     gs_free(response->body);
     json_decref(response->errors);
+    json_decref(response->problem_members);
     *response = (gs_response){0};
 }
 

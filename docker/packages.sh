@@ -6,7 +6,7 @@
 # sudo only if something is missing.
 set -eu
 
-packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
+packages="gcc make cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
   libpng-dev libcairo2-dev libnifti-dev zlib1g-dev nettle-dev libarchive-dev libcmocka-dev python3 python3-yaml mricron-data"
 if [ "${1:-}" = test ]; then
   packages="$packages g++ curl jq nodejs chromium chromium-driver python3-pytest python3-requests
@@ -15,7 +15,7 @@ fi
 if [ "${1:-}" = bench ]; then
   packages="$packages python3-torch nodejs wrk"
 fi
-if [ "${1:-}" = bench ] || [ "${1:-}" = results ]; then
+if [ "${1:-}" = test ] || [ "${1:-}" = bench ] || [ "${1:-}" = results ]; then
   # Other packages of Node bring npm themselves and conflict with Debian's.
   command -v npm >/dev/null || packages="$packages npm"
 fi

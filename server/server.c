@@ -41,6 +41,7 @@ static void fill_defaults(gs_server *server) {
         .limits = {.body_bytes = (size_t)options->max_body_mib << 20,
                    .image = {.values = (size_t)options->max_pixels},
                    .volume_voxels = (size_t)options->max_voxels},
+        .access = {.required = options->auth},
         .services = &gs__services,
         .server = server,
     };
@@ -173,6 +174,7 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(find_trainer(server, err));
     /* The address first: refusing it costs nothing, and nothing has been changed yet. */
     GS_TRY(gs_address_listen(server->options.listen ? server->options.listen : "127.0.0.1:8080",
+                             server->options.auth ? GS_REACH_ANY : GS_REACH_LOOPBACK,
                              &server->socket, server->url, err));
     GS_TRY(gs_store_open(server->options.data, &server->store, err));
     fill_defaults(server);

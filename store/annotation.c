@@ -82,9 +82,15 @@ static gs_status find_annotation(sqlite3 *db, const char *slice_id, const char *
     return gs__sql_end(&query);
 }
 
+static gs_status check_edit(const gs_annotation_edit *edit, const char *slice_id,
+                            const gs_annotation_record *current, gs_error *err) {
+    if (!edit->allows || edit->allows(edit->state, current)) return GS_OK;
+    return gs_fail(err, GS_CONFLICT, "the annotation of slice %s is another one by now", slice_id);
+}
+
 static gs_status put_annotation(sqlite3 *db, const char *slice_id, const void *mask,
-                                size_t mask_size, const char *author, gs_annotation_record *record,
-                                gs_error *err) {
+                                size_t mask_size, const gs_annotation_edit *edit,
+                                gs_annotation_record *record, gs_error *err) {
     int64_t slice = 0;
     bool found = false;
     char id[GS_ID_SIZE], sha256[GS_SHA256_SIZE];
@@ -92,18 +98,19 @@ static gs_status put_annotation(sqlite3 *db, const char *slice_id, const void *m
     GS_TRY(find_annotation(db, slice_id, NULL, record, &found, NULL, NULL, err));
     gs_sha256_hex(mask, mask_size, sha256);
     if (found && strcmp(record->sha256, sha256) == 0) return GS_OK;
-    GS_TRY(gs__annotation_append(db, slice, mask, mask_size, author, id, err));
+    GS_TRY(check_edit(edit, slice_id, found ? record : NULL, err));
+    GS_TRY(gs__annotation_append(db, slice, mask, mask_size, edit->author, id, err));
     return find_annotation(db, slice_id, id, record, &found, NULL, NULL, err);
 }
 
 gs_status gs_store_annotation_put(gs_store *store, const char *slice_id, const void *mask,
-                                  size_t mask_size, const char *author, gs_annotation_record *out,
-                                  gs_error *err) {
+                                  size_t mask_size, const gs_annotation_edit *edit,
+                                  gs_annotation_record *out, gs_error *err) {
     sqlite3 *db;
     gs_annotation_record record;
-    GS_TRY(gs__mask_check(mask, mask_size, author, err));
+    GS_TRY(gs__mask_check(mask, mask_size, edit->author, err));
     GS_TRY(gs__write_begin(store, &db, err));
-    GS_TRY(gs__write_end(store, put_annotation(db, slice_id, mask, mask_size, author, &record, err),
+    GS_TRY(gs__write_end(store, put_annotation(db, slice_id, mask, mask_size, edit, &record, err),
                          err));
     *out = record;
     return GS_OK;
@@ -146,23 +153,24 @@ gs_status gs_store_annotation_get(gs_store *store, const char *slice_id, const c
     return GS_OK;
 }
 
-static gs_status remove_annotation(sqlite3 *db, const char *slice_id, const char *author,
-                                   gs_error *err) {
+static gs_status remove_annotation(sqlite3 *db, const char *slice_id,
+                                   const gs_annotation_edit *edit, gs_error *err) {
     int64_t slice = 0;
     bool found = false;
     gs_annotation_record record;
     GS_TRY(gs__slice_find(db, slice_id, &slice, err));
     GS_TRY(find_annotation(db, slice_id, NULL, &record, &found, NULL, NULL, err));
     if (!found) return no_annotation(slice_id, NULL, err);
-    return gs__annotation_append(db, slice, NULL, 0, author, NULL, err);
+    GS_TRY(check_edit(edit, slice_id, &record, err));
+    return gs__annotation_append(db, slice, NULL, 0, edit->author, NULL, err);
 }
 
-gs_status gs_store_annotation_delete(gs_store *store, const char *slice_id, const char *author,
-                                     gs_error *err) {
+gs_status gs_store_annotation_delete(gs_store *store, const char *slice_id,
+                                     const gs_annotation_edit *edit, gs_error *err) {
     sqlite3 *db;
-    GS_TRY(gs__text_check("author", author, GS_AUTHOR_SIZE, err));
+    GS_TRY(gs__text_check("author", edit->author, GS_AUTHOR_SIZE, err));
     GS_TRY(gs__write_begin(store, &db, err));
-    return gs__write_end(store, remove_annotation(db, slice_id, author, err), err);
+    return gs__write_end(store, remove_annotation(db, slice_id, edit, err), err);
 }
 
 static gs_status read_page(sqlite3 *db, const char *slice_id, size_t limit, int64_t before,

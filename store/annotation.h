@@ -15,12 +15,21 @@ typedef struct gs_annotation_record {
     char sha256[GS_SHA256_SIZE]; /* of the mask's bytes; "" when removed */
 } gs_annotation_record;
 
-/* Makes `mask` the slice's annotation. The same bytes as the current one change nothing. author
- * NULL = "anonymous". The caller has compared the mask's size with the slice's. */
+/* Who changes an annotation, and whether it may still be changed. */
+typedef struct gs_annotation_edit {
+    const char *author; /* NULL = "anonymous" */
+    /* Asked with the current entry (NULL: none) before anything changes, while nobody else can
+     * change it; false: CONFLICT. NULL = always. */
+    bool (*allows)(void *state, const gs_annotation_record *current);
+    void *state;
+} gs_annotation_edit;
+
+/* Makes `mask` the slice's annotation. The same bytes as the current one change nothing and need no
+ * permission. The caller has compared the mask's size with the slice's. */
 GS_MUST_CHECK gs_status gs_store_annotation_put(gs_store *store, const char *slice_id,
                                                 const void *mask, size_t mask_size,
-                                                const char *author, gs_annotation_record *out,
-                                                gs_error *err);
+                                                const gs_annotation_edit *edit,
+                                                gs_annotation_record *out, gs_error *err);
 /* The current mask (annotation_id NULL) or an earlier one of this slice. NOT_FOUND: no such slice,
  * or no annotation. Caller frees *mask_out with gs_free. */
 GS_MUST_CHECK gs_status gs_store_annotation_get(gs_store *store, const char *slice_id,
@@ -30,7 +39,7 @@ GS_MUST_CHECK gs_status gs_store_annotation_get(gs_store *store, const char *sli
 /* Takes the annotation away; the history keeps it and gains an entry. NOT_FOUND when there is none.
  */
 GS_MUST_CHECK gs_status gs_store_annotation_delete(gs_store *store, const char *slice_id,
-                                                   const char *author, gs_error *err);
+                                                   const gs_annotation_edit *edit, gs_error *err);
 
 typedef struct gs_annotation_list {
     gs_annotation_record *items; /* caller frees with gs_free */

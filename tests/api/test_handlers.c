@@ -14,15 +14,16 @@ typedef struct handler_call {
     int http_status; /* that it gives in the end */
 } handler_call;
 
-/* Answers once; on success the HTTP status, on failure 0 after checking that memory was the reason.
- */
+/* Answers once; the HTTP status of a success or of a problem that the handler chose itself, on any
+ * other failure 0 after checking that memory was the reason. */
 static int answer(fixture *f, const handler_call *call) {
     gs_api_context context = {.store = f->store, .data_folder = f->folder};
     gs_response response = {0};
     gs_status status = call->handler(&context, &call->request, &response, &error);
     int http_status = response.status ? response.status : 200;
+    if (response.problem_status) http_status = response.problem_status;
     gs_response_deinit(&response);
-    if (status == GS_OK) return http_status;
+    if (status == GS_OK || http_status >= 400) return http_status;
     assert_int_equal(status, GS_OUT_OF_MEMORY);
     return 0;
 }
@@ -137,6 +138,21 @@ static void annotating_survives_every_failing_allocation(void **state) {
     rle.request.headers[0] = (gs_pair){"Accept", "application/json"};
     rle.request.header_count = 1;
     answer_with_failing_allocations(f, &rle);
+    gs_annotation_list history;
+    assert_ok(gs_store_annotation_list(f->store, record.id, &(gs_page){0}, &history, &error));
+    handler_call past[] = {
+        {gs_api_annotation_version, {.path = "/test"}, 200},
+        {gs_api_annotation_restore, {.path = "/test"}, 200},
+        {gs_api_annotation_delete, {.path = "/test"}, 412},
+    };
+    for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
+        past[i].request.params[0] = record.id;
+        past[i].request.params[1] = history.items[0].id;
+        past[i].request.headers[0] = (gs_pair){"If-Match", i == 2 ? "\"other\"" : "*"};
+        past[i].request.header_count = 1;
+        answer_with_failing_allocations(f, &past[i]);
+    }
+    gs_free(history.items);
     gs_free(mask);
     gs_free(png);
 }

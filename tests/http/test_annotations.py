@@ -1,5 +1,8 @@
 """/v1/slices/{id}/annotation and its history."""
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+import requests
 
 from api import check_time, fields_of, serving
 from images import PNG, chunk, mask_png, png, png_of_rows, read_png
@@ -131,10 +134,14 @@ def test_the_history_keeps_every_mask(api, path):
     assert [(item["action"], item["author"], item["current"]) for item in page["items"]] == [
         ("removed", "Eve", False), ("set", "Bob", False), ("set", "Ada", False)]
     assert page["items"][0]["sha256"] is None
-    old = api.get(path, params={"version": first["id"]})
+    old = api.get(f"{path}/history/{first['id']}")
     assert read_png(old.content) == (3, 2, MASK)
-    api.get(path, 404, params={"version": page["items"][0]["id"]})
-    api.get(path, 404, params={"version": "ann_none"})
+    runs = api.get(f"{path}/history/{first['id']}", headers={"Accept": "application/json"}).json()
+    assert runs == {**TARGET, "not_annotated": REST}
+    api.get(f"{path}/history/{first['id']}", 304, headers={"If-None-Match": old.headers["ETag"]})
+    api.get(f"{path}/history/{page['items'][0]['id']}", 404)
+    api.get(path + "/history/ann_none", 404)
+    api.get(path, 422, params={"version": first["id"]})
     assert api.get(path.rsplit("/", 1)[0]).json()["annotated"] is False
     put_png(api, path, MASK, 201)
     assert [item["current"] for item in api.get(path + "/history?limit=2").json()["items"]] == [
@@ -144,7 +151,8 @@ def test_the_history_keeps_every_mask(api, path):
 def test_a_version_of_another_slice_is_not_found(api, path):
     record = put_png(api, path, MASK, 201).json()
     other = api.slice(api.dataset(), png(3, 2))["id"]
-    api.get(f"/v1/slices/{other}/annotation", 404, params={"version": record["id"]})
+    api.get(f"/v1/slices/{other}/annotation/history/{record['id']}", 404)
+    api.post(f"/v1/slices/{other}/annotation/history/{record['id']}/restore", 404)
 
 
 def test_the_etag_follows_mask_and_form(api, path):
@@ -155,6 +163,96 @@ def test_the_etag_follows_mask_and_form(api, path):
     assert runs.headers["ETag"] != tag and "Accept" in runs.headers["Vary"]
     put_png(api, path, [[0] * 3] * 2)
     assert api.get(path, headers={"If-None-Match": tag}).headers["ETag"] != tag
+
+
+# ==== Two people, one mask ====
+
+OTHER, THIRD = [[255] * 3] * 2, [[0] * 3] * 2
+
+
+def put_if(api, path, rows, status, **headers):
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return api.put(path, status, data=mask_png(rows), headers={"Content-Type": PNG, **headers})
+
+
+def check_changed(answer, current):
+    problem = answer.json()
+    assert problem["type"] == "urn:genseg:problem:annotation_changed"
+    assert problem["title"] == "annotation changed"
+    assert problem["current"] == current
+
+
+def test_a_mask_that_somebody_else_changed_is_not_overwritten(api, path):
+    put_png(api, path, MASK, 201, author="Ada")
+    began = api.get(path).headers["ETag"]
+    changed = put_png(api, path, OTHER, author="Bob").json()
+    refused = put_if(api, path, THIRD, 412, If_Match=began)
+    check_changed(refused, changed)
+    assert "Bob" in refused.json()["detail"]
+    assert read_png(api.get(path).content) == (3, 2, OTHER)
+    check_changed(api.delete(path, 412, headers={"If-Match": began}), changed)
+    assert len(api.get(path + "/history").json()["items"]) == 2
+
+
+def test_the_etag_of_either_form_and_the_answer_are_conditions(api, path):
+    record = put_png(api, path, MASK, 201).json()
+    runs = api.get(path, headers={"Accept": "application/json"}).headers["ETag"]
+    record = put_if(api, path, OTHER, 200, If_Match=f'"x", {runs}').json()
+    assert api.get(path).headers["ETag"] == f'"{record["sha256"]}"'
+    put_if(api, path, THIRD, 200, If_Match=f'"{record["sha256"]}"')
+    put_if(api, path, MASK, 200, If_Match="*")
+    put_if(api, path, OTHER, 412, If_Match="")
+    put_if(api, path, OTHER, 412, If_Match=f'W/"{record["sha256"]}"')  # weak tags match nothing here
+
+
+def test_conditions_on_a_mask_that_is_not_there(api, path):
+    check_changed(put_if(api, path, MASK, 412, If_Match="*"), None)
+    first = put_if(api, path, MASK, 201, If_None_Match="*").json()
+    check_changed(put_if(api, path, OTHER, 412, If_None_Match="*"), first)
+    api.delete(path, headers={"If-Match": f'"{first["sha256"]}"'})
+    check_changed(put_if(api, path, OTHER, 412, If_Match=f'"{first["sha256"]}"'), None)
+    api.delete(path, 404, headers={"If-Match": "*"})
+
+
+def test_a_repeated_call_succeeds_although_the_first_changed_the_etag(api, path):
+    put_png(api, path, MASK, 201)
+    began = api.get(path).headers["ETag"]
+    first = put_if(api, path, OTHER, 200, If_Match=began).json()
+    assert put_if(api, path, OTHER, 200, If_Match=began).json() == first
+
+
+def test_many_who_began_with_the_same_mask_and_only_one_is_stored(api, path):
+    put_png(api, path, MASK, 201)
+    began = api.get(path).headers["ETag"]
+    masks = [[[255 * (bit >> i & 1) for i in range(3)], [0] * 3] for bit in range(8)]
+
+    def save(rows):
+        return requests.put(api.url + path, data=mask_png(rows), timeout=30,
+                            headers={"Content-Type": PNG, "If-Match": began}).status_code
+
+    with ThreadPoolExecutor(len(masks)) as pool:
+        assert sorted(pool.map(save, masks)) == [200] + [412] * (len(masks) - 1)
+    assert len(api.get(path + "/history").json()["items"]) == 2
+
+
+def test_a_mask_of_the_history_becomes_the_current_one_again(api, path):
+    first = put_png(api, path, MASK, 201, author="Ada").json()
+    second = put_png(api, path, OTHER, author="Bob").json()
+    restore = f"{path}/history/{first['id']}/restore"
+    check_changed(api.post(restore, 412, headers={"If-Match": f'"{first["sha256"]}"'}), second)
+    restored = api.post(restore, params={"author": "Eve"},
+                        headers={"If-Match": f'"{second["sha256"]}"'}).json()
+    assert (restored["author"], restored["current"], restored["sha256"]) == ("Eve", True, first["sha256"])
+    assert read_png(api.get(path).content) == (3, 2, MASK)
+    assert api.post(restore).json() == restored  # it is the current one already
+    assert [item["author"] for item in api.get(path + "/history").json()["items"]] == ["Eve", "Bob", "Ada"]
+    api.delete(path)
+    removal = api.get(path + "/history").json()["items"][0]
+    api.post(f"{path}/history/{removal['id']}/restore", 404)
+    api.post(restore, headers={"If-None-Match": "*"})
+    assert api.get(path.rsplit("/", 1)[0]).json()["annotated"] is True
+    api.post(f"{path}/history/ann_none/restore", 404)
+    api.post(restore, 422, params={"author": "a" * 129})
 
 
 def test_lists_find_annotated_slices(api):

@@ -16,7 +16,7 @@ from test_statuses import SIZE, upload_volume, value
 
 # States in which the command was right and the moment was not.
 OF_THE_MOMENT = {"cancelJob": {202, 409}, "resumeJob": {202, 409}, "deleteModel": {204, 409},
-                 "getActiveModel": {200, 404}}
+                 "getActiveModel": {200, 404}, "createSession": {200, 409}}
 
 
 def test_the_page_is_served_with_a_strict_policy(server):
@@ -44,13 +44,16 @@ def demo(toy_server, tmp_path):
     (tmp_path / "slice.png").write_bytes(formats.png([[v + 40 for v in row] for row in PIXELS]))
     (tmp_path / "volume.nii.gz").write_bytes(nifti.volume(lambda x, y, z: value(x, y, z) + 1, SIZE, kind="f"))
     (tmp_path / "model.safetensors").write_bytes(formats.toy_model(note="uploaded"))
-    ids = {"slc": slices[0]["id"], "vol": volume, "job": job, "mdl": toy_server.get("/v1/models/active").json()["id"]}
+    annotated = next(record["id"] for record in slices if record["annotated"])
+    version = toy_server.get(f"/v1/slices/{annotated}/annotation/history").json()["items"][0]["id"]
+    ids = {"slc": annotated, "ann": version, "vol": volume, "job": job,
+           "mdl": toy_server.get("/v1/models/active").json()["id"]}
     return toy_server, ids
 
 
 def adapted(command, ids):
     """The toy's slices are 6 x 4, and its preset for volumes is the plain one."""
-    command = re.sub(r"\b(slc|vol|job|mdl)_[a-z0-9]{16}\b", lambda match: ids[match[1]], command)
+    command = re.sub(r"\b(slc|ann|vol|job|mdl)_[a-z0-9]{16}\b", lambda match: ids[match[1]], command)
     return (command.replace('"height":240,"width":120', '"height":6,"width":4').replace("preset=brain", "preset=plain")
             .replace('"size":[2,3],"counts":"132"', '"size":[6,4],"counts":[12,12]')
             .replace('"normalization":"foreground"', '"normalization":"none"'))

@@ -47,6 +47,8 @@ class Filled:
         self.server = server
         server.put("/v1/datasets/d")
         self.slice = server.upload(PIXELS, label="presence", mask=[[0, 0, 255, 255]] * 6)["id"]
+        self.version = server.get(f"/v1/slices/{self.slice}/annotation/history").json()["items"][0]["id"]
+        server.put(f"/v1/slices/{self.slice}/annotation", json={**RUNS, "counts": [14, 10]})  # that is past now
         server.upload([[v + 1 for v in row] for row in PIXELS], label="absence")
         self.volume = upload_volume(server)
         self.model = server.get("/v1/models/active").json()["id"]
@@ -56,7 +58,7 @@ class Filled:
     def path(self, template, identity=None):
         name = {"slices": self.slice, "volumes": self.volume, "models": self.model, "jobs": self.job}
         kind = template.split("/")[2] if template.startswith("/v1/") else ""
-        path = template.replace("{id}", identity or name.get(kind, ""))
+        path = template.replace("{id}", identity or name.get(kind, "")).replace("{version}", self.version)
         return path.replace("{name}", identity or ("mask" if kind == "jobs" else "d"))
 
     def request(self, method, template):
@@ -64,6 +66,7 @@ class Filled:
         key = f"{method} {template}"
         image = {"data": formats.png([[200 - v for v in row] for row in PIXELS]), "headers": dict(PNG)}
         return {
+            "POST /v1/session": {"json": {"token": "gst_nothing"}},
             "PUT /v1/datasets/{name}": {"json": {"normalization": "none"}},
             "POST /v1/slices": {"params": {"dataset": "d"}, **image},
             "PUT /v1/slices/{id}/label": {"json": {"label": "absence"}},

@@ -3,8 +3,8 @@
 static gs_annotation_record put(fixture *f, const char *slice, const char *mask,
                                 const char *author) {
     gs_annotation_record record;
-    assert_ok(
-        gs_store_annotation_put(f->store, slice, mask, strlen(mask), author, &record, &error));
+    const gs_annotation_edit edit = {.author = author};
+    assert_ok(gs_store_annotation_put(f->store, slice, mask, strlen(mask), &edit, &record, &error));
     return record;
 }
 
@@ -44,9 +44,10 @@ static void the_same_mask_again_adds_no_entry(void **state) {
 static void deleting_keeps_the_history(void **state) {
     fixture *f = *state;
     gs_slice_record slice = make_slice(f);
+    const gs_annotation_edit bob = {.author = "bob"};
     put(f, slice.id, "mask", "ann");
-    assert_ok(gs_store_annotation_delete(f->store, slice.id, "bob", &error));
-    assert_int_equal(gs_store_annotation_delete(f->store, slice.id, "bob", &error), GS_NOT_FOUND);
+    assert_ok(gs_store_annotation_delete(f->store, slice.id, &bob, &error));
+    assert_int_equal(gs_store_annotation_delete(f->store, slice.id, &bob, &error), GS_NOT_FOUND);
     gs_annotation_record record;
     void *mask = NULL;
     size_t size;
@@ -86,7 +87,8 @@ static void a_deleted_slice_takes_its_masks_along(void **state) {
     assert_int_equal(gs_store_annotation_list(f->store, slice.id, &(gs_page){0}, &list, &error),
                      GS_NOT_FOUND);
     gs_annotation_record record;
-    assert_int_equal(gs_store_annotation_put(f->store, slice.id, "mask", 4, NULL, &record, &error),
+    const gs_annotation_edit edit = {0};
+    assert_int_equal(gs_store_annotation_put(f->store, slice.id, "mask", 4, &edit, &record, &error),
                      GS_NOT_FOUND);
 }
 
@@ -94,10 +96,42 @@ static void bad_masks_and_authors_are_refused(void **state) {
     fixture *f = *state;
     gs_slice_record slice = make_slice(f);
     gs_annotation_record record;
-    assert_int_equal(gs_store_annotation_put(f->store, slice.id, "", 0, NULL, &record, &error),
+    gs_annotation_edit edit = {0};
+    assert_int_equal(gs_store_annotation_put(f->store, slice.id, "", 0, &edit, &record, &error),
                      GS_TOO_LARGE);
-    assert_int_equal(gs_store_annotation_put(f->store, slice.id, "m", 1, "a\tb", &record, &error),
+    edit.author = "a\tb";
+    assert_int_equal(gs_store_annotation_put(f->store, slice.id, "m", 1, &edit, &record, &error),
                      GS_INVALID_ARGUMENT);
+}
+
+/* Remembers what it was asked with and refuses. */
+static bool refuse(void *state, const gs_annotation_record *current) {
+    char *asked = state;
+    snprintf(asked, GS_AUTHOR_SIZE, "%s", current ? current->author : "nobody");
+    return false;
+}
+
+static void an_edit_that_is_not_allowed_changes_nothing(void **state) {
+    fixture *f = *state;
+    gs_slice_record slice = make_slice(f);
+    char asked[GS_AUTHOR_SIZE] = "";
+    const gs_annotation_edit edit = {.author = "bob", .allows = refuse, .state = asked};
+    gs_annotation_record record;
+    assert_int_equal(gs_store_annotation_put(f->store, slice.id, "mask", 4, &edit, &record, &error),
+                     GS_CONFLICT);
+    assert_string_equal(asked, "nobody");
+    gs_annotation_record first = put(f, slice.id, "mask", "ann");
+    assert_int_equal(
+        gs_store_annotation_put(f->store, slice.id, "other", 5, &edit, &record, &error),
+        GS_CONFLICT);
+    assert_string_equal(asked, "ann");
+    assert_int_equal(gs_store_annotation_delete(f->store, slice.id, &edit, &error), GS_CONFLICT);
+    assert_ok(gs_store_annotation_put(f->store, slice.id, "mask", 4, &edit, &record, &error));
+    assert_string_equal(record.id, first.id); /* what is stored already needs no permission */
+    gs_annotation_list list;
+    assert_ok(gs_store_annotation_list(f->store, slice.id, &(gs_page){0}, &list, &error));
+    assert_int_equal(list.count, 1);
+    gs_free(list.items);
 }
 
 int main(void) {
@@ -107,6 +141,7 @@ int main(void) {
         TEST(deleting_keeps_the_history),
         TEST(a_deleted_slice_takes_its_masks_along),
         TEST(bad_masks_and_authors_are_refused),
+        TEST(an_edit_that_is_not_allowed_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
