@@ -71,3 +71,6 @@ function exampleOfSchema(node, resolve) {
 export function exampleOf(media, resolve) {
   return media.example !== undefined ? media.example : exampleOfSchema(media.schema, resolve);
 }
+
+// The scope that a token needs; undefined where anyone may ask.
+export const scopeOf = (security) => Object.values(security?.[0] ?? {})[0]?.[0];

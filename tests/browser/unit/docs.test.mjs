@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { describe, exampleOf, fields, resolver } from '../web/docs/schema.js';
+import { describe, exampleOf, fields, resolver, scopeOf } from '../web/docs/schema.js';
 
 const schemas = {
   Slice: { type: 'object', properties: { id: { type: 'string' } }, examples: [{ id: 'slc_1' }] },
@@ -45,4 +45,10 @@ test('a media type has its own example before that of its schema', () => {
   assert.deepEqual(exampleOf({ example: 1, schema: slice }, resolve), 1);
   assert.deepEqual(exampleOf({ schema: slice }, resolve), { id: 'slc_1' });
   assert.equal(exampleOf({ schema: { type: 'string' } }, resolve), undefined);
+});
+
+test('the scope of a call', () => {
+  assert.equal(scopeOf([{ bearer: ['annotate'] }, { session: ['annotate'] }]), 'annotate');
+  assert.equal(scopeOf([]), undefined);
+  assert.equal(scopeOf(undefined), undefined);
 });
