@@ -18,7 +18,8 @@ const BUSY_TRIES = 5;
 const BUSY_WAIT_LONGEST_MS = 10000;
 const PING_MS = 2000;
 
-// What the server refuses, as RFC 9457 says it: status, title, detail, errors[] of {field, detail}.
+// What the server refuses, as RFC 9457 says it: status, title, detail, errors[] of {field, detail}; `current` is
+// what there is now where a condition was not met (412).
 export class Problem extends Error {
   constructor(status, body, requestId) {
     super(body.detail || body.title || `the server answered ${status}`);
@@ -26,6 +27,7 @@ export class Problem extends Error {
     this.status = status;
     this.title = body.title || '';
     this.errors = Array.isArray(body.errors) ? body.errors : [];
+    this.current = body.current ?? null;
     this.requestId = requestId;
   }
 }
@@ -152,7 +154,7 @@ export function address(method, path, { path: names, query: parameters } = {}) {
  */
 export function request(method, path, wish = {}) {
   const { json, signal, accept } = wish;
-  const headers = /** @type {Record<string, string>} */ ({});
+  const headers = /** @type {Record<string, string>} */ ({ ...wish.headers });
   if (json !== undefined) headers['Content-Type'] = 'application/json';
   if (accept) headers.Accept = accept;
   const body = json === undefined ? undefined : JSON.stringify(json);

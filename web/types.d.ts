@@ -40,6 +40,7 @@ export type Media<P extends Path, M extends Method> = keyof Successes<Operation<
 export type Wish<P extends Path, M extends Method> = {
   path?: Parameters<Operation<P, M>, 'path'>;
   query?: Query<P, M>;
+  headers?: Parameters<Operation<P, M>, 'header'>;
   json?: Body<P, M>;
   signal?: AbortSignal;
 };
