@@ -72,6 +72,8 @@ GS_HANDLER(gs_api_job_get);
 GS_HANDLER(gs_api_job_events);
 GS_HANDLER(gs_api_job_output);
 GS_HANDLER(gs_api_job_cancel);
+GS_HANDLER(gs_api_job_panel);
+GS_HANDLER(gs_api_job_panel_sheet);
 GS_HANDLER(gs_api_job_resume);
 
 /* models.c */
