@@ -318,6 +318,7 @@ enum { GS_ROUTE_OPEN = 1 << 8 };
 typedef struct gs_api_access {
     bool required;      /* every route but the open ones needs a token */
     bool secure_cookie; /* browsers reach this server by TLS */
+    bool behind_proxy;  /* who connects is a proxy; whom it asks for, X-Forwarded-For says */
 } gs_api_access;
 
 typedef struct gs_api_context {

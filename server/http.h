@@ -4,6 +4,7 @@
 #define GS_SERVER_HTTP_H
 
 #include "server/metrics.h"
+#include "server/tls.h"
 
 typedef struct gs_http gs_http;
 
@@ -11,6 +12,7 @@ typedef struct gs_http_options {
     int socket;            /* listening; owned by the gs_http once started */
     unsigned connections;  /* open at once; more wait to be accepted */
     unsigned idle_seconds; /* without a byte in or out, a connection is closed */
+    const gs_tls *tls;     /* borrowed until stop; without a certificate: plain HTTP */
     size_t buffered_bytes; /* of all bodies being received; beyond it 503 */
 } gs_http_options;
 

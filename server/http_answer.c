@@ -1,4 +1,5 @@
 /* Headers in, response out. Who may talk to us at all is decided here: see check_sender. */
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -74,6 +75,19 @@ static void check_sender(gs__exchange *exchange) {
     }
 }
 
+/* The last entry of X-Forwarded-For: what the proxy itself added. Those before it anybody can send.
+ * Left alone when it is no address. */
+static void note_forwarded(gs_request *request) {
+    const char *list = gs_request_get_header(request, "X-Forwarded-For");
+    const char *comma = list ? strrchr(list, ',') : NULL;
+    unsigned char parsed[sizeof(struct in6_addr)];
+    if (!list) return;
+    const char *last = comma ? comma + 1 : list;
+    last += strspn(last, " \t");
+    if (inet_pton(AF_INET, last, parsed) == 1 || inet_pton(AF_INET6, last, parsed) == 1)
+        snprintf(request->caller.address, GS_ADDRESS_SIZE, "%s", last);
+}
+
 static void note_address(gs__exchange *exchange, struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -83,6 +97,7 @@ static void note_address(gs__exchange *exchange, struct MHD_Connection *connecti
                                                               : sizeof(struct sockaddr_in);
     if (getnameinfo(info->client_addr, size, out, GS_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
         out[0] = '\0';
+    if (exchange->http->context->access.behind_proxy) note_forwarded(&exchange->request);
 }
 
 void gs__exchange_read_headers(gs__exchange *exchange, struct MHD_Connection *connection) {
