@@ -15,7 +15,7 @@ fi
 if [ "${1:-}" = bench ]; then
   packages="$packages python3-torch nodejs wrk"
 fi
-if [ "${1:-}" = bench ] || [ "${1:-}" = results ]; then
+if [ "${1:-}" = test ] || [ "${1:-}" = bench ] || [ "${1:-}" = results ]; then
   # Other packages of Node bring npm themselves and conflict with Debian's.
   command -v npm >/dev/null || packages="$packages npm"
 fi

@@ -1,5 +1,18 @@
 // The client of the HTTP interface (openapi.yaml): fetch, problem+json turned into errors, patience with
-// a busy server, and a watch on whether the server is there at all.
+// a busy server, and a watch on whether the server is there at all. Paths, parameters, bodies and answers
+// are checked against openapi.yaml (types.d.ts) whenever the tests run.
+
+/** @typedef {import('./types').Method} Method */
+/** @typedef {import('./types').Label} Label */
+/**
+ * @template {Method} M
+ * @typedef {import('./types').PathOf<M>} PathOf
+ */
+/**
+ * @template {Method} M
+ * @template {PathOf<M>} P
+ * @typedef {import('./types').Wish<P, M>} Wish
+ */
 
 import { session } from './session.js';
 
@@ -86,7 +99,12 @@ function retryAfterMs(response) {
   return Math.min(wait, BUSY_WAIT_LONGEST_MS);
 }
 
-// One call; the Response when it is a success. A busy server (503) is asked again a few times.
+/**
+ * One call; the Response when it is a success. A busy server (503) is asked again a few times.
+ * @param {string} method
+ * @param {string} path
+ * @param {{ headers?: Record<string, string>, body?: BodyInit, signal?: AbortSignal }} [wish]
+ */
 export async function open(method, path, { headers, body, signal } = {}) {
   for (let tries = 1; ; tries++) {
     let response;
@@ -107,27 +125,66 @@ export async function open(method, path, { headers, body, signal } = {}) {
   }
 }
 
-function withJson(json, headers = {}) {
-  return { headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(json) };
-}
-
 export function query(path, parameters) {
   const text = new URLSearchParams(
     Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== ''));
   return text.size ? `${path}?${text}` : path;
 }
 
-const enc = encodeURIComponent;
-export const getJson = async (path, signal) => (await open('GET', path, { signal })).json();
-export const sendJson = async (method, path, json, signal) =>
-  (await open(method, path, { ...withJson(json), signal })).json();
+/**
+ * The address of a call: a path of openapi.yaml with its {names} filled in, and its query.
+ * @template {Method} M
+ * @template {PathOf<M>} P
+ * @param {M} method
+ * @param {P} path
+ * @param {Wish<M, P>} [wish]
+ * @returns {string}
+ */
+export function address(method, path, { path: names, query: parameters } = {}) {
+  const values = /** @type {Record<string, string>} */ (names ?? {});
+  return query(path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name])), parameters ?? {});
+}
 
-// All items of all pages.
-export async function everything(path, parameters = {}) {
+/**
+ * One call as openapi.yaml describes it; the Response, of type `accept` where there are several.
+ * @template {Method} M
+ * @template {PathOf<M>} P
+ * @param {M} method
+ * @param {P} path
+ * @param {Wish<M, P> & { accept?: import('./types').Media<P, M> }} [wish]
+ */
+export function request(method, path, wish = {}) {
+  const { json, signal, accept } = wish;
+  const headers = /** @type {Record<string, string>} */ ({});
+  if (json !== undefined) headers['Content-Type'] = 'application/json';
+  if (accept) headers.Accept = accept;
+  const body = json === undefined ? undefined : JSON.stringify(json);
+  return open(method.toUpperCase(), address(method, path, wish), { headers, body, signal });
+}
+
+/**
+ * The JSON that a call answers with.
+ * @template {Method} M
+ * @template {PathOf<M>} P
+ * @param {M} method
+ * @param {P} path
+ * @param {Wish<M, P>} [wish]
+ * @returns {Promise<import('./types').Answer<P, M>>}
+ */
+export const ask = async (method, path, wish) => (await request(method, path, wish)).json();
+
+/**
+ * All items of all pages.
+ * @template {PathOf<'get'>} P
+ * @param {P} path
+ * @param {import('./types').Query<P, 'get'>} [parameters]
+ * @returns {Promise<import('./types').ItemOf<P>[]>}
+ */
+export async function everything(path, parameters) {
   const items = [];
   let cursor = '';
   do {
-    const page = await getJson(query(path, { ...parameters, limit: 500, cursor }));
+    const page = await (await open('GET', query(path, { ...parameters, limit: 500, cursor }))).json();
     items.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor);
@@ -135,44 +192,67 @@ export async function everything(path, parameters = {}) {
 }
 
 export const listDatasets = () => everything('/v1/datasets');
-export const getDataset = (name) => getJson(`/v1/datasets/${enc(name)}`);
+/** @param {string} name */
+export const getDataset = (name) => ask('get', '/v1/datasets/{name}', { path: { name } });
 
-export const listSlices = (filters, signal) => getJson(query('/v1/slices', filters), signal);
-export const getSlice = (id, signal) => getJson(`/v1/slices/${enc(id)}`, signal);
-export const setLabel = (id, label) => sendJson('PUT', `/v1/slices/${enc(id)}/label`, { label });
-export const imageUrl = (id, channel = 0) => query(`/v1/slices/${enc(id)}/image`, { channel });
-export const getContent = (id, signal) => open('GET', `/v1/slices/${enc(id)}/content`, { signal });
-export const getImage = (id, channel, signal) => open('GET', imageUrl(id, channel), { signal });
+/** @param {import('./types').Query<'/v1/slices', 'get'>} filters @param {AbortSignal} [signal] */
+export const listSlices = (filters, signal) => ask('get', '/v1/slices', { query: filters, signal });
+/** @param {string} id @param {AbortSignal} [signal] */
+export const getSlice = (id, signal) => ask('get', '/v1/slices/{id}', { path: { id }, signal });
+/** @param {string} id @param {Label} label */
+export const setLabel = (id, label) => ask('put', '/v1/slices/{id}/label', { path: { id }, json: { label } });
+/** @param {string} id */
+export const imageUrl = (id, channel = 0) =>
+  address('get', '/v1/slices/{id}/image', { path: { id }, query: { channel } });
+/** @param {string} id @param {AbortSignal} signal */
+export const getContent = (id, signal) => request('get', '/v1/slices/{id}/content', { path: { id }, signal });
+/** @param {string} id @param {number} channel @param {AbortSignal} signal */
+export const getImage = (id, channel, signal) =>
+  request('get', '/v1/slices/{id}/image', { path: { id }, query: { channel }, signal });
+/** @param {string} id @param {AbortSignal} signal */
 export const getAnnotation = (id, signal) =>
-  open('GET', `/v1/slices/${enc(id)}/annotation`, { headers: { Accept: 'image/png' }, signal });
+  request('get', '/v1/slices/{id}/annotation', { path: { id }, accept: 'image/png', signal });
 
-async function npyFor(path, json, signal) {
-  const response = await open('POST', path, { ...withJson(json, { Accept: 'application/x-npy' }), signal });
-  return response.arrayBuffer();
-}
+const NPY = 'application/x-npy';
+const bytesOf = async (response) => (await response).arrayBuffer();
 
-// .npy bytes: probabilities [H,W].
-export const segment = (sliceId, signal) => npyFor('/v1/segment', { slice_id: sliceId }, signal);
+// .npy bytes: probabilities [H,W], of the active model or a given one.
+/** @param {string} sliceId @param {AbortSignal} signal */
+export const segment = (sliceId, signal) =>
+  bytesOf(request('post', '/v1/segment', { json: { slice_id: sliceId }, accept: NPY, signal }));
+/** @param {string} sliceId @param {string} model @param {AbortSignal} signal */
+export const segmentWith = (sliceId, model, signal) =>
+  bytesOf(request('post', '/v1/segment', { json: { slice_id: sliceId, model }, accept: NPY, signal }));
 
-export const segmentWith = (sliceId, model, signal) => npyFor('/v1/segment', { slice_id: sliceId, model }, signal);
+/** @typedef {'translated' | 'residual' | 'reconstruction'} Output */
+// .npy bytes: an output of a slice, [H,W] or [C,H,W].
+/** @param {string} sliceId @param {Output} output @param {AbortSignal} signal */
+export const removeLesion = (sliceId, output, signal) => bytesOf(request('post', '/v1/translate',
+  { query: { output }, json: { slice_id: sliceId, direction: 'presence_to_absence' }, accept: NPY, signal }));
+/** @param {string} sliceId @param {number} seed @param {Output} output @param {AbortSignal} signal */
+export const addLesion = (sliceId, seed, output, signal) => bytesOf(request('post', '/v1/translate',
+  { query: { output }, json: { slice_id: sliceId, direction: 'absence_to_presence', seed }, accept: NPY, signal }));
 
-// .npy bytes: `output` ("translated", "residual") of a slice, [H,W] or [C,H,W].
-export const removeLesion = (sliceId, output, signal) => npyFor(
-  query('/v1/translate', { output }), { slice_id: sliceId, direction: 'presence_to_absence' }, signal);
-export const addLesion = (sliceId, seed, output, signal) => npyFor(
-  query('/v1/translate', { output }), { slice_id: sliceId, direction: 'absence_to_presence', seed }, signal);
-
+/** @param {string} sliceId @param {{ seed: number, count: number, channel: number }} wish @param {AbortSignal} signal */
 export const sample = (sliceId, { seed, count, channel }, signal) =>
-  sendJson('POST', query('/v1/sample', { channel }), { slice_id: sliceId, seed, count }, signal);
+  ask('post', '/v1/sample', { query: { channel }, json: { slice_id: sliceId, seed, count }, signal });
 
 export const listModels = () => everything('/v1/models');
-export const activateModel = (id) => sendJson('PUT', '/v1/models/active', { id });
-export const deleteModel = (id) => open('DELETE', `/v1/models/${enc(id)}`);
-export const weightsUrl = (id) => `/v1/models/${enc(id)}/weights`;
+/** @param {string} id */
+export const activateModel = (id) => ask('put', '/v1/models/active', { json: { id } });
+/** @param {string} id */
+export const deleteModel = (id) => request('delete', '/v1/models/{id}', { path: { id } });
+/** @param {string} id */
+export const weightsUrl = (id) => address('get', '/v1/models/{id}/weights', { path: { id } });
 
-export const listJobs = () => getJson(query('/v1/jobs', { kind: 'train', limit: 50 }));
-export const getJob = (id) => getJson(`/v1/jobs/${enc(id)}`);
-export const startJob = (request) => sendJson('POST', '/v1/jobs', request);
-export const cancelJob = async (id) => (await open('POST', `/v1/jobs/${enc(id)}/cancel`)).json();
-export const resumeJob = async (id) => (await open('POST', `/v1/jobs/${enc(id)}/resume`)).json();
-export const jobEventsPath = (id) => `/v1/jobs/${enc(id)}/events`;
+export const listJobs = () => ask('get', '/v1/jobs', { query: { kind: 'train', limit: 50 } });
+/** @param {string} id */
+export const getJob = (id) => ask('get', '/v1/jobs/{id}', { path: { id } });
+/** @param {import('./types').Body<'/v1/jobs', 'post'>} request */
+export const startJob = (request) => ask('post', '/v1/jobs', { json: request });
+/** @param {string} id */
+export const cancelJob = (id) => ask('post', '/v1/jobs/{id}/cancel', { path: { id } });
+/** @param {string} id */
+export const resumeJob = (id) => ask('post', '/v1/jobs/{id}/resume', { path: { id } });
+/** @param {string} id */
+export const jobEventsPath = (id) => address('get', '/v1/jobs/{id}/events', { path: { id } });

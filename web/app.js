@@ -4,7 +4,9 @@
 import * as api from './api.js';
 
 class App extends EventTarget {
+  /** @type {import('./types').Dataset[]} */
   datasets = [];
+  /** @type {import('./types').Model[]} */
   models = [];
 
   get active() {

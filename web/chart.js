@@ -40,9 +40,13 @@ export class Chart {
   #title;
   #area = svg('svg', { class: 'plot', role: 'img' });
   #scale = null;
+  /** @type {(step: number | null) => void} */
   onHover = () => {}; // called with the step under the pointer, null when it leaves
 
-  // bounds: [low, high] fixed, or nothing for what the data needs. dots marks each point.
+  /**
+   * bounds: [low, high] fixed, or nothing for what the data needs. dots marks each point.
+   * @param {{ name: string, title: string, hint: string, bounds?: number[], dots?: boolean }} options
+   */
   constructor({ name, title, hint, bounds, dots }) {
     this.#bounds = bounds;
     this.#dots = dots;

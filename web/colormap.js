@@ -50,7 +50,10 @@ export function paintGray(values, low, high, rgba) {
   }
 }
 
-// [smallest, largest] value; [0, 1] for none.
+/**
+ * [smallest, largest] value; [0, 1] for none.
+ * @returns {[number, number]}
+ */
 export function range(values) {
   if (!values.length) return [0, 1];
   let low = Infinity;
@@ -62,9 +65,12 @@ export function range(values) {
   return [low, high];
 }
 
-// One gray window for an image and what was made of it, so that they compare: the image's own range, its
-// top raised for what is brighter, but by no more than MOST_WIDER of it and not for a few STRAYS, lest they
-// darken everything. The bottom stays: the ground around an organ is black.
+/**
+ * One gray window for an image and what was made of it, so that they compare: the image's own range, its
+ * top raised for what is brighter, but by no more than MOST_WIDER of it and not for a few STRAYS, lest they
+ * darken everything. The bottom stays: the ground around an organ is black.
+ * @returns {[number, number]}
+ */
 export function sharedWindow(image, made) {
   const [low, high] = range(image);
   const sorted = Float32Array.from(made).sort();

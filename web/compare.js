@@ -14,6 +14,7 @@ const EXAMPLES = 4;
 const THRESHOLD = 0.5;
 
 const sizeOf = ({ channels, height, width }) => `${channels} \u00d7 ${height} \u00d7 ${width}`;
+/** @type {[string, (model: import('./types').Model) => string][]} */
 const FACTS = [
   ['Validation Dice', (model) => number(model.metrics?.dice, 3)],
   ['Network', (model) => `${model.preset} \u00d7 ${compact(model.width)}`],
@@ -64,7 +65,9 @@ export class Compare {
     const dataset = models.find((model) => model.dataset)?.dataset.dataset;
     if (!dataset) return [];
     const found = new Map();
-    for (const filters of [{ split: 'validation', annotated: true }, { annotated: true }, { label: 'presence' }]) {
+    /** @type {import('./types').Query<'/v1/slices', 'get'>[]} */
+    const wishes = [{ split: 'validation', annotated: true }, { annotated: true }, { label: 'presence' }];
+    for (const filters of wishes) {
       if (found.size >= EXAMPLES) break;
       const { items } = await listSlices({ dataset, ...filters, limit: EXAMPLES }, signal);
       for (const slice of items) found.set(slice.id, slice);

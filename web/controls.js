@@ -62,6 +62,7 @@ export class Controls {
       this.threshold, this.opacity, this.compare, this.truth, this.pixelated, this.channelField);
   }
 
+  /** @param {import('./types').Slice} slice */
   showSlice(slice) {
     const place = slice.index === null ? '' : ` \u00b7 slice ${slice.index}`;
     this.#title.textContent = slice.name || slice.case || slice.id;

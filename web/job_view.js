@@ -24,6 +24,7 @@ const OVER = ['succeeded', 'failed', 'cancelled'];
 export const isOver = (job) => OVER.includes(job.state);
 
 export class JobView {
+  /** @type {(import('./types').Job & { seconds?: number, epoch?: number }) | null} */
   #job = null;
   #following = new AbortController();
   #title = el('h2');

@@ -3,6 +3,7 @@
 import { el } from './dom.js';
 
 // [keys as shown, command, what it does]; `keys` are KeyboardEvent.key values.
+/** @type {[string, { keys: string[], show?: string[], command: string, text: string }[]][]} */
 const TABLE = [
   ['Slices', [
     { keys: ['ArrowRight', 'j'], show: ['\u2192', 'j'], command: 'next', text: 'Next slice' },

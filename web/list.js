@@ -11,6 +11,9 @@ const SPARE_ROWS = 3; // rendered above and below what is visible
 const PORTRAIT = 0.8; // width / height below which four tiles fit in a row
 const LETTERS = { presence: 'P', absence: 'A', unknown: '?' };
 
+/** @typedef {import('./types').Slice} Slice */
+
+/** @param {Slice} slice */
 function describe(slice) {
   const place = slice.index === null ? '' : `, slice ${slice.index}`;
   const name = slice.name || `${slice.case || slice.id}${place}`;
@@ -18,6 +21,7 @@ function describe(slice) {
 }
 
 export class SliceList {
+  /** @type {Slice[]} */
   #items = [];
   #cursor = null; // of the next page; '' when all is here
   #filters = {};

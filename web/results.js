@@ -4,6 +4,7 @@ import * as api from './api.js';
 import { added, loadAnnotation, loadPixels, pixelsOfNpy, valuesOfPng } from './pixels.js';
 import { decodeRle } from './rle.js';
 
+const OUTPUTS = /** @type {const} */ (['translated', 'residual']);
 const MOST = 96; // entries kept; the least recently used goes first
 
 class Results {
@@ -41,7 +42,7 @@ class Results {
   // Presence to absence: { translated, residual, reconstruction }, each [C,H,W].
   removal(slice, model, signal) {
     return this.#once(`remove ${model.id} ${slice.id}`, async () => {
-      const [translated, residual] = await Promise.all(['translated', 'residual'].map(
+      const [translated, residual] = await Promise.all(OUTPUTS.map(
         async (output) => pixelsOfNpy(await api.removeLesion(slice.id, output, signal))));
       return { translated, residual, reconstruction: added(translated, residual) };
     });
@@ -50,7 +51,7 @@ class Results {
   // Absence to presence with one seed: { translated, residual }.
   addition(slice, model, seed, signal) {
     return this.#once(`add ${model.id} ${slice.id} ${seed}`, async () => {
-      const [translated, residual] = await Promise.all(['translated', 'residual'].map(
+      const [translated, residual] = await Promise.all(OUTPUTS.map(
         async (output) => pixelsOfNpy(await api.addLesion(slice.id, seed, output, signal))));
       return { translated, residual };
     });

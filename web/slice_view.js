@@ -27,6 +27,7 @@ function obstacleOf(slice, model) {
 }
 
 export class SliceView {
+  /** @type {import('./types').Slice | null} */
   #slice = null;
   #modeName = 'remove';
   #loading = new AbortController();

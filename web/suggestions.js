@@ -6,6 +6,7 @@ import { choice, el } from './dom.js';
 import { count } from './format.js';
 import { report } from './toast.js';
 
+/** @type {[string, string, string, import('./types').Query<'/v1/slices', 'get'>][]} */
 const WORK = [
   ['annotate', 'Draw', 'Slices with a lesion that has not been drawn', { label: 'presence', annotated: false }],
   ['label', 'Label', 'Slices of which nobody has said whether there is a lesion', { label: 'unknown' }],

@@ -9,7 +9,10 @@ const MOST = 4;
 
 let stack;
 
-// action: { text, run } makes a button. Messages of the same `key` replace each other.
+/**
+ * Messages of the same `key` replace each other.
+ * @param {{ title: string, lines?: string[], kind?: string, key?: string, action?: { text: string, run: () => void } }} message
+ */
 export function toast({ title, lines = [], kind = 'info', action, key }) {
   stack ??= document.body.appendChild(el('div', { class: 'toasts', role: 'status', 'aria-live': 'polite' }));
   const close = () => item.remove();

@@ -18,6 +18,7 @@ const EFFORT_TEXT = {
   own: 'Settings of your own, below.',
 };
 const WEIGHTS = ['seg', 'adv', 'rec', 'lat', 'cyc', 'con'];
+/** @type {[string, string, string, Record<string, string | number>][]} */
 const NUMBERS = [
   ['batch', 'batch_size', 'Batch size', { min: 1, max: 256, step: 1 }],
   ['min-annotated', 'min_annotated', 'Masks per batch', { min: 0, max: 256, step: 1 }],

@@ -14,8 +14,13 @@ function problemOf(request) {
   return new Problem(request.status, body, request.getResponseHeader('X-Request-Id'));
 }
 
-// POST of a Blob or FormData. onProgress(fraction) until all is sent (1); the answer may take longer.
-// { answer, isNew }: isNew is false where the same bytes had been there before.
+/**
+ * POST of a Blob or FormData. onProgress(fraction) until all is sent (1); the answer may take longer.
+ * { answer, isNew }: isNew is false where the same bytes had been there before.
+ * @param {string} path
+ * @param {Blob | FormData} body
+ * @param {{ headers?: Record<string, string>, onProgress?: (fraction: number) => void, signal?: AbortSignal }} [wish]
+ */
 export function send(path, body, { headers = {}, onProgress, signal } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

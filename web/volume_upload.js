@@ -22,13 +22,14 @@ const PRESET_TEXT = {
 const TOGETHER = [['one', 'Channels of one scan'], ['each', 'A scan each']];
 const ROLES = [['image', 'Channel'], ['label', 'Label'], ['organ', 'Organ']];
 // As the presets store: brain and liver are normalised by the organ, plain scans by their range.
-const NORMALIZATION = { brain: 'none', liver: 'none', plain: 'unit' };
+const NORMALIZATION = /** @type {const} */ ({ brain: 'none', liver: 'none', plain: 'unit' });
 
 const megabytes = (size) => `${(size / 1e6).toFixed(size < 1e7 ? 1 : 0)} MB`;
 const field = (label, control, hint) => el('div', { class: 'field' },
   el('label', { for: control.id }, label), control, hint);
 
 export class VolumeUpload {
+  /** @type {'brain' | 'liver' | 'plain'} */
   #preset = 'brain';
   #together = 'one';
   #rows = []; // { file, name, role, status, kind, fraction }

@@ -13,6 +13,7 @@ const title = (volume) => volume.name || volume.case || volume.id;
 const round = (value) => Number(value.toPrecision(3));
 
 export class VolumesView {
+  /** @type {import('./types').Volume[]} */
   #volumes = [];
   #chosen = '';
   #upload = new VolumeUpload({ onStored: (volume) => this.#stored(volume) });

@@ -36,6 +36,9 @@ typedef struct gs_trainer_options {
      * gs_dataset_keep_annotations); 0 = 1 = all. */
     double annotated_fraction;
     int min_annotated; /* annotated images per batch at least, where there are any */
+    /* The first steps that use no masks: what a method learns from weak labels alone. Dice is not
+     * looked at before they are over. 0 for methods that learn from masks only. */
+    uint64_t pretraining_steps;
     int patience;      /* validations in a row without a better Dice that end training; 0 = never */
     bool keep_last;    /* model.safetensors: the last validated weights, not the best */
     bool unguarded;    /* a training that goes wrong is not taken back: it fails, or goes on */

@@ -157,8 +157,10 @@ static gs_status open_data(gs_trainer *t, gs_error *err) {
     if (o->patience > 0 && t->lists.validation_count == 0)
         return gs_fail(err, GS_UNUSABLE,
                        "stopping early needs annotated slices in the validation split");
-    return gs_sampler_new(&t->lists, method, o->batch_size, o->min_annotated, o->seed, &t->sampler,
-                          err);
+    GS_TRY(gs_sampler_new(&t->lists, method, o->batch_size, o->min_annotated, o->seed, &t->sampler,
+                          err));
+    gs_sampler_pretrain(t->sampler, o->pretraining_steps);
+    return GS_OK;
 }
 
 static gs_status start_loader(gs_trainer *t, gs_error *err) {

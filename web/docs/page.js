@@ -93,13 +93,14 @@ function section(tag, operations, resolve, entries) {
 }
 
 function search(entries, sections) {
-  const words = document.getElementById('search').value.toLowerCase().split(/\s+/).filter(Boolean);
+  const field = /** @type {HTMLInputElement} */ (document.getElementById('search'));
+  const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
   for (const entry of entries) {
     const fits = words.every((word) => entry.words.includes(word));
     entry.link.hidden = !fits;
     entry.shown.hidden = !fits;
-    count += fits;
+    if (fits) count++;
   }
   for (const part of sections) part.hidden = !part.querySelector('a:not([hidden]), article:not([hidden])');
   document.getElementById('found').textContent = words.length > 0 ? `${count} found` : '';
