@@ -50,7 +50,8 @@ session.addEventListener('ended', () => { if (!dialog.open) dialog.showModal(); 
 
 // For the page's head: empty where nobody signs in.
 export function accountButton() {
-  const button = el('button', { type: 'button', class: 'quiet account', hidden: true, onclick: () => session.leave() });
+  const button = el('button', { type: 'button', class: 'quiet account', hidden: true, onclick: () => session.leave() },
+    'Sign out');
   const show = () => {
     button.hidden = session.name === null;
     button.title = `Signed in with ${session.scopes.join(', ')}`;
