@@ -305,6 +305,9 @@ typedef struct gs_api_services {
     char *(*metrics_text)(void *server);
     /* GS_OK when requests can be answered; else BUSY with the reason. */
     gs_status (*ready)(void *server, gs_error *err);
+    /* Somebody at this address showed a token that is not good. 0, or after how many seconds the
+     * next try will be looked at. */
+    unsigned (*note_failure)(void *server, const char *address);
     /* What inference computes on and in. Borrowed from the server. */
     const gs_engine_choice *(*engine)(void *server);
     /* A file of the viewer by its path ("/", "/main.js"). False: no such file. All borrowed. */

@@ -29,6 +29,9 @@ static const char usage[] =
     "  --tls-key FILE         its private key (PEM)\n"
     "  --tls-by-proxy         a proxy in front has TLS; clients are told apart by what it adds to\n"
     "                         X-Forwarded-For\n"
+    "  --rate-limit N         requests per second of one token, in bursts of 4 N (default: any)\n"
+    "  --failure-limit N      bad tokens per minute and address before 429 (default 60)\n"
+    "  --cors-origin ORIGIN   pages of this origin may ask, too; may be repeated\n"
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
     "  --web DIR              the viewer's files (default: those it was built with)\n"
@@ -53,6 +56,9 @@ typedef enum option_id {
     OPTION_TLS_CERT,
     OPTION_TLS_KEY,
     OPTION_TLS_BY_PROXY,
+    OPTION_RATE_LIMIT,
+    OPTION_FAILURE_LIMIT,
+    OPTION_CORS_ORIGIN,
     OPTION_IMPORT,
     OPTION_IMPORT_MODEL,
     OPTION_WEB,
@@ -77,6 +83,9 @@ static const struct option option_table[] = {
     {"tls-cert", required_argument, NULL, OPTION_TLS_CERT},
     {"tls-key", required_argument, NULL, OPTION_TLS_KEY},
     {"tls-by-proxy", no_argument, NULL, OPTION_TLS_BY_PROXY},
+    {"rate-limit", required_argument, NULL, OPTION_RATE_LIMIT},
+    {"failure-limit", required_argument, NULL, OPTION_FAILURE_LIMIT},
+    {"cors-origin", required_argument, NULL, OPTION_CORS_ORIGIN},
     {"import", required_argument, NULL, OPTION_IMPORT},
     {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
     {"web", required_argument, NULL, OPTION_WEB},
@@ -145,6 +154,15 @@ static bool add_import(gs_server_options *options, const char *folder) {
     return false;
 }
 
+static bool add_origin(gs_cors *cors, const char *origin) {
+    if (cors->count < GS_CORS_ORIGINS_MAX) {
+        cors->origins[cors->count++] = origin;
+        return true;
+    }
+    fprintf(stderr, "genseg serve: more than %d --cors-origin\n", GS_CORS_ORIGINS_MAX);
+    return false;
+}
+
 /* One option; false when its value is wrong. */
 static bool take_option(gs_server_options *options, int id, const char *name, const char *value) {
     switch (id) {
@@ -166,6 +184,12 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
     case OPTION_TLS_BY_PROXY:
         options->tls_by_proxy = true;
         return true;
+    case OPTION_RATE_LIMIT:
+        return read_number(name, value, 1, 1000000, &options->rate_limit);
+    case OPTION_FAILURE_LIMIT:
+        return read_number(name, value, 1, 1000000, &options->failure_limit);
+    case OPTION_CORS_ORIGIN:
+        return add_origin(&options->cors, value);
     case OPTION_IMPORT:
         return add_import(options, value);
     case OPTION_IMPORT_MODEL:

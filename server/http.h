@@ -3,7 +3,9 @@
 #ifndef GS_SERVER_HTTP_H
 #define GS_SERVER_HTTP_H
 
+#include "server/cors.h"
 #include "server/metrics.h"
+#include "server/rate_limit.h"
 #include "server/tls.h"
 
 typedef struct gs_http gs_http;
@@ -13,7 +15,9 @@ typedef struct gs_http_options {
     unsigned connections;  /* open at once; more wait to be accepted */
     unsigned idle_seconds; /* without a byte in or out, a connection is closed */
     const gs_tls *tls;     /* borrowed until stop; without a certificate: plain HTTP */
-    size_t buffered_bytes; /* of all bodies being received; beyond it 503 */
+    gs_cors cors;
+    size_t buffered_bytes;   /* of all bodies being received; beyond it 503 */
+    gs_rate_limit *requests; /* of each token; borrowed; NULL = as often as it likes */
 } gs_http_options;
 
 /* context and metrics are borrowed and must outlive the gs_http. Caller stops. */

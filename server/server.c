@@ -30,6 +30,7 @@ static void fill_defaults(gs_server *server) {
     if (!options->listen) options->listen = "127.0.0.1:8080";
     if (!options->engine.backend) options->engine.backend = "auto";
     if (!options->web) options->web = GENSEG_WEB_FOLDER;
+    if (!options->failure_limit) options->failure_limit = 60;
     if (!options->max_batch) options->max_batch = 8;
     if (!options->queue) options->queue = 64;
     if (!options->max_body_mib) options->max_body_mib = 256;
@@ -159,11 +160,22 @@ static gs_status open_supervisors(gs_server *server, gs_error *err) {
     return gs_supervisor_open(&volumes, server->store, NULL, NULL, &server->volumes, err);
 }
 
+static gs_status open_limits(gs_server *server, gs_error *err) {
+    const gs_server_options *options = &server->options;
+    if (options->rate_limit > 0)
+        GS_TRY(gs_rate_limit_new(options->rate_limit, 4.0 * options->rate_limit, &server->requests,
+                                 err));
+    return gs_rate_limit_new(options->failure_limit / 60.0, options->failure_limit,
+                             &server->failures, err);
+}
+
 static gs_status open_http(gs_server *server, gs_error *err) {
     gs_http_options options = {.socket = server->socket,
                                .connections = CONNECTIONS,
                                .idle_seconds = IDLE_SECONDS,
                                .tls = &server->tls,
+                               .cors = server->options.cors,
+                               .requests = server->requests,
                                .buffered_bytes =
                                    BODIES_AT_ONCE * server->context.limits.body_bytes};
     gs_http *http;
@@ -176,6 +188,7 @@ static gs_status open_http(gs_server *server, gs_error *err) {
 /* Beyond this machine only with tokens, and tokens only where nobody in between can read them. */
 static gs_status open_address(gs_server *server, gs_error *err) {
     const gs_server_options *options = &server->options;
+    GS_TRY(gs_cors_check(&options->cors, err));
     GS_TRY(gs_tls_read(options->tls_cert, options->tls_key, &server->tls, err));
     bool has_tls = server->tls.certificate != NULL;
     if (options->tls_by_proxy && !options->auth)
@@ -203,6 +216,7 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(import_model(server, err));
     gs__preload_active(server);
     GS_TRY(open_supervisors(server, err));
+    GS_TRY(open_limits(server, err));
     return open_http(server, err);
 }
 
@@ -243,6 +257,8 @@ void gs_server_close(gs_server *server) {
     gs_metrics_free(server->metrics);
     gs_web_folder_free(server->web);
     gs_store_close(server->store);
+    gs_rate_limit_free(server->requests);
+    gs_rate_limit_free(server->failures);
     gs_tls_deinit(&server->tls);
     if (server->socket >= 0) close(server->socket);
     pthread_mutex_destroy(&server->activation);

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "engine/backend/choice.h"
+#include "server/cors.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,9 @@ typedef struct gs_server_options {
     bool auth;             /* who asks needs a token */
     const char *tls_cert;  /* PEM files; NULL: plain HTTP */
     const char *tls_key;
+    gs_cors cors;      /* pages of these origins may ask, too */
+    int rate_limit;    /* requests per second of one token, bursts of four times that; 0 = any */
+    int failure_limit; /* bad tokens per minute and address, before 429; 60 */
     bool tls_by_proxy; /* who connects is a proxy that has TLS, and says for whom it asks */
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;
