@@ -1,5 +1,5 @@
-/* /v1/jobs: asking for a training, watching it, stopping it, going on. The supervisor in server/
- * runs what is queued here. */
+/* /v1/jobs: asking for a training or for predictions, watching them, stopping it, going on. The
+ * supervisor in server/ runs what is queued here. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,16 +33,16 @@ static json_t *outputs_json(const gs_job_record *job) {
 
 json_t *gs_job_to_json(const gs_job_record *job) {
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:I, s:o, s:o, s:o, s:o, s:i, s:s, s:o, "
-        "s:o}",
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:i, s:s, "
+        "s:o, s:o}",
         "id", job->id, "kind", job->kind, "state", gs_job_state_name(job->state), "dataset",
         job->dataset, "volume", text_or_null(job->volume), "outputs", outputs_json(job), "request",
         stored_json(job->request_json), "snapshot", stored_json(job->dataset_json), "progress",
         job->progress, "step", (json_int_t)job->step, "losses", stored_json(job->losses_json),
         "dice", isnan(job->dice) ? json_null() : json_real(job->dice), "model",
-        text_or_null(job->model), "error", text_or_null(job->error), "runs", job->runs,
-        "created_at", job->created_at, "started_at", text_or_null(job->started_at), "finished_at",
-        text_or_null(job->finished_at));
+        text_or_null(job->model), "activation", stored_json(job->activation_json), "error",
+        text_or_null(job->error), "runs", job->runs, "created_at", job->created_at, "started_at",
+        text_or_null(job->started_at), "finished_at", text_or_null(job->finished_at));
 }
 
 /* Deinits the record. */
@@ -65,11 +65,12 @@ gs_status gs_api_job_create(const gs_api_context *context, const gs_request *req
     const gs_idempotency *key;
     GS_TRY(gs_request_idempotency(request, &storage, &key, err));
     GS_TRY(gs_job_request_read(context, request, response, &json, dataset, err));
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_COMPACT), kind[GS_JOB_KIND_SIZE];
+    snprintf(kind, sizeof kind, "%s", json_string_value(json_object_get(json, "kind")));
     json_decref(json);
     gs_job_record job;
     gs_status status =
-        text ? gs_store_job_add(context->store, "train", dataset, text, key, &job, NULL, err)
+        text ? gs_store_job_add(context->store, kind, dataset, text, key, &job, NULL, err)
              : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     free(text);
     if (status != GS_OK) return status;
@@ -81,7 +82,7 @@ gs_status gs_api_job_list(const gs_api_context *context, const gs_request *reque
                           gs_response *response, gs_error *err) {
     static const char *const states[] = {"queued", "running",   "succeeded",
                                          "failed", "cancelled", NULL};
-    static const char *const kinds[] = {"train", "segment", "translate", NULL};
+    static const char *const kinds[] = {"train", "segment", "translate", "predict", NULL};
     gs_fields fields;
     gs_page page;
     gs_fields_of_query(request, response, &fields);

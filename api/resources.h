@@ -36,6 +36,12 @@ GS_HANDLER(gs_api_slice_delete);
 GS_HANDLER(gs_api_slice_image);
 GS_HANDLER(gs_api_slice_content);
 
+/* suggestions.c */
+GS_HANDLER(gs_api_suggestion_list);
+
+/* thumbnail.c */
+GS_HANDLER(gs_api_slice_thumbnail);
+
 /* volume_upload.c, volumes.c */
 GS_HANDLER(gs_api_volume_create);
 GS_HANDLER(gs_api_volume_list);

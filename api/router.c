@@ -46,6 +46,7 @@ const gs_route gs_routes[] = {
     {DELETE, "/v1/slices/{id}", gs_api_slice_delete, ADMIN},
     {GET, "/v1/slices/{id}/image", gs_api_slice_image, READ},
     {GET, "/v1/slices/{id}/content", gs_api_slice_content, READ},
+    {GET, "/v1/slices/{id}/thumbnail", gs_api_slice_thumbnail, READ},
     {PUT, "/v1/slices/{id}/label", gs_api_label_put, ANNOTATE},
     {PUT, "/v1/slices/{id}/annotation", gs_api_annotation_put, ANNOTATE},
     {GET, "/v1/slices/{id}/annotation", gs_api_annotation_get, READ},
@@ -54,6 +55,8 @@ const gs_route gs_routes[] = {
     {GET, "/v1/slices/{id}/annotation/history/{version}", gs_api_annotation_version, READ},
     {POST, "/v1/slices/{id}/annotation/history/{version}/restore", gs_api_annotation_restore,
      ANNOTATE},
+
+    {GET, "/v1/suggestions", gs_api_suggestion_list, READ},
 
     {POST, "/v1/volumes", gs_api_volume_create, ANNOTATE},
     {GET, "/v1/volumes", gs_api_volume_list, READ},

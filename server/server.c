@@ -8,11 +8,14 @@
 
 #include "api/import.h"
 #include "api/model_register.h"
+#include "api/thumbnail_cache.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "server/activation.h"
 #include "server/address.h"
 #include "server/job_run.h"
 #include "server/log.h"
+#include "server/predict_run.h"
 #include "server/server_internal.h"
 
 enum {
@@ -135,10 +138,8 @@ static gs_status open_compute(gs_server *server, gs_error *err) {
     return gs_executor_open(&executor, server->metrics, &server->executor, err);
 }
 
-static void on_model_made(void *context, const char *model_id) {
-    gs_error err;
-    if (gs__activate_if_none(context, model_id, &err) != GS_OK)
-        gs_log_text(GS_LOG_ERROR, "model_not_activated", "%s: %s", model_id, err.text);
+static void on_model_made(void *context, const gs_job_record *job, const char *model_id) {
+    gs__activation_decide(context, job, model_id);
 }
 
 static gs_status open_supervisors(gs_server *server, gs_error *err) {
@@ -157,7 +158,11 @@ static gs_status open_supervisors(gs_server *server, gs_error *err) {
     gs_supervisor_options volumes = {.queue = GS_QUEUE_VOLUMES,
                                      .execute = gs_volume_run_execute,
                                      .runner = &server->volume_runner};
-    return gs_supervisor_open(&volumes, server->store, NULL, NULL, &server->volumes, err);
+    GS_TRY(gs_supervisor_open(&volumes, server->store, NULL, NULL, &server->volumes, err));
+    gs_supervisor_options predictions = {.queue = GS_QUEUE_PREDICTIONS,
+                                         .execute = gs_predict_run_execute,
+                                         .runner = &server->volume_runner};
+    return gs_supervisor_open(&predictions, server->store, NULL, NULL, &server->predictions, err);
 }
 
 static gs_status open_limits(gs_server *server, gs_error *err) {
@@ -210,6 +215,8 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(gs_store_open(server->options.data, &server->store, err));
     fill_defaults(server);
     drop_old_uploads(server);
+    server->context.thumbnails = gs_thumbnail_cache_new();
+    if (!server->context.thumbnails) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to start");
     GS_TRY(gs_web_folder_read(server->options.web, &server->web, err));
     GS_TRY(open_compute(server, err));
     GS_TRY(import_folders(server, err));
@@ -246,16 +253,19 @@ void gs_server_close(gs_server *server) {
     /* Event streams end. */
     if (server->supervisor) gs_supervisor_stop(server->supervisor);
     if (server->volumes) gs_supervisor_stop(server->volumes);
+    if (server->predictions) gs_supervisor_stop(server->predictions);
     if (http) gs_http_drain(http, DRAIN_MS);
     if (server->cache) gs_model_cache_stop(server->cache);
     if (server->executor) gs_executor_stop(server->executor);
     gs_http_stop(http);
-    gs_supervisor_close(server->volumes); /* what it waits for was cancelled just now */
+    gs_supervisor_close(server->volumes); /* what they wait for was cancelled just now */
+    gs_supervisor_close(server->predictions);
     gs_supervisor_close(server->supervisor);
     gs_executor_close(server->executor);
     gs_model_cache_close(server->cache);
     gs_metrics_free(server->metrics);
     gs_web_folder_free(server->web);
+    gs_thumbnail_cache_free(server->context.thumbnails);
     gs_store_close(server->store);
     gs_rate_limit_free(server->requests);
     gs_rate_limit_free(server->failures);

@@ -24,9 +24,10 @@ export class Controls {
       ['remove', 'Remove lesion', 'Healthy translation and residual (m)'],
       ['add', 'Add lesions', 'Samples of lesions in this slice (m)'],
     ], calls.onMode);
+    this.annotate = el('button', { type: 'button', class: 'annotate', title: 'Draw the mask (d)', onclick: calls.onAnnotate }, 'Annotate');
     this.#makeToolbar();
     this.header = el('header', { class: 'slice-header' },
-      el('div', { class: 'slice-name' }, this.#title, this.#facts), this.label, this.mode);
+      el('div', { class: 'slice-name' }, this.#title, this.#facts), this.label, this.mode, this.annotate);
   }
 
   #makeToolbar() {

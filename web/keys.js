@@ -3,7 +3,7 @@
 import { el } from './dom.js';
 
 // [keys as shown, command, what it does]; `keys` are KeyboardEvent.key values.
-/** @type {[string, { keys: string[], show?: string[], command: string, text: string }[]][]} */
+/** @type {[string, { keys: string[], show?: string[], command?: string, text: string }[]][]} */
 const TABLE = [
   ['Slices', [
     { keys: ['ArrowRight', 'j'], show: ['\u2192', 'j'], command: 'next', text: 'Next slice' },
@@ -24,8 +24,21 @@ const TABLE = [
     { keys: ['['], command: 'threshold-down', text: 'Lower threshold' },
     { keys: [']'], command: 'threshold-up', text: 'Higher threshold' },
     { keys: ['t'], command: 'truth', text: 'Annotation outline' },
+    { keys: ['d'], command: 'annotate', text: 'Annotate: draw the mask' },
     { keys: ['x'], command: 'pixelated', text: 'Single pixels' },
     { keys: ['Escape'], show: ['esc'], command: 'back', text: 'Leave an enlarged picture (double click enlarges)' },
+  ]],
+  ['While a mask is drawn', [ // annotate/shortcuts.js does these
+    { keys: [], show: ['b', 'e', 'g', 'f', 'r'], text: 'Brush, eraser, polygon, fill, fill similar' },
+    { keys: [], show: ['1', '2', '3'], text: 'Target, background, not annotated' },
+    { keys: [], show: ['[', ']'], text: 'Brush size (or the wheel)' },
+    { keys: [], show: ['+', '\u2212', '0'], text: 'Zoom, all of it (or ctrl and wheel)' },
+    { keys: [], show: ['\u2190 \u2191 \u2192 \u2193'], text: 'Move a cursor; with shift eight pixels' },
+    { keys: [], show: ['enter'], text: 'Pen down or up there; close a polygon' },
+    { keys: [], show: ['ctrl z', 'ctrl y'], text: 'Undo, redo' },
+    { keys: [], show: ['ctrl s'], text: 'Save' },
+    { keys: [], show: ['h', 'y'], text: 'Hide the mask, history' },
+    { keys: [], show: ['esc'], text: 'Give a stroke up, leave' },
   ]],
   ['Everywhere', [
     { keys: ['1'], command: 'tab-slices', text: 'Slices' },

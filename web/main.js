@@ -2,6 +2,8 @@
 // when the server goes and comes back.
 
 import * as api from './api.js';
+import { Annotator } from './annotate/annotator.js';
+import { offerDrafts } from './annotate/offer.js';
 import { app } from './app.js';
 import { BrowserView, emptyState } from './browser_view.js';
 import { el } from './dom.js';
@@ -23,11 +25,13 @@ const LOOK_AGAIN_MS = 4000; // for a first data set or slice
 const place = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 let tab = TABS.some(([name]) => name === place.view) ? place.view : 'slices';
 
-const slices = new SliceView({ onLabel: relabel });
+const slices = new SliceView({ onLabel: relabel, onAnnotate: annotate });
+const annotator = new Annotator({ saved: showAnnotated, closed: leaveAnnotator });
 const browser = new BrowserView({
   onSelect: (slice) => {
     slices.show(slice);
     remember({ slice: slice.id });
+    if (annotator.isOpen) annotate();
   },
   onFilters: remember,
 });
@@ -45,7 +49,7 @@ const tabs = TABS.map(([name, text]) => el('button', {
   type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `view-${name}`, onclick: () => open(name),
 }, text));
 const views = {
-  slices: el('main', { class: 'slices' }, browser.element, slices.element, empty),
+  slices: el('main', { class: 'slices' }, browser.element, slices.element, annotator.element, empty),
   models: el('main', {}, models.element),
   training: el('main', {}, training.element),
   volumes: el('main', {}, volumes.element),
@@ -77,6 +81,26 @@ async function openSlice(slice) {
   await app.refreshDatasets().catch((error) => report(error, 'The data could not be listed'));
   showSlices();
   await browser.open({ dataset: slice.dataset, label: '', annotated: '' }, slice.id);
+}
+
+// Draws the mask of the slice that is shown.
+function annotate() {
+  if (!slices.slice) return;
+  views.slices.classList.add('annotating');
+  annotator.open(slices.slice, slices.threshold);
+}
+
+function leaveAnnotator() {
+  views.slices.classList.remove('annotating');
+  if (slices.slice) slices.show(slices.slice);
+  slices.focusAnnotate();
+}
+
+// A slice whose mask changed.
+function showAnnotated(slice) {
+  browser.list.update(slice);
+  if (slice.id === slices.slice?.id) slices.show(slice);
+  app.refreshDatasets().catch((error) => report(error, 'The data could not be listed'));
 }
 
 // Where what a training lacks is added.
@@ -152,7 +176,8 @@ function run(command) {
   if (command === 'help') return help.showModal();
   if (command.startsWith('tab-')) return open(command.slice(4));
   if (command.startsWith('queue-')) return queue.command(command.slice(6));
-  if (tab !== 'slices' || slices.element.hidden) return undefined;
+  if (tab !== 'slices' || slices.element.hidden || annotator.isOpen) return undefined;
+  if (command === 'annotate') return annotate();
   const steps = { next: 1, previous: -1, down: 'down', up: 'up' };
   return command in steps ? browser.list.move(steps[command]) : slices.command(command);
 }
@@ -186,3 +211,7 @@ open(tab);
 start();
 // Somebody else may have signed in: everything is asked for anew.
 session.addEventListener('begun', () => api.connection.dispatchEvent(new Event('back')));
+offerDrafts(async (slice) => {
+  await openSlice(slice);
+  if (slices.slice?.id === slice.id) annotate();
+});

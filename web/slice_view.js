@@ -40,8 +40,8 @@ export class SliceView {
   #modes;
   #loadSoon = debounced(SETTLE_MS, () => this.#load());
 
-  // onLabel(slice, label) sets the weak label.
-  constructor({ onLabel }) {
+  // onLabel(slice, label) sets the weak label; onAnnotate() opens the shown slice for drawing.
+  constructor({ onLabel, onAnnotate }) {
     const make = (what) => {
       const panel = new Panel({
         ...what,
@@ -59,6 +59,7 @@ export class SliceView {
       onPixelated: (on) => this.#stage.element.classList.toggle('pixelated', on),
       onMode: (name) => this.#enter(name),
       onLabel: (label) => this.#slice && onLabel(this.#slice, label),
+      onAnnotate,
     });
     this.element = el('section', { class: 'slice-view', 'aria-label': 'Slice' },
       this.#controls.header, this.#controls.toolbar, this.#stage.element,
@@ -70,6 +71,14 @@ export class SliceView {
 
   get slice() {
     return this.#slice;
+  }
+
+  get threshold() {
+    return this.#controls.values.threshold;
+  }
+
+  focusAnnotate() {
+    this.#controls.annotate.focus();
   }
 
   show(slice) {

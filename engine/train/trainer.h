@@ -52,6 +52,10 @@ typedef struct gs_trainer_options {
 
 enum { GS_MAX_RECOVERIES = 2 };
 
+/* Of the cases that have no split: what gs_dataset_assign_splits is asked for, with the training's
+ * seed. */
+#define GS_VALIDATION_FRACTION 0.15
+
 typedef enum gs_event_kind {
     GS_EVENT_START,
     GS_EVENT_PROGRESS,

@@ -74,6 +74,7 @@ class Filled:
             "POST /v1/volumes": {"params": {"dataset": "d", "preset": "plain"},
                                  "headers": {"Content-Type": "application/x-nifti"},
                                  "data": nifti.volume(lambda x, y, z: value(x, y, z) + 3, SIZE, kind="f")},
+            "GET /v1/suggestions": {"params": {"dataset": "d"}},
             "POST /v1/segment": image,
             "POST /v1/translate": {"params": {"direction": "presence_to_absence"}, **image},
             "POST /v1/sample": image,
