@@ -230,6 +230,14 @@ export const removeLesion = (sliceId, output, signal) => bytesOf(request('post',
 export const addLesion = (sliceId, seed, output, signal) => bytesOf(request('post', '/v1/translate',
   { query: { output }, json: { slice_id: sliceId, direction: 'absence_to_presence', seed }, accept: NPY, signal }));
 
+// The same as PNG of one channel, marked in its metadata as generated.
+/** @param {string} sliceId @param {Output} output @param {number} channel */
+export const removalPicture = (sliceId, output, channel) => request('post', '/v1/translate',
+  { query: { output, channel }, json: { slice_id: sliceId, direction: 'presence_to_absence' }, accept: 'image/png' });
+/** @param {string} sliceId @param {number} seed @param {Output} output @param {number} channel */
+export const additionPicture = (sliceId, seed, output, channel) => request('post', '/v1/translate',
+  { query: { output, channel }, json: { slice_id: sliceId, direction: 'absence_to_presence', seed }, accept: 'image/png' });
+
 /** @param {string} sliceId @param {{ seed: number, count: number, channel: number }} wish @param {AbortSignal} signal */
 export const sample = (sliceId, { seed, count, channel }, signal) =>
   ask('post', '/v1/sample', { query: { channel }, json: { slice_id: sliceId, seed, count }, signal });

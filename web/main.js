@@ -146,13 +146,13 @@ function showActive() {
     ...(Number.isFinite(dice) ? [el('b', {}, `Dice ${number(dice, 2)}`)] : []));
 }
 
-function run(command) {
+function run(command, key) {
   if (command === 'help') return help.showModal();
   if (command.startsWith('tab-')) return open(command.slice(4));
   if (command.startsWith('queue-')) return queue.command(command.slice(6));
   if (tab !== 'slices' || slices.element.hidden) return undefined;
   const steps = { next: 1, previous: -1, down: 'down', up: 'up' };
-  return command in steps ? browser.list.move(steps[command]) : slices.command(command);
+  return command in steps ? browser.list.move(steps[command]) : slices.command(command, key);
 }
 
 for (const [name, view] of Object.entries(views)) {

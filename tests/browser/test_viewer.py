@@ -96,7 +96,7 @@ def test_swipe_shows_the_original_beside_the_translation(viewer, slices):
     handle = viewer.shown('[data-panel="healthy"] .handle')
     assert viewer.pixels("healthy", "other") == viewer.pixels("slice")
     assert viewer.pixels("healthy", "other") != viewer.pixels("healthy")
-    clip = "return getComputedStyle(document.querySelector('[data-panel=\"healthy\"] canvas.other')).clipPath"
+    clip = "return getComputedStyle(document.querySelector('[data-panel=\"healthy\"] .clip')).clipPath"
     before = viewer.js(clip)
     ActionChains(viewer.driver).drag_and_drop_by_offset(handle, 40, 0).perform()
     assert int(handle.get_attribute("aria-valuenow")) > 55 and viewer.js(clip) != before
@@ -117,7 +117,7 @@ def test_blink_alternates(viewer, slices):
 def test_generated_pictures_say_so(viewer, slices):
     at(viewer, slices["presence"])
     marked = {p.get_attribute("data-panel") for p in viewer.all(".panel") if "generated" in p.text}
-    assert marked == {"healthy", "residual", "reconstruction"}
+    assert marked == {"healthy", "residual", "reconstruction", "uncertainty"}
     assert "Not for clinical use" in viewer.text("footer") and "simulated" in viewer.text("footer")
 
 
@@ -161,6 +161,89 @@ def test_pictures_are_never_stretched(viewer, slices):
                 assert abs(size["height"] - 2 * size["width"]) <= 2 and size["width"] > 90
         overflow = viewer.js("const d = document.documentElement; return [d.scrollWidth - innerWidth, d.scrollHeight - innerHeight]")
         assert max(overflow) <= 0
+
+
+def transform(viewer, panel):
+    return viewer.js("return getComputedStyle(document.querySelector(arguments[0])).transform",
+                     f'[data-panel="{panel}"] canvas.base')
+
+
+def test_zoom_is_shared_and_the_cursor_reads_what_is_seen(viewer, slices):
+    at(viewer, slices["presence"])
+    view = viewer.find('[data-panel="healthy"] .view')
+    ActionChains(viewer.driver).move_to_element_with_offset(view, -view.size["width"] // 4, 0).perform()
+
+    def read():
+        return viewer.js("return [...document.querySelectorAll('.readout span')].slice(0, 2).map((s) => s.textContent)")
+
+    before = read()
+    viewer.press("+")
+    viewer.press("+")
+    assert transform(viewer, "slice") == transform(viewer, "residual") != "none"
+    assert "156" in viewer.text(".view-state")
+    ActionChains(viewer.driver).move_to_element_with_offset(view, -view.size["width"] // 4, 1).perform()
+    assert read()[0] != before[0]  # nearer to the middle now
+    moved = transform(viewer, "slice")
+    ActionChains(viewer.driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT).key_up(Keys.SHIFT).perform()
+    assert transform(viewer, "slice") != moved
+    viewer.press("0")
+    viewer.until(lambda: transform(viewer, "slice") == "matrix(1, 0, 0, 1, 0, 0)", "all of it again")
+
+
+def test_dragging_changes_contrast_of_all_pictures_alike(viewer, slices):
+    at(viewer, slices["presence"])
+    before = viewer.pixels("slice"), viewer.pixels("healthy")
+    view = viewer.find('[data-panel="slice"] .view')
+    ActionChains(viewer.driver).drag_and_drop_by_offset(view, -30, 0).perform()
+    viewer.until(lambda: viewer.pixels("slice") != before[0], "another window")
+    assert viewer.pixels("healthy") != before[1] and "own range" not in viewer.text(".view-state")
+    viewer.press("0")
+    viewer.until(lambda: viewer.pixels("slice") == before[0], "its own grays again")
+    viewer.press("w")
+    viewer.until(lambda: viewer.pixels("slice") != before[0], "the same by keyboard")
+
+
+def test_difference_is_slice_minus_healthy(viewer, slices):
+    at(viewer, slices["presence"])
+    viewer.press("i")
+    assert viewer.find('[data-panel="healthy"] canvas.difference').is_displayed()
+    ticks = [tick.text for tick in viewer.all('[data-panel="healthy"] .ticks span')]
+    assert ticks[2] == "0" and ticks[0][1:] == ticks[4][1:]
+    viewer.press("i")
+    assert not viewer.find('[data-panel="healthy"] canvas.difference').is_displayed()
+
+
+def test_uncertainty_says_how_little_mask_and_residual_agree(viewer, slices):
+    at(viewer, slices["presence"])
+    assert 0 <= float(viewer.text('[data-panel="uncertainty"] .note')) <= 1
+    painted = viewer.pixels("uncertainty")
+    assert len({tuple(painted[i:i + 3]) for i in range(0, len(painted), 4)}) > 3
+
+
+def test_saved_pictures_say_that_they_are_generated(viewer, slices, tmp_path):
+    viewer.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    at(viewer, slices["presence"])
+    viewer.shown('[data-panel="healthy"] .save').click()
+    saved = viewer.until(lambda: next(tmp_path.glob("*.png"), None), "a file")
+    assert saved.name.endswith("-translated.png")
+    content = viewer.until(saved.read_bytes, "its content")
+    assert b"tEXt" in content and b"Generated image (translated), not an acquired one" in content
+
+
+def test_channels_side_by_side(viewer):
+    viewer.open(dataset="channels").settled()
+    viewer.press("c")
+    viewer.settled()
+    titles = [title.text for title in viewer.all(".panel .title") if title.is_displayed()]
+    assert titles == ["Channel 1", "Channel 2"]
+    viewer.until(lambda: any(viewer.pixels("channel-0")), "the other channel is painted")
+    first, second = viewer.pixels("slice"), viewer.pixels("channel-0")
+    viewer.js("const s = document.getElementById('channel'); s.value = 1; s.dispatchEvent(new Event('change'))")
+    viewer.until(lambda: viewer.pixels("slice") == second, "the second one is the chosen one")
+    assert viewer.pixels("channel-0") == first
+    viewer.press("e")
+    assert len([p for p in viewer.all(".panel") if p.is_displayed()]) == 1
+    viewer.press(Keys.ESCAPE)
 
 
 def test_slice_the_model_does_not_take(viewer):
