@@ -6,7 +6,7 @@
 # sudo only if something is missing.
 set -eu
 
-packages="gcc cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
+packages="gcc make cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
   libpng-dev libcairo2-dev libnifti-dev zlib1g-dev nettle-dev libarchive-dev libcmocka-dev python3 python3-yaml mricron-data"
 if [ "${1:-}" = test ]; then
   packages="$packages g++ curl jq nodejs chromium chromium-driver python3-pytest python3-requests

@@ -79,10 +79,14 @@ class Container:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment)
 
     def first_process(self):
-        """The container's process 1, by the number that it has here."""
-        parent = self.process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        return int(children[0])
+        """The container's process 1, by the number that it has here; waits until there is one."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        while self.process.poll() is None:
+            numbers = children.read_text().split()
+            if numbers:
+                return int(numbers[0])
+            time.sleep(0.01)
+        raise AssertionError(f"the container did not start: {self.log_text()[-3000:]}")
 
     def health(self):
         """The exit status of HEALTHCHECK's command, and what it said."""
