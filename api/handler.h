@@ -316,6 +316,7 @@ typedef struct gs_api_context {
     gs_api_limits limits;
     const gs_api_services *services;
     void *server; /* first argument of every service */
+    struct gs_thumbnail_cache *thumbnails; /* api/thumbnail_cache.h */
 } gs_api_context;
 
 typedef gs_status (*gs_handler)(const gs_api_context *context, const gs_request *request,

@@ -60,6 +60,7 @@ static gs_status encode_slice(const gs_dataset *dataset, size_t i, import_chunk 
         .label = gs_label_name(from->label),
         .split = split[0] ? split : NULL,
         .author = "import",
+        .unless_deleted = true,
     };
     GS_TRY(gs_npy_encode(GS_NPY_F32, gs_dataset_image(dataset, i), shape, 3, &chunk->contents[n],
                          &slice->content_size, err));

@@ -11,8 +11,8 @@ typedef struct gs_import_summary {
 
 /* Adds the slices of a directory to the data set `dataset` (NULL = the directory's name for
  * itself), which is created when missing. Slices are stored as .npy with their label, split and
- * mask. What is stored already stays as it is, so importing again changes nothing but brings back
- * slices that were deleted since. Goes in chunks: after a failure some chunks are stored, each
+ * mask. What is stored already stays as it is, so importing again changes nothing, and what
+ * was deleted stays deleted. Goes in chunks: after a failure some chunks are stored, each
  * whole, and a second call adds the rest. out may be NULL. */
 GS_MUST_CHECK gs_status gs_api_import_directory(gs_store *store, const char *folder,
                                                 const char *dataset, gs_import_summary *out,

@@ -6,13 +6,14 @@
 
 #include "api/job_options.h"
 #include "api/model_register.h"
+#include "api/predict_request.h"
 #include "base/memory.h"
 #include "engine/model/config.h"
 #include "engine/model/method.h"
 
 /* ==== What the methods need ==== */
 
-static const char *const kinds[] = {"train", NULL};
+static const char *const kinds[] = {"train", "predict", NULL};
 static const char *const weight_names[] = {"adv", "rec", "lat", "cyc", "seg", "con"};
 enum { WEIGHTS = 6, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_MAX = 256 };
 
@@ -174,12 +175,22 @@ static gs_status complete(const job_wish *asked, json_t *out, gs_error *err) {
     return GS_OK;
 }
 
+static bool asks_to_predict(const gs_fields *fields) {
+    const char *kind = json_string_value(json_object_get(fields->object, "kind"));
+    return kind && strcmp(kind, kinds[1]) == 0;
+}
+
 gs_status gs_job_request_read(const gs_api_context *context, const gs_request *request,
                               gs_response *response, json_t **json_out,
                               char dataset_out[GS_DATASET_NAME_SIZE], gs_error *err) {
     gs_fields fields;
     job_wish asked = {0};
     GS_TRY(gs_fields_of_json(request, response, &fields, err));
+    if (asks_to_predict(&fields)) {
+        gs_status status = gs_predict_request_read(context, &fields, json_out, dataset_out, err);
+        gs_fields_deinit(&fields);
+        return status;
+    }
     json_t *json = json_object();
     read_fields(&fields, &asked, json);
     gs_status status = gs_fields_finish(&fields, err);

@@ -1,10 +1,11 @@
-/* What a training job asks for: from a request to the trainer's command line. */
+/* What a job asks for, and how a training's request becomes the trainer's command line. */
 #ifndef GS_API_JOB_REQUEST_H
 #define GS_API_JOB_REQUEST_H
 
 #include "api/handler.h"
 
-/* Reads and checks every field of POST /v1/jobs against the data set and, when training goes on
+/* Reads and checks every field of POST /v1/jobs (of the kind "predict": predict_request.h) against
+ * the data set and, when training goes on
  * from a model, against that. *json_out is the request with defaults filled in, as it is stored:
  * the caller json_decrefs. dataset_out gets the data set's name. */
 GS_MUST_CHECK gs_status gs_job_request_read(const gs_api_context *context,

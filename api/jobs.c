@@ -1,5 +1,5 @@
-/* /v1/jobs: asking for a training, watching it, stopping it, going on. The supervisor in server/
- * runs what is queued here. */
+/* /v1/jobs: asking for a training or for predictions, watching them, stopping it, going on. The
+ * supervisor in server/ runs what is queued here. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,11 +65,12 @@ gs_status gs_api_job_create(const gs_api_context *context, const gs_request *req
     const gs_idempotency *key;
     GS_TRY(gs_request_idempotency(request, &storage, &key, err));
     GS_TRY(gs_job_request_read(context, request, response, &json, dataset, err));
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_COMPACT), kind[GS_JOB_KIND_SIZE];
+    snprintf(kind, sizeof kind, "%s", json_string_value(json_object_get(json, "kind")));
     json_decref(json);
     gs_job_record job;
     gs_status status =
-        text ? gs_store_job_add(context->store, "train", dataset, text, key, &job, NULL, err)
+        text ? gs_store_job_add(context->store, kind, dataset, text, key, &job, NULL, err)
              : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     free(text);
     if (status != GS_OK) return status;
@@ -81,7 +82,7 @@ gs_status gs_api_job_list(const gs_api_context *context, const gs_request *reque
                           gs_response *response, gs_error *err) {
     static const char *const states[] = {"queued", "running",   "succeeded",
                                          "failed", "cancelled", NULL};
-    static const char *const kinds[] = {"train", "segment", "translate", NULL};
+    static const char *const kinds[] = {"train", "segment", "translate", "predict", NULL};
     gs_fields fields;
     gs_page page;
     gs_fields_of_query(request, response, &fields);

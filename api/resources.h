@@ -28,6 +28,9 @@ GS_HANDLER(gs_api_slice_delete);
 GS_HANDLER(gs_api_slice_image);
 GS_HANDLER(gs_api_slice_content);
 
+/* thumbnail.c */
+GS_HANDLER(gs_api_slice_thumbnail);
+
 /* volume_upload.c, volumes.c */
 GS_HANDLER(gs_api_volume_create);
 GS_HANDLER(gs_api_volume_list);

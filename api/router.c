@@ -29,6 +29,7 @@ const gs_route gs_routes[] = {
     {DELETE, "/v1/slices/{id}", gs_api_slice_delete},
     {GET, "/v1/slices/{id}/image", gs_api_slice_image},
     {GET, "/v1/slices/{id}/content", gs_api_slice_content},
+    {GET, "/v1/slices/{id}/thumbnail", gs_api_slice_thumbnail},
     {PUT, "/v1/slices/{id}/label", gs_api_label_put},
     {PUT, "/v1/slices/{id}/annotation", gs_api_annotation_put},
     {GET, "/v1/slices/{id}/annotation", gs_api_annotation_get},

@@ -1,4 +1,5 @@
 /* /v1/slices: images in and out. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -27,16 +28,27 @@ static json_t *text_or_null(const char *text) {
     return text[0] ? json_string(text) : json_null();
 }
 
+static json_t *prediction_or_null(const gs_prediction *prediction) {
+    if (!prediction->model[0]) return json_null();
+    return json_pack(
+        "{s:s, s:I, s:f, s:o, s:f}", "model", prediction->model, "area",
+        (json_int_t)prediction->area, "uncertainty", prediction->uncertainty, "disagreement",
+        isnan(prediction->disagreement) ? json_null() : json_real(prediction->disagreement),
+        "score", prediction->score);
+}
+
 json_t *gs_slice_to_json(const gs_slice_record *slice) {
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:I, s:s, s:s, s:o, s:b, s:s}",
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:I, s:s, s:s, s:o, s:b, s:o, "
+        "s:s}",
         "id", slice->id, "dataset", slice->dataset, "case", text_or_null(slice->case_name), "index",
         slice->index >= 0 ? json_integer(slice->index) : json_null(), "volume",
         text_or_null(slice->volume), "part", text_or_null(slice->part), "name",
         text_or_null(slice->name), "width", slice->width, "height", slice->height, "channels",
         slice->channels, "content_type", gs_image_type_find(slice->content_type), "content_size",
         (json_int_t)slice->content_size, "sha256", slice->sha256, "label", slice->label, "split",
-        text_or_null(slice->split), "annotated", slice->annotated, "created_at", slice->created_at);
+        text_or_null(slice->split), "annotated", slice->annotated, "prediction",
+        prediction_or_null(&slice->prediction), "created_at", slice->created_at);
 }
 
 /* ==== POST ==== */
@@ -131,7 +143,10 @@ gs_status gs_api_slice_create(const gs_api_context *context, const gs_request *r
 /* ==== GET and DELETE ==== */
 
 static gs_status read_filter(const gs_request *request, gs_response *response,
-                             gs_slice_filter *filter, gs_page *page, gs_error *err) {
+                             gs_slice_filter *filter, gs_slice_sort *sort, gs_page *page,
+                             gs_error *err) {
+    static const char *const sorts[] = {"created", "-created", "name",   "-name", "area",
+                                        "-area",   "score",    "-score", NULL};
     gs_fields fields;
     gs_fields_of_query(request, response, &fields);
     *filter = (gs_slice_filter){
@@ -146,6 +161,12 @@ static gs_status read_filter(const gs_request *request, gs_response *response,
         filter->annotated = gs_fields_boolean(&fields, "annotated", GS_OPTIONAL, false)
                                 ? GS_ANNOTATED_YES
                                 : GS_ANNOTATED_NO;
+    int wished = gs_fields_choice(&fields, "sort", GS_OPTIONAL, sorts);
+    *sort = (gs_slice_sort){0};
+    if (wished >= 0) { /* the words go by order and direction */
+        sort->order = (gs_slice_order)(wished / 2);
+        sort->direction = wished % 2 ? GS_DESCENDING : GS_ASCENDING;
+    }
     gs_fields_page(&fields, page);
     return gs_fields_finish(&fields, err);
 }
@@ -153,13 +174,14 @@ static gs_status read_filter(const gs_request *request, gs_response *response,
 gs_status gs_api_slice_list(const gs_api_context *context, const gs_request *request,
                             gs_response *response, gs_error *err) {
     gs_slice_filter filter;
+    gs_slice_sort sort;
     gs_page page;
     gs_dataset_record dataset;
     gs_slice_list list;
-    GS_TRY(read_filter(request, response, &filter, &page, err));
+    GS_TRY(read_filter(request, response, &filter, &sort, &page, err));
     if (filter.dataset) /* a misspelt name is told, not answered with nothing */
         GS_TRY(gs_store_dataset_get(context->store, filter.dataset, &dataset, err));
-    GS_TRY(gs_store_slice_list(context->store, &filter, &page, &list, err));
+    GS_TRY(gs_store_slice_list(context->store, &filter, sort, &page, &list, err));
     int failed = 0;
     json_t *items = json_array();
     for (size_t i = 0; i < list.count; i++)

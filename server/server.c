@@ -8,11 +8,13 @@
 
 #include "api/import.h"
 #include "api/model_register.h"
+#include "api/thumbnail_cache.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "server/address.h"
 #include "server/job_run.h"
 #include "server/log.h"
+#include "server/predict_run.h"
 #include "server/server_internal.h"
 
 enum {
@@ -153,7 +155,11 @@ static gs_status open_supervisors(gs_server *server, gs_error *err) {
     gs_supervisor_options volumes = {.queue = GS_QUEUE_VOLUMES,
                                      .execute = gs_volume_run_execute,
                                      .runner = &server->volume_runner};
-    return gs_supervisor_open(&volumes, server->store, NULL, NULL, &server->volumes, err);
+    GS_TRY(gs_supervisor_open(&volumes, server->store, NULL, NULL, &server->volumes, err));
+    gs_supervisor_options predictions = {.queue = GS_QUEUE_PREDICTIONS,
+                                         .execute = gs_predict_run_execute,
+                                         .runner = &server->volume_runner};
+    return gs_supervisor_open(&predictions, server->store, NULL, NULL, &server->predictions, err);
 }
 
 static gs_status open_http(gs_server *server, gs_error *err) {
@@ -177,6 +183,8 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(gs_store_open(server->options.data, &server->store, err));
     fill_defaults(server);
     drop_old_uploads(server);
+    server->context.thumbnails = gs_thumbnail_cache_new();
+    if (!server->context.thumbnails) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to start");
     GS_TRY(gs_web_folder_read(server->options.web, &server->web, err));
     GS_TRY(open_compute(server, err));
     GS_TRY(import_folders(server, err));
@@ -212,16 +220,19 @@ void gs_server_close(gs_server *server) {
     /* Event streams end. */
     if (server->supervisor) gs_supervisor_stop(server->supervisor);
     if (server->volumes) gs_supervisor_stop(server->volumes);
+    if (server->predictions) gs_supervisor_stop(server->predictions);
     if (http) gs_http_drain(http, DRAIN_MS);
     if (server->cache) gs_model_cache_stop(server->cache);
     if (server->executor) gs_executor_stop(server->executor);
     gs_http_stop(http);
-    gs_supervisor_close(server->volumes); /* what it waits for was cancelled just now */
+    gs_supervisor_close(server->volumes); /* what they wait for was cancelled just now */
+    gs_supervisor_close(server->predictions);
     gs_supervisor_close(server->supervisor);
     gs_executor_close(server->executor);
     gs_model_cache_close(server->cache);
     gs_metrics_free(server->metrics);
     gs_web_folder_free(server->web);
+    gs_thumbnail_cache_free(server->context.thumbnails);
     gs_store_close(server->store);
     if (server->socket >= 0) close(server->socket);
     pthread_mutex_destroy(&server->activation);

@@ -23,6 +23,7 @@ struct gs_server {
     gs_executor *executor;
     gs_supervisor *supervisor; /* of trainings */
     gs_supervisor *volumes;    /* of jobs on volumes */
+    gs_supervisor *predictions;
     gs_volume_runner volume_runner;
     _Atomic(gs_http *)
         http;   /* NULL until gs_http_start returned, while requests may come already */

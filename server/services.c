@@ -204,7 +204,10 @@ static gs_supervisor *supervisor_of(gs_server *server, const char *job_id) {
     gs_error ignored;
     gs_supervisor *supervisor = server->supervisor;
     if (gs_store_job_get(server->store, job_id, &job, &ignored) != GS_OK) return supervisor;
-    if (job.volume[0]) supervisor = server->volumes;
+    gs_supervisor *const supervisors[] = {[GS_QUEUE_TRAINING] = server->supervisor,
+                                          [GS_QUEUE_VOLUMES] = server->volumes,
+                                          [GS_QUEUE_PREDICTIONS] = server->predictions};
+    supervisor = supervisors[gs_job_record_queue(&job)];
     gs_job_record_deinit(&job);
     return supervisor;
 }
@@ -213,6 +216,7 @@ static void jobs_changed(void *context) {
     gs_server *server = context;
     gs_supervisor_jobs_changed(server->supervisor);
     gs_supervisor_jobs_changed(server->volumes);
+    gs_supervisor_jobs_changed(server->predictions);
 }
 
 static gs_status stop_job(void *context, const char *job_id, gs_error *err) {

@@ -1,6 +1,7 @@
 /* Runs the queued jobs of one queue one after the other and keeps their records. Trainings run in
- * child processes (job_run.h), as drawn; jobs on volumes run on the supervisor's thread
- * (volume_run.h), begin anew after an interruption, and make no model.
+ * child processes (job_run.h), as drawn; jobs on volumes and predictions run on the supervisor's
+ * thread (volume_run.h, predict_run.h) and make no model. After an interruption a job on a volume
+ * begins anew, predictions go on where they were.
  *
  *                 ┌────────────── the server stops: SIGTERM, checkpoint ──────────────┐
  *                 ▼                                                                   │

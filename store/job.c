@@ -11,6 +11,9 @@ enum { ERROR_BYTES_MAX = 2000 };
     " j.losses, j.dice, j.model, j.error, j.runs, j.created_at, j.started_at, j.finished_at,"      \
     " j.volume, j.outputs"
 
+/* A gs_job_queue, as gs_job_record_queue says it. */
+#define QUEUE_OF_JOB "(CASE WHEN volume <> '' THEN 1 WHEN kind = 'predict' THEN 2 ELSE 0 END)"
+
 static const char *const state_names[GS_JOB_STATES + 1] = {"queued", "running",   "succeeded",
                                                            "failed", "cancelled", NULL};
 
@@ -39,6 +42,11 @@ void gs_job_record_deinit(gs_job_record *record) {
     gs_free(record->outputs_json);
     gs_free(record->error);
     *record = (gs_job_record){0};
+}
+
+gs_job_queue gs_job_record_queue(const gs_job_record *record) {
+    if (record->volume[0]) return GS_QUEUE_VOLUMES;
+    return strcmp(record->kind, "predict") == 0 ? GS_QUEUE_PREDICTIONS : GS_QUEUE_TRAINING;
 }
 
 static gs_job_state read_state(gs__sql *query, int column) {
@@ -214,10 +222,10 @@ static gs_status claim_job(sqlite3 *db, gs_job_queue queue, gs_job_record *recor
     char id[GS_ID_SIZE] = "", now[GS_TIME_SIZE];
     gs__sql oldest =
         gs__sql_prepare(db,
-                        "SELECT id FROM jobs WHERE state = 'queued' AND (volume <> '') = ?1"
+                        "SELECT id FROM jobs WHERE state = 'queued' AND " QUEUE_OF_JOB " = ?1"
                         " ORDER BY seq LIMIT 1",
                         err);
-    gs__sql_bind_int(&oldest, 1, queue == GS_QUEUE_VOLUMES);
+    gs__sql_bind_int(&oldest, 1, queue);
     if (gs__sql_row(&oldest)) gs__sql_text(&oldest, 0, id, sizeof id);
     GS_TRY(gs__sql_end(&oldest));
     if (!id[0]) return gs_fail(err, GS_NOT_FOUND, "no job is queued");
@@ -274,9 +282,9 @@ gs_status gs_store_job_requeue_all(gs_store *store, gs_job_queue queue, size_t *
     sqlite3 *db;
     GS_TRY(gs__write_begin(store, &db, err));
     gs__sql query = gs__sql_prepare(
-        db, "UPDATE jobs SET state = 'queued' WHERE state = 'running' AND (volume <> '') = ?1",
+        db, "UPDATE jobs SET state = 'queued' WHERE state = 'running' AND " QUEUE_OF_JOB " = ?1",
         err);
-    gs__sql_bind_int(&query, 1, queue == GS_QUEUE_VOLUMES);
+    gs__sql_bind_int(&query, 1, queue);
     gs_status status = gs__sql_finish(&query);
     size_t count = (size_t)sqlite3_changes(db);
     GS_TRY(gs__write_end(store, status, err));

@@ -1,4 +1,4 @@
-/* Jobs - trainings, and inference on volumes - and their events.
+/* Jobs - trainings, inference on volumes and on data sets - and their events.
  *
  *               claim              finish
  *   add ──▶ queued ──▶ running ──▶ succeeded
@@ -49,7 +49,7 @@ typedef struct gs_job_record {
     char *losses_json;       /* owned; the latest; "null" = none */
     double dice;             /* best validation Dice; NaN = none */
     char model[GS_ID_SIZE];  /* a training: what it made, "" = nothing yet; else what it ran */
-    char volume[GS_ID_SIZE]; /* it works on; "" = none: a training */
+    char volume[GS_ID_SIZE]; /* it works on; "" = none */
     char *outputs_json;      /* owned; what it made of a volume; "[]" = nothing */
     char *error;             /* owned; a sentence; "" = none */
     int runs;                /* how often it was claimed */
@@ -74,8 +74,13 @@ GS_MUST_CHECK gs_status gs_store_job_add_for_volume(gs_store *store, const char 
                                                     const gs_idempotency *key, gs_job_record *out,
                                                     bool *created_out, gs_error *err);
 
-/* Trainings and jobs on volumes wait in queues of their own. */
-typedef enum gs_job_queue { GS_QUEUE_TRAINING, GS_QUEUE_VOLUMES } gs_job_queue;
+/* Trainings, jobs on volumes and jobs of the kind "predict" wait in queues of their own. */
+typedef enum gs_job_queue {
+    GS_QUEUE_TRAINING,
+    GS_QUEUE_VOLUMES,
+    GS_QUEUE_PREDICTIONS
+} gs_job_queue;
+gs_job_queue gs_job_record_queue(const gs_job_record *record);
 
 /* The oldest queued job of the queue becomes running; NOT_FOUND when none waits. Caller deinits
  * *out. */

@@ -30,6 +30,13 @@ void gs__slice_read(gs__sql *query, int column, gs_slice_record *out) {
     gs__sql_text(query, column + 14, out->created_at, sizeof out->created_at);
     gs__sql_text(query, column + 15, out->volume, sizeof out->volume);
     gs__sql_text(query, column + 16, out->part, sizeof out->part);
+    gs_prediction *prediction = &out->prediction;
+    gs__sql_text(query, column + 17, prediction->model, sizeof prediction->model);
+    if (!prediction->model[0]) return;
+    prediction->area = gs__sql_int(query, column + 18);
+    prediction->uncertainty = gs__sql_real(query, column + 19);
+    prediction->disagreement = gs__sql_real(query, column + 20);
+    prediction->score = gs__sql_real(query, column + 21);
 }
 
 gs_status gs__slice_load(sqlite3 *db, const char *id, gs_slice_record *out, gs_error *err) {
@@ -190,6 +197,25 @@ static gs_status find_content(sqlite3 *db, int64_t dataset, const char *sha256, 
     return gs__sql_end(&query);
 }
 
+static gs_status was_deleted(sqlite3 *db, int64_t dataset, const char *sha256, bool *out,
+                             gs_error *err) {
+    gs__sql query =
+        gs__sql_prepare(db, "SELECT 1 FROM deleted_slices WHERE dataset = ?1 AND sha256 = ?2", err);
+    gs__sql_bind_int(&query, 1, dataset);
+    gs__sql_bind_text(&query, 2, sha256);
+    *out = gs__sql_row(&query);
+    return gs__sql_end(&query);
+}
+
+/* What is added on purpose is no longer deleted. */
+static gs_status forget_deletion(sqlite3 *db, int64_t dataset, const char *sha256, gs_error *err) {
+    gs__sql query =
+        gs__sql_prepare(db, "DELETE FROM deleted_slices WHERE dataset = ?1 AND sha256 = ?2", err);
+    gs__sql_bind_int(&query, 1, dataset);
+    gs__sql_bind_text(&query, 2, sha256);
+    return gs__sql_finish(&query);
+}
+
 static gs_status add_slice(sqlite3 *db, const char *dataset, const gs_new_slice *slice,
                            int64_t volume, const char *sha256, gs_slice_record *record,
                            bool *created, gs_error *err) {
@@ -198,7 +224,19 @@ static gs_status add_slice(sqlite3 *db, const char *dataset, const gs_new_slice 
     GS_TRY(enter_dataset(db, dataset, slice, &seq, err));
     GS_TRY(find_content(db, seq, sha256, id, err));
     *created = !id[0];
-    if (*created) GS_TRY(insert_slice(db, seq, slice, volume, sha256, id, err));
+    if (*created && slice->unless_deleted) {
+        bool deleted;
+        GS_TRY(was_deleted(db, seq, sha256, &deleted, err));
+        if (deleted) {
+            *created = false;
+            *record = (gs_slice_record){0};
+            return GS_OK;
+        }
+    }
+    if (*created) {
+        GS_TRY(insert_slice(db, seq, slice, volume, sha256, id, err));
+        GS_TRY(forget_deletion(db, seq, sha256, err));
+    }
     return gs__slice_load(db, id, record, err);
 }
 
@@ -326,7 +364,17 @@ gs_status gs_store_slice_set_label(gs_store *store, const char *id, const char *
 
 static gs_status delete_slice(sqlite3 *db, const char *id, gs_error *err) {
     int64_t seq = 0;
+    char now[GS_TIME_SIZE];
+    gs_time_now(now);
     GS_TRY(gs__slice_find(db, id, &seq, err));
+    gs__sql note = gs__sql_prepare(
+        db,
+        "INSERT OR REPLACE INTO deleted_slices SELECT dataset, sha256, ?2 FROM slices"
+        " WHERE seq = ?1",
+        err);
+    gs__sql_bind_int(&note, 1, seq);
+    gs__sql_bind_text(&note, 2, now);
+    GS_TRY(gs__sql_finish(&note));
     gs__sql query = gs__sql_prepare(db, "DELETE FROM slices WHERE seq = ?1", err);
     gs__sql_bind_int(&query, 1, seq);
     return gs__sql_finish(&query);

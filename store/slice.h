@@ -3,6 +3,7 @@
 #define GS_STORE_SLICE_H
 
 #include "store/dataset.h"
+#include "store/prediction.h"
 
 enum {
     GS_CASE_SIZE = 129,
@@ -27,6 +28,8 @@ typedef struct gs_slice_record {
     char volume[GS_ID_SIZE];     /* it was cut from, at level `index`; "" = none */
     char part[GS_WORD_SIZE];     /* "left" or "right" half of that level; "" = all of it */
     bool annotated;
+    /* Of the active model; until there is one, of the newest other model. */
+    gs_prediction prediction;
     char created_at[GS_TIME_SIZE];
 } gs_slice_record;
 
@@ -44,11 +47,13 @@ typedef struct gs_new_slice {
     const char *part;  /* of a volume's level: "left", "right" or NULL */
     const void *mask;  /* an annotation to store with it (PNG bytes), or NULL */
     size_t mask_size;
-    const char *author; /* of the mask; NULL = "anonymous" */
+    const char *author;  /* of the mask; NULL = "anonymous" */
+    bool unless_deleted; /* content that was deleted from the data set stays away */
 } gs_new_slice;
 
 /* Stores `count` slices of one data set in one transaction: all or none. The same content already
- * in the data set gives that slice back unchanged; created_out[i] tells which. out: [count];
+ * in the data set gives that slice back unchanged; created_out[i] tells which. A slice that stays
+ * away, as it was deleted before, is not created either, and its record is empty. out: [count];
  * created_out: [count] or NULL; key: NULL or for count 1. NOT_FOUND: no such data set.
  * SHAPE_MISMATCH: another size than the data set's (the first slice fixes an open one). CONFLICT: a
  * split other than the one of the case's slices. */
@@ -79,15 +84,31 @@ typedef struct gs_slice_filter {
     gs_annotated annotated;
 } gs_slice_filter;
 
+typedef enum gs_slice_order {
+    GS_ORDER_CREATED,
+    GS_ORDER_NAME,  /* then case, index */
+    GS_ORDER_AREA,  /* of the prediction; slices without one last, in both directions */
+    GS_ORDER_SCORE, /* likewise */
+} gs_slice_order;
+
+typedef enum gs_direction { GS_ASCENDING, GS_DESCENDING } gs_direction;
+
+typedef struct gs_slice_sort { /* zero = oldest first */
+    gs_slice_order order;
+    gs_direction direction;
+} gs_slice_sort;
+
 typedef struct gs_slice_list {
     gs_slice_record *items; /* caller frees with gs_free */
     size_t count;
     char next_cursor[GS_CURSOR_SIZE]; /* "" at the end */
 } gs_slice_list;
 
-/* Oldest first. An unknown data set is an empty list. */
+/* An unknown data set is an empty list. Except for the oldest first, a page begins at a number of
+ * items in the order of the moment: what changes between two pages may be missed or come twice. */
 GS_MUST_CHECK gs_status gs_store_slice_list(gs_store *store, const gs_slice_filter *filter,
-                                            const gs_page *page, gs_slice_list *out, gs_error *err);
+                                            gs_slice_sort sort, const gs_page *page,
+                                            gs_slice_list *out, gs_error *err);
 
 /* One slice of a snapshot; pointers are borrowed until the callback returns. */
 typedef struct gs_slice_view {

@@ -9,9 +9,17 @@
 #define GS__SLICE_COLUMNS                                                                          \
     "s.id, d.name, s.case_name, s.position, s.name, s.channels, s.height, s.width,"                \
     " s.content_type, s.content_size, s.sha256, s.label, s.split, s.annotation IS NOT NULL,"       \
-    " s.created_at, coalesce((SELECT v.id FROM volumes v WHERE v.seq = s.volume), ''), s.part"
-#define GS__SLICE_TABLES "slices s CROSS JOIN datasets d ON d.seq = s.dataset"
-enum { GS__SLICE_COLUMN_COUNT = 17 };
+    " s.created_at, coalesce((SELECT v.id FROM volumes v WHERE v.seq = s.volume), ''), s.part,"    \
+    " coalesce((SELECT m.id FROM models m WHERE m.seq = p.model), ''), p.area, p.uncertainty,"     \
+    " p.disagreement, " GS__PREDICTION_SCORE
+#define GS__PREDICTION_SCORE "p.uncertainty" /* why: docs/suggestions.md */
+/* Of a slice's predictions the active model's, else the newest model's. */
+#define GS__SLICE_TABLES                                                                           \
+    "slices s CROSS JOIN datasets d ON d.seq = s.dataset"                                          \
+    " LEFT JOIN predictions p ON p.slice = s.seq AND p.model = coalesce("                          \
+    "(SELECT q.model FROM active_model a JOIN predictions q ON q.model = a.model"                  \
+    " WHERE q.slice = s.seq), (SELECT max(q.model) FROM predictions q WHERE q.slice = s.seq))"
+enum { GS__SLICE_COLUMN_COUNT = 22 };
 
 /* Reads GS__SLICE_COLUMNS from `column` on. */
 void gs__slice_read(gs__sql *query, int column, gs_slice_record *out);

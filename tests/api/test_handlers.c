@@ -102,7 +102,8 @@ static void a_slice_of_parts_survives_every_failing_allocation(void **state) {
     call.request.query_count = 1;
     answer_with_failing_allocations(f, &call);
     gs_slice_list list;
-    assert_ok(gs_store_slice_list(f->store, &(gs_slice_filter){0}, &(gs_page){0}, &list, &error));
+    assert_ok(gs_store_slice_list(f->store, &(gs_slice_filter){0}, (gs_slice_sort){0},
+                                  &(gs_page){0}, &list, &error));
     assert_int_equal(list.count, 1);
     assert_int_equal(list.items[0].channels, 2);
     assert_string_equal(list.items[0].content_type, "application/x-npy");

@@ -128,6 +128,44 @@ static void importing_again_changes_nothing(void **state) {
     gs_free(after);
 }
 
+static void importing_again_leaves_deleted_slices_deleted(void **state) {
+    fixture *f = *state;
+    char in[96];
+    gs_import_summary imported;
+    gs_slice_list list;
+    snprintf(in, sizeof in, "%s/in", f->folder);
+    write_directory(in);
+    assert_ok(gs_api_import_directory(f->store, in, "mine", NULL, &error));
+    assert_ok(gs_store_slice_list(f->store, &(gs_slice_filter){0}, (gs_slice_sort){0},
+                                  &(gs_page){.limit = 2}, &list, &error));
+    void *bytes;
+    size_t size;
+    gs_slice_record record;
+    bool created = false;
+    assert_ok(gs_store_slice_content(f->store, list.items[0].id, &record, &bytes, &size, &error));
+    for (int i = 0; i < 2; i++)
+        assert_ok(gs_store_slice_delete(f->store, list.items[i].id, &error));
+    gs_free(list.items);
+    assert_ok(gs_api_import_directory(f->store, in, "mine", &imported, &error));
+    assert_int_equal(imported.added, 0);
+    assert_ok(gs_api_import_directory(f->store, in, "another", &imported, &error));
+    assert_int_equal(imported.added, COUNT);
+    /* Whoever uploads it wants it. */
+    gs_new_slice slice = {.content = bytes,
+                          .content_size = size,
+                          .content_type = record.content_type,
+                          .channels = record.channels,
+                          .height = record.height,
+                          .width = record.width,
+                          .index = -1};
+    assert_ok(gs_store_slice_add(f->store, "mine", &slice, 1, NULL, &record, &created, &error));
+    assert_true(created);
+    gs_free(bytes);
+    assert_ok(gs_store_slice_delete(f->store, record.id, &error));
+    assert_ok(gs_api_import_directory(f->store, in, "mine", &imported, &error));
+    assert_int_equal(imported.added, 0);
+}
+
 static void the_digest_follows_labels(void **state) {
     fixture *f = *state;
     char in[96], out[96], *before, *after;
@@ -138,7 +176,8 @@ static void the_digest_follows_labels(void **state) {
     assert_ok(gs_api_snapshot_dataset(f->store, "mine", out, &before, &error));
     gs_slice_list list;
     gs_slice_filter filter = {.label = "presence"};
-    assert_ok(gs_store_slice_list(f->store, &filter, &(gs_page){.limit = 1}, &list, &error));
+    assert_ok(gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &(gs_page){.limit = 1},
+                                  &list, &error));
     assert_ok(
         gs_store_slice_set_label(f->store, list.items[0].id, "absence", &list.items[0], &error));
     gs_free(list.items);
@@ -194,6 +233,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(import_and_snapshot_are_inverse),
         TEST(importing_again_changes_nothing),
+        TEST(importing_again_leaves_deleted_slices_deleted),
         TEST(the_digest_follows_labels),
         TEST(nothing_to_snapshot_is_told),
         TEST(a_directory_of_another_size_is_refused),

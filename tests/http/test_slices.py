@@ -38,7 +38,7 @@ def test_a_slice_is_stored_with_all_its_fields(api, dataset):
         "name": "Schnitt \u00e4",
         "width": 6, "height": 4, "channels": 1, "content_type": PNG, "content_size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(), "label": "presence", "split": "validation",
-        "annotated": False}
+        "annotated": False, "prediction": None}
     assert api.get(f"/v1/slices/{body['id']}").json()["name"] == "Schnitt \u00e4"
 
 
@@ -276,7 +276,7 @@ def test_lists_filter_and_page(api, dataset):
 
 @pytest.mark.parametrize("query, field", [
     ("label=yes", "label"), ("annotated=maybe", "annotated"), ("split=x", "split"),
-    ("limit=1000", "limit"), ("sort=name", "sort"),
+    ("limit=1000", "limit"), ("sort=colour", "sort"),
 ])
 def test_wrong_filters_are_named(api, query, field):
     assert field in fields_of(api.get(f"/v1/slices?{query}", 422))

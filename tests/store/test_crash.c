@@ -121,7 +121,8 @@ static void write_until_full(const char *folder, const char *large) {
         _exit(3);
     }
     gs_page page = {.limit = GS_PAGE_MAX};
-    if (gs_store_slice_list(store, &(gs_slice_filter){0}, &page, &list, &error)) _exit(4);
+    if (gs_store_slice_list(store, &(gs_slice_filter){0}, (gs_slice_sort){0}, &page, &list, &error))
+        _exit(4);
     if (list.count != stored || stored == 0) _exit(5);
     gs_new_model model = {.weights_path = large};
     gs_model_record copy;
@@ -170,8 +171,8 @@ static void *work(void *context) {
         gs_new_slice slice = slice_of(content);
         w->status = gs_store_slice_add(w->f->store, "a", &slice, 1, NULL, &record, NULL, &err);
         if (!w->status)
-            w->status =
-                gs_store_slice_list(w->f->store, &(gs_slice_filter){0}, &(gs_page){0}, &list, &err);
+            w->status = gs_store_slice_list(w->f->store, &(gs_slice_filter){0}, (gs_slice_sort){0},
+                                            &(gs_page){0}, &list, &err);
         if (!w->status) gs_free(list.items);
     }
     return NULL;

@@ -37,7 +37,7 @@ static void a_folder_in_use_can_be_read_and_not_written(void **state) {
     gs_slice_list list;
     const gs_slice_filter all = {.dataset = "demo"};
     const gs_page page = {0};
-    assert_ok(gs_store_slice_list(second, &all, &page, &list, &error));
+    assert_ok(gs_store_slice_list(second, &all, (gs_slice_sort){0}, &page, &list, &error));
     assert_int_equal(list.count, 1);
     slice = list.items[0];
     gs_free(list.items);

@@ -35,7 +35,8 @@ static void jobs_are_claimed_in_order(void **state) {
     claim(f, a);
     claim(f, b);
     gs_job_record record;
-    assert_int_equal(gs_store_job_claim(f->store, GS_QUEUE_TRAINING, &record, &error), GS_NOT_FOUND);
+    assert_int_equal(gs_store_job_claim(f->store, GS_QUEUE_TRAINING, &record, &error),
+                     GS_NOT_FOUND);
     assert_ok(gs_store_job_requeue(f->store, b, &error));
     assert_ok(gs_store_job_requeue(f->store, a, &error));
     claim(f, a); /* its old place */

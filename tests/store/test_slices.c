@@ -149,7 +149,8 @@ static void a_key_is_forgotten_after_a_day(void **state) {
 
 static size_t count_of(fixture *f, gs_slice_filter filter) {
     gs_slice_list list;
-    assert_ok(gs_store_slice_list(f->store, &filter, &(gs_page){0}, &list, &error));
+    assert_ok(
+        gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &(gs_page){0}, &list, &error));
     gs_free(list.items);
     return list.count;
 }
@@ -203,7 +204,7 @@ static void pages_give_every_slice_once_while_others_come_and_go(void **state) {
         gs_slice_list list;
         gs_page page = {.limit = 10, .cursor = cursor};
         gs_slice_filter filter = {.dataset = "a"};
-        assert_ok(gs_store_slice_list(f->store, &filter, &page, &list, &error));
+        assert_ok(gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &page, &list, &error));
         seen += list.count;
         memcpy(cursor, list.next_cursor, sizeof cursor);
         /* The slice the cursor stands on may vanish. */

@@ -91,7 +91,8 @@ static void slices_know_their_volume_and_go_with_it(void **state) {
     assert_true(first.has_labels && !first.has_organ && has_file(f, first.id));
     gs_slice_list slices;
     gs_slice_filter filter = {.volume = first.id};
-    assert_ok(gs_store_slice_list(f->store, &filter, &(gs_page){0}, &slices, &error));
+    assert_ok(
+        gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &(gs_page){0}, &slices, &error));
     assert_int_equal(slices.count, 3);
     for (int i = 0; i < 3; i++) {
         assert_string_equal(slices.items[i].volume, first.id);

@@ -1,0 +1,172 @@
+"""What the work list and the choice of the next slice need: thumbnails, stored predictions, order."""
+import math
+
+import formats
+from test_inference import problem
+
+SIZE = (6, 4)
+
+
+def gray(value, height=6, width=4):
+    return [[value] * width for _ in range(height)]
+
+
+def predict(server, dataset="d", **wish):
+    answer = server.post("/v1/jobs", json={"kind": "predict", "dataset": dataset, **wish})
+    assert answer.status_code == 202, answer.text
+    return server.wait_for_job(answer.json()["id"])
+
+
+def listed(server, sort, **query):
+    answer = server.get("/v1/slices", params={"dataset": "d", "sort": sort, **query})
+    assert answer.status_code == 200, answer.text
+    return [entry["id"] for entry in answer.json()["items"]]
+
+
+def activate(server, **model):
+    answer = server.post("/v1/models", data=formats.toy_model(**model),
+                         headers={"Content-Type": "application/octet-stream"})
+    assert answer.status_code in (200, 201), answer.text
+    identity = answer.json()["id"]
+    assert server.put("/v1/models/active", json={"id": identity}).status_code == 200
+    return identity
+
+
+# ==== Thumbnails ====
+
+def test_a_thumbnail_is_the_image_averaged_down(toy_server):
+    rows = [[(x // 8 * 60 + y // 8 * 20) % 256 for x in range(32)] for y in range(64)]
+    slice_id = toy_server.upload(rows)["id"]
+    answer = toy_server.get(f"/v1/slices/{slice_id}/thumbnail", params={"size": 16})
+    assert answer.status_code == 200 and answer.headers["Content-Type"] == "image/png"
+    assert "immutable" in answer.headers["Cache-Control"]
+    width, height, depth, small, _ = formats.read_png(answer.content)
+    assert (width, height, depth) == (8, 16, 8)
+    low, high = min(map(min, rows)), max(map(max, rows))
+    for y in range(16):
+        for x in range(8):
+            mean = sum(rows[4 * y + j][4 * x + i] for j in range(4) for i in range(4)) / 16
+            assert abs(small[y][x] - 255 * (mean - low) / (high - low)) <= 1, (x, y)
+    tag = answer.headers["ETag"]
+    again = toy_server.get(f"/v1/slices/{slice_id}/thumbnail", params={"size": 16})
+    assert again.content == answer.content and again.headers["ETag"] == tag, "from the cache"
+    kept = toy_server.get(f"/v1/slices/{slice_id}/thumbnail?size=16", headers={"If-None-Match": tag})
+    assert kept.status_code == 304 and not kept.content
+    other = toy_server.get(f"/v1/slices/{slice_id}/thumbnail?size=32")
+    assert other.headers["ETag"] != tag and formats.read_png(other.content)[:2] == (16, 32)
+
+
+def test_a_small_image_is_not_enlarged_and_bad_sizes_are_refused(toy_server):
+    slice_id = toy_server.upload(gray(7))["id"]
+    width, height, *_ = formats.read_png(toy_server.get(f"/v1/slices/{slice_id}/thumbnail").content)
+    assert (height, width) == SIZE
+    for query in ("size=15", "size=257", "size=x", "channel=1", "channel=-1"):
+        problem(toy_server.get(f"/v1/slices/{slice_id}/thumbnail?{query}"), 422)
+
+
+# ==== Predictions ====
+
+def test_predictions_are_what_the_model_says(toy_server):
+    rows = [[0, 64, 128, 255] for _ in range(6)]
+    stored = toy_server.upload(rows, label="presence")
+    assert stored["prediction"] is None
+    job = predict(toy_server)
+    assert job["state"] == "succeeded" and job["step"] == 1 and job["progress"] == 1, job
+    model = toy_server.get("/v1/models/active").json()["id"]
+    assert job["model"] == model and job["request"] == {"kind": "predict", "dataset": "d", "model": model}
+    found = toy_server.get(f"/v1/slices/{stored['id']}").json()["prediction"]
+    # The toy: probability = x, residual = x / 4, whose largest value is 1 / 4.
+    p = [v / 255 for v in rows[0]]
+    entropy = sum(-v * math.log2(v) - (1 - v) * math.log2(1 - v) for v in p if 0 < v < 1) / 4
+    assert found["model"] == model and found["area"] == 12
+    assert abs(found["uncertainty"] - entropy) < 1e-5 and abs(found["disagreement"]) < 1e-5
+    assert found["score"] == found["uncertainty"]
+    (entry,) = toy_server.get("/v1/slices", params={"dataset": "d"}).json()["items"]
+    assert entry["prediction"] == found
+
+
+def test_a_second_job_computes_what_is_new_and_a_new_model_all(toy_server):
+    first = toy_server.upload(gray(100))["id"]
+    predict(toy_server)
+    before = toy_server.get(f"/v1/slices/{first}").json()["prediction"]
+    second = toy_server.upload(gray(101))["id"]
+    assert toy_server.get(f"/v1/slices/{second}").json()["prediction"] is None
+    assert predict(toy_server)["step"] == 2
+    assert toy_server.get(f"/v1/slices/{second}").json()["prediction"]["model"] == before["model"]
+    model = activate(toy_server, offset=0.5)
+    assert toy_server.get(f"/v1/slices/{first}").json()["prediction"] == before, "stale, and says of which model"
+    predict(toy_server)
+    after = toy_server.get(f"/v1/slices/{first}").json()["prediction"]
+    assert after["model"] == model and before["area"] == 0 and after["area"] == 24
+    # Back to the first: nothing is to be computed.
+    toy_server.put("/v1/models/active", json={"id": before["model"]})
+    assert toy_server.get(f"/v1/slices/{first}").json()["prediction"] == before
+
+
+def test_lists_sort_by_prediction_and_name(toy_server):
+    ids = [toy_server.upload(gray(v), name=name)["id"] for v, name in ((250, "b"), (130, "c"), (20, "a"))]
+    predict(toy_server)
+    late = toy_server.upload(gray(5), name="d")["id"]
+    assert listed(toy_server, "created") == [*ids, late]
+    assert listed(toy_server, "-created") == [late, *reversed(ids)]
+    assert listed(toy_server, "name") == [ids[2], ids[0], ids[1], late]
+    assert listed(toy_server, "-score") == [ids[1], ids[2], ids[0], late]
+    assert listed(toy_server, "score") == [ids[0], ids[2], ids[1], late]
+    assert set(listed(toy_server, "-area")[:2]) == {ids[0], ids[1]} and listed(toy_server, "-area")[3] == late
+    assert listed(toy_server, "-score", label="presence") == []
+    page = toy_server.get("/v1/slices", params={"dataset": "d", "sort": "-score", "limit": 3}).json()
+    rest = listed(toy_server, "-score", cursor=page["next_cursor"])
+    assert [entry["id"] for entry in page["items"]] + rest == listed(toy_server, "-score")
+    problem(toy_server.get("/v1/slices", params={"sort": "name", "cursor": page["next_cursor"]}), 422)
+    problem(toy_server.get("/v1/slices", params={"sort": "colour"}), 422)
+
+
+def test_predictions_go_on_after_a_restart(start_toy, tmp_path):
+    model = tmp_path / "slow.safetensors"
+    model.write_bytes(formats.toy_model(compute_ms=100))
+    server = start_toy("--import-model", str(model), "--max-batch", "2")
+    for value in range(12):
+        server.upload(gray(20 * value))
+    job = server.post("/v1/jobs", json={"kind": "predict", "dataset": "d"}).json()["id"]
+    while server.get(f"/v1/jobs/{job}").json()["state"] == "queued":
+        pass
+    assert server.stop() == 0
+    server.start()
+    ended = server.wait_for_job(job)
+    assert ended["state"] == "succeeded" and ended["runs"] == 2 and ended["step"] == 12
+    assert all(e["prediction"] for e in server.get("/v1/slices", params={"dataset": "d"}).json()["items"])
+
+
+def test_predicting_is_cancelled_and_resumed(start_toy, tmp_path):
+    model = tmp_path / "slow.safetensors"
+    model.write_bytes(formats.toy_model(compute_ms=200))
+    server = start_toy("--import-model", str(model), "--max-batch", "1")
+    for value in range(10):
+        server.upload(gray(20 * value))
+    job = server.post("/v1/jobs", json={"kind": "predict", "dataset": "d"}).json()["id"]
+    server.wait_for_job(job, states=("running",))
+    assert server.post(f"/v1/jobs/{job}/cancel").status_code == 202
+    assert server.wait_for_job(job)["state"] == "cancelled"
+    kept = [e for e in server.get("/v1/slices", params={"dataset": "d"}).json()["items"] if e["prediction"]]
+    assert len(kept) < 10
+    assert server.post(f"/v1/jobs/{job}/resume").status_code == 202
+    assert server.wait_for_job(job)["state"] == "succeeded"
+
+
+def test_what_cannot_be_predicted_says_why(toy_server, start_toy):
+    toy_server.put("/v1/datasets/large", json={"height": 7})
+    wish = {"kind": "predict", "dataset": "large"}
+    assert "7" in problem(toy_server.post("/v1/jobs", json=wish), 422)["detail"]
+    for bad in ({"dataset": "none"}, {"dataset": "large", "model": "mdl_none"}, {"dataset": "large", "epochs": 3}, {}):
+        problem(toy_server.post("/v1/jobs", json={"kind": "predict", **bad}), 422)
+    empty = start_toy(name="empty")
+    empty.put("/v1/datasets/d")
+    problem(empty.post("/v1/jobs", json={"kind": "predict", "dataset": "d"}), 409)
+    kinds = toy_server.get("/v1/jobs", params={"kind": "predict"}).json()["items"]
+    assert kinds == []
+
+
+def test_a_data_set_without_slices_is_done_at_once(toy_server):
+    toy_server.put("/v1/datasets/nothing")
+    job = predict(toy_server, "nothing")
+    assert job["state"] == "succeeded" and job["step"] == 0
