@@ -201,6 +201,8 @@ export const setLabel = (id, label) => ask('put', '/v1/slices/{id}/label', { pat
 /** @param {string} id */
 export const imageUrl = (id, channel = 0) =>
   address('get', '/v1/slices/{id}/image', { path: { id }, query: { channel } });
+/** @param {string} id @param {number} size of the longer side, px */
+export const thumbnailUrl = (id, size) => address('get', '/v1/slices/{id}/thumbnail', { path: { id }, query: { size } });
 /** @param {string} id @param {AbortSignal} signal */
 export const getContent = (id, signal) => request('get', '/v1/slices/{id}/content', { path: { id }, signal });
 /** @param {string} id @param {number} channel @param {AbortSignal} signal */

@@ -3,16 +3,20 @@
 import { el } from './dom.js';
 
 // [keys as shown, command, what it does]; `keys` are KeyboardEvent.key values.
-/** @type {[string, { keys: string[], show?: string[], command: string, text: string }[]][]} */
+/** @type {[string, { keys: string[], show?: string[], command?: string, text: string }[]][]} */
 const TABLE = [
   ['Slices', [
     { keys: ['ArrowRight', 'j'], show: ['\u2192', 'j'], command: 'next', text: 'Next slice' },
     { keys: ['ArrowLeft', 'k'], show: ['\u2190', 'k'], command: 'previous', text: 'Previous slice' },
     { keys: ['ArrowDown'], show: ['\u2193'], command: 'down', text: 'Row down' },
     { keys: ['ArrowUp'], show: ['\u2191'], command: 'up', text: 'Row up' },
+    { keys: ['/'], command: 'search', text: 'Search by name, case or id' },
+    { keys: ['g'], command: 'wide', text: 'The list alone, or beside a slice' },
+    { keys: [], show: ['shift \u2192'], text: 'In the list: mark several, also by shift or ctrl and click' },
+    { keys: [], show: ['ctrl a'], text: 'In the list: mark all' },
   ]],
   ['Weak label', [
-    { keys: ['p'], command: 'presence', text: 'Presence: a lesion is there' },
+    { keys: ['p'], command: 'presence', text: 'Presence: a lesion is there (all marked)' },
     { keys: ['a'], command: 'absence', text: 'Absence: none is there' },
     { keys: ['u'], command: 'unknown', text: 'Unknown' },
   ]],

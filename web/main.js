@@ -7,6 +7,7 @@ import { BrowserView, emptyState } from './browser_view.js';
 import { el } from './dom.js';
 import { modelName, number } from './format.js';
 import { helpDialog, listen } from './keys.js';
+import { relabel } from './labelling.js';
 import { ModelsView } from './models.js';
 import { SliceView } from './slice_view.js';
 import { report, toast } from './toast.js';
@@ -21,13 +22,15 @@ const LOOK_AGAIN_MS = 4000; // for a first data set or slice
 const place = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 let tab = TABS.some(([name]) => name === place.view) ? place.view : 'slices';
 
-const slices = new SliceView({ onLabel: relabel });
+const slices = new SliceView({ onLabel: label });
 const browser = new BrowserView({
   onSelect: (slice) => {
     slices.show(slice);
     remember({ slice: slice.id });
   },
   onFilters: remember,
+  onLabel: labelAll,
+  onWide: (isWide) => views.slices.classList.toggle('wide', isWide),
 });
 const models = new ModelsView();
 const training = new TrainingView({ onNext: leadOn });
@@ -92,22 +95,17 @@ function showSlices() {
   slices.element.hidden = false;
 }
 
-async function relabel(slice, label) {
-  if (label === slice.label) return;
-  const before = slice.label;
-  try {
-    const changed = await api.setLabel(slice.id, label);
+// Of one slice, or of all marked ones if it is among them.
+function label(slice, name) {
+  const { marked } = browser.list;
+  labelAll(marked.some(({ id }) => id === slice.id) ? marked : [slice], name);
+}
+
+function labelAll(chosen, name) {
+  return relabel(chosen.map((slice) => ({ slice, label: name })), (changed) => {
     browser.list.update(changed);
     slices.relabel(changed);
-    toast({
-      title: `${changed.name || changed.id}: ${label}`, key: 'label',
-      action: { text: 'Undo', run: () => relabel(changed, before) },
-    });
-    await app.refreshDatasets();
-  } catch (error) {
-    slices.relabel(slice);
-    report(error, 'The label could not be set');
-  }
+  });
 }
 
 // Which data set to begin with: the remembered one, else the fullest.
@@ -134,8 +132,8 @@ async function start() {
     return;
   }
   browser.showDatasets();
-  const { label = '', annotated = '', slice } = place;
-  await browser.open({ dataset: dataset.name, label, annotated }, slice);
+  const { label = '', annotated = '', sort = 'created', slice } = place;
+  await browser.open({ dataset: dataset.name, label, annotated, sort }, slice);
 }
 
 function showActive() {
@@ -151,6 +149,8 @@ function run(command, key) {
   if (command.startsWith('tab-')) return open(command.slice(4));
   if (command.startsWith('queue-')) return queue.command(command.slice(6));
   if (tab !== 'slices' || slices.element.hidden) return undefined;
+  if (command === 'wide') return browser.widen();
+  if (command === 'search') return browser.focusSearch();
   const steps = { next: 1, previous: -1, down: 'down', up: 'up' };
   return command in steps ? browser.list.move(steps[command]) : slices.command(command, key);
 }

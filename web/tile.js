@@ -38,7 +38,7 @@ export function makeTile(slice, index, box) {
     el('span', { class: 'badge' }, LETTERS[slice.label] ?? '?'),
     slice.annotated && el('span', { class: 'annotated' })),
   box.caption > 0 && el('span', { class: 'tile-text', 'aria-hidden': 'true' },
-    el('strong', {}, nameOf(slice)), el('small', {}, predicted(slice).join(' \u00b7 ') || 'no prediction')));
+    el('strong', {}, nameOf(slice)), el('small', {}, slice.prediction ? `${count(slice.prediction.area)} px \u00b7 ${number(slice.prediction.score, 3)}` : 'no prediction')));
   for (const side of ['left', 'top', 'width', 'height']) tile.style[side] = `${box[side]}px`;
   return tile;
 }

@@ -298,6 +298,83 @@ def test_keyboard_walks_the_list_and_explains_itself(viewer):
     viewer.gone("dialog.help")
 
 
+def shown_ids(viewer):
+    return viewer.js("return [...document.querySelectorAll('.tile')].sort((a, b) => a.dataset.index - b.dataset.index)"
+                     ".map((t) => t.dataset.id)")
+
+
+def test_search_finds_by_words_of_name_and_case(viewer, client):
+    items = client.get("/v1/slices", dataset=backend.DATASET, limit=500)["items"]
+    wish = items[5]["case"]
+    expected = [s["id"] for s in items if wish in (s["name"] or "") + " " + s["case"]]
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.press("/")
+    viewer.driver.switch_to.active_element.send_keys(wish.upper())
+    viewer.until(lambda: shown_ids(viewer) == expected, f"only {wish}")
+    assert viewer.text(".list-count") == f"{len(expected)} found"
+
+
+def test_search_looks_at_pages_that_were_not_loaded(viewer):
+    viewer.open(dataset="many").settled()
+    viewer.find("#search").send_keys(f"c{backend.MANY - 1}")
+    viewer.until(lambda: len(viewer.all(".tile")) == 1, "the last one is found")
+
+
+def test_sorted_by_name_and_the_order_is_remembered(viewer, client):
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.js("const s = document.getElementById('sort'); s.value = 'name'; s.dispatchEvent(new Event('change'))")
+    expected = [s["id"] for s in client.get("/v1/slices", dataset=backend.DATASET, sort="name", limit=8)["items"]]
+    viewer.js("document.querySelector('.tiles').scrollTop = 0")
+    viewer.until(lambda: shown_ids(viewer)[:8] == expected, "by name")
+    assert "sort=name" in viewer.driver.current_url
+
+
+def test_predictions_are_made_and_shown_in_the_wide_list(viewer, client):
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.js("[...document.querySelectorAll('.list-foot button')].find((b) => b.textContent === 'Predict').click()")
+    viewer.until(lambda: all(s["prediction"] for s in client.get("/v1/slices", dataset=backend.DATASET, limit=500)["items"]),
+                 "every slice has a prediction")
+    viewer.open(dataset=backend.DATASET, sort="-score").settled()
+    viewer.press("g")
+    viewer.shown(".tile-text small")
+    best = client.get("/v1/slices", dataset=backend.DATASET, sort="-score", limit=1)["items"][0]
+    viewer.js("document.querySelector('.tiles').scrollTop = 0")
+    said = viewer.until(lambda: viewer.text(f'.tile[data-id="{best["id"]}"] small'), "the first tile")
+    assert said == f"{best['prediction']['area']} px \u00b7 {best['prediction']['score']:.3f}"
+    assert not viewer.find(".slice-view").is_displayed()
+    viewer.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    viewer.shown(".slice-view")
+
+
+def test_many_are_labelled_at_once_and_undone(viewer, client):
+    viewer.open(dataset="many").settled()
+    viewer.shown('.tile[data-index="2"]').click()
+    ActionChains(viewer.driver).key_down(Keys.SHIFT).click(viewer.find('.tile[data-index="7"]')).key_up(Keys.SHIFT).perform()
+    ActionChains(viewer.driver).key_down(Keys.CONTROL).click(viewer.find('.tile[data-index="4"]')).key_up(Keys.CONTROL).perform()
+    ids = [t.get_attribute("data-id") for t in viewer.all('.tile[aria-selected="true"]')]
+    assert len(ids) == 5 and viewer.text(".marked [role=status]") == "5 marked"
+
+    def labels():
+        return {client.get(f"/v1/slices/{each}")["label"] for each in ids}
+
+    viewer.choose("absence", ".marked")
+    viewer.until(lambda: labels() == {"absence"}, "all five are labelled")
+    assert client.get("/v1/datasets/many")["counts"]["absence"] == 5
+    viewer.until(lambda: "5 slices: absence" in viewer.text(".toasts"), "it says so")
+    viewer.shown(".toast button:not(.quiet)").click()
+    viewer.until(lambda: labels() == {"unknown"}, "undone")
+
+
+def test_marking_by_keyboard(viewer):
+    viewer.open(dataset="many").settled()
+    tiles = viewer.find(".tiles")
+    tiles.send_keys(Keys.HOME)
+    ActionChains(viewer.driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).key_up(Keys.SHIFT).perform()
+    viewer.until(lambda: viewer.text(".marked [role=status]") == "3 marked", "three are marked")
+    tiles.send_keys(Keys.ESCAPE)
+    viewer.gone(".marked")
+
+
 def test_names_are_text_never_markup(viewer, slices):
     at(viewer, slices["hostile"])
     assert viewer.find(".slice-name h1").text == backend.HOSTILE

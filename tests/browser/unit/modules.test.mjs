@@ -7,6 +7,7 @@ import { compareWithResidual } from '../web/agreement.js';
 import { thinned, ticks } from '../web/chart.js';
 import { diverging, paintGray, paintSigned, sharedWindow, symmetricLimit } from '../web/colormap.js';
 import { dice, outline, thresholded } from '../web/mask.js';
+import { Marks } from '../web/marks.js';
 import { parseNpy } from '../web/npy.js';
 import { decodeRle } from '../web/rle.js';
 import { EventParser } from '../web/sse.js';
@@ -238,4 +239,20 @@ test('agreement of mask and residual: nothing to tell apart, and nothing in comm
   assert.deepEqual([...other.difference], [1, -1, 0]);
   assert.ok(other.disagreement > 0.9);
   assert.ok(compareWithResidual([0, 0], residual(0.02, 0, 0, 0)).difference[0] > -0.11); // a weak residual stays weak
+});
+
+test('marks: one, a range in either direction, one more and one less, never none', () => {
+  const marks = new Marks();
+  marks.only(5);
+  marks.extendTo(3);
+  assert.deepEqual(marks.all, [3, 4, 5]);
+  marks.extendTo(7);
+  assert.deepEqual(marks.all, [5, 6, 7]);
+  marks.toggle(6);
+  assert.deepEqual(marks.all, [5, 7]);
+  marks.extendTo(8); // from the last one clicked
+  assert.deepEqual(marks.all, [6, 7, 8]);
+  marks.only(1);
+  marks.toggle(1);
+  assert.deepEqual(marks.all, [1]);
 });
