@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/annotation.h"
 
 json_t *gs_annotation_to_json(const gs_annotation_record *annotation) {
@@ -44,7 +45,7 @@ gs_status gs_annotation_wish_read(const gs_request *request, gs_response *respon
     const char *author = gs_fields_string(&fields, "author", GS_OPTIONAL, GS_AUTHOR_SIZE - 1);
     GS_TRY(gs_fields_finish(&fields, err));
     *out = (gs_annotation_wish){
-        .edit = {.author = author, .allows = allows, .state = out},
+        .edit = {.author = gs_access_author(request, author), .allows = allows, .state = out},
         .if_match = gs_request_get_header(request, "If-Match"),
         .if_none_match = gs_request_get_header(request, "If-None-Match"),
     };

@@ -9,6 +9,7 @@
 #ifndef GS_API_HANDLER_H
 #define GS_API_HANDLER_H
 
+#include "api/caller.h"
 #include "base/status.h"
 #include "engine/backend/choice.h"
 #include "engine/image/image.h"
@@ -59,6 +60,7 @@ typedef struct gs_request {
     const char *body; /* NULL when empty */
     size_t body_size; /* bytes, at most gs_api_limits.body_bytes */
     const char *id;   /* X-Request-Id */
+    gs_caller caller;
 } gs_request;
 
 /* The first header of that name (case does not matter) or query parameter; NULL when absent. */
@@ -310,10 +312,19 @@ typedef struct gs_api_services {
                      const char **bytes, size_t *size);
 } gs_api_services;
 
+/* What a route asks for that needs no token; else it asks for one gs_scope. */
+enum { GS_ROUTE_OPEN = 1 << 8 };
+
+typedef struct gs_api_access {
+    bool required;      /* every route but the open ones needs a token */
+    bool secure_cookie; /* browsers reach this server by TLS */
+} gs_api_access;
+
 typedef struct gs_api_context {
     gs_store *store;
     const char *data_folder;
     gs_api_limits limits;
+    gs_api_access access;
     const gs_api_services *services;
     void *server; /* first argument of every service */
     struct gs_thumbnail_cache *thumbnails; /* api/thumbnail_cache.h */

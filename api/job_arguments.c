@@ -65,6 +65,7 @@ static void add_all(argument_list *list, const json_t *request) {
         {"dropout", "--dropout"},
         {"average_decay", "--average-decay"},
         {"min_annotated", "--min-annotated"},
+        {"pretraining_steps", "--pretraining-steps"},
         {"annotated_fraction", "--annotated"},
         {"patience", "--patience"},
         {"validate_every", "--validate-every"},

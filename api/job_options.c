@@ -90,7 +90,11 @@ static void check_one(gs_fields *fields, const char *field, gs_objective one) {
     if (gs_objective_check(&one, &architecture, &reason) != GS_OK) note(fields, field, reason.text);
 }
 
-static void check_together(gs_fields *fields, const gs_objective *o, int batch_size) {
+static void check_together(gs_fields *fields, const gs_objective *o, int batch_size,
+                           const json_t *stored) {
+    if (gs_method_get(o->method)->only_annotated &&
+        json_integer_value(json_object_get(stored, "pretraining_steps")) > 0)
+        note(fields, "pretraining_steps", "is not for a method that learns from masks only");
     check_one(fields, "translation",
               (gs_objective){.method = o->method, .translation = o->translation});
     check_one(fields, "dropout", (gs_objective){.method = o->method, .dropout = o->dropout});
@@ -116,13 +120,14 @@ void gs_job_options_read(gs_fields *fields, int batch_size, gs_job_options *out,
     if (!(read_number(fields, "annotated_fraction", 0, 1, 1, stored) > 0))
         note(fields, "annotated_fraction", "must be above 0");
     read_integer(fields, "min_annotated", 0, BATCH_MAX, stored);
+    read_integer(fields, "pretraining_steps", 0, STEPS_MAX, stored);
     read_integer(fields, "patience", 1, VALIDATIONS_MAX, stored);
     read_integer(fields, "validate_every", 1, STEPS_MAX, stored);
     (void)read_flag(fields, "keep_last", stored);
     (void)read_flag(fields, "unguarded", stored);
     bool augment = read_flag(fields, "augment", stored);
     (void)json_object_set_new(stored, "augment", json_boolean(augment));
-    check_together(fields, o, batch_size);
+    check_together(fields, o, batch_size, stored);
 }
 
 /* ==== Against the model that training begins from ==== */

@@ -14,6 +14,7 @@
 /* ==== What the methods need ==== */
 
 static const char *const kinds[] = {"train", "predict", NULL};
+static const char *const activations[] = {"if_better", "always", "never", NULL};
 static const char *const weight_names[] = {"adv", "rec", "lat", "cyc", "seg", "con"};
 enum { WEIGHTS = 6, STEPS_MAX = 100000000, SECONDS_MAX = 30 * 24 * 3600, BATCH_MAX = 256 };
 
@@ -146,6 +147,9 @@ static void read_fields(gs_fields *fields, job_wish *asked, json_t *out) {
     int64_t batch = gs_fields_integer(fields, "batch_size", GS_OPTIONAL, 1, BATCH_MAX, 20);
     double rate = gs_fields_number(fields, "learning_rate", GS_OPTIONAL, 1e-8, 1, 1e-3);
     int64_t seed = gs_fields_integer(fields, "seed", GS_OPTIONAL, 0, ((int64_t)1 << 53) - 1, 1);
+    int activate = gs_fields_choice(fields, "activate", GS_OPTIONAL, activations);
+    (void)json_object_set_new(out, "activate",
+                              json_string(activations[activate < 0 ? 0 : activate]));
     (void)json_object_set_new(out, "kind", json_string("train"));
     (void)json_object_set_new(out, "batch_size", json_integer(batch));
     (void)json_object_set_new(out, "learning_rate", json_real(rate));
@@ -170,7 +174,7 @@ static gs_status complete(const job_wish *asked, json_t *out, gs_error *err) {
     failed |= json_object_set_new(out, "preset", json_string(asked->config.preset));
     failed |= json_object_set_new(out, "width", json_real(asked->config.width));
     if (asked->weights) failed |= json_object_set(out, "weights", asked->weights);
-    if (failed || json_object_size(out) < 10)
+    if (failed || json_object_size(out) < 11)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the request");
     return GS_OK;
 }

@@ -33,16 +33,16 @@ static json_t *outputs_json(const gs_job_record *job) {
 
 json_t *gs_job_to_json(const gs_job_record *job) {
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:I, s:o, s:o, s:o, s:o, s:i, s:s, s:o, "
-        "s:o}",
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:i, s:s, "
+        "s:o, s:o}",
         "id", job->id, "kind", job->kind, "state", gs_job_state_name(job->state), "dataset",
         job->dataset, "volume", text_or_null(job->volume), "outputs", outputs_json(job), "request",
         stored_json(job->request_json), "snapshot", stored_json(job->dataset_json), "progress",
         job->progress, "step", (json_int_t)job->step, "losses", stored_json(job->losses_json),
         "dice", isnan(job->dice) ? json_null() : json_real(job->dice), "model",
-        text_or_null(job->model), "error", text_or_null(job->error), "runs", job->runs,
-        "created_at", job->created_at, "started_at", text_or_null(job->started_at), "finished_at",
-        text_or_null(job->finished_at));
+        text_or_null(job->model), "activation", stored_json(job->activation_json), "error",
+        text_or_null(job->error), "runs", job->runs, "created_at", job->created_at, "started_at",
+        text_or_null(job->started_at), "finished_at", text_or_null(job->finished_at));
 }
 
 /* Deinits the record. */

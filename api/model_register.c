@@ -96,14 +96,14 @@ static json_t *split_architecture(json_t *config) {
 
 json_t *gs_model_to_json(const gs_model_record *model) {
     json_t *input = stored_json(model->config_json), *architecture = split_architecture(input);
-    return json_pack("{s:s, s:s*, s:s*, s:s*, s:s, s:f, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:s}",
-                     "id", model->id, "name", model->name[0] ? model->name : NULL, "parent",
-                     model->parent[0] ? model->parent : NULL, "job",
-                     model->job[0] ? model->job : NULL, "preset", model->preset, "width",
-                     model->width, "input", input, ARCHITECTURE, architecture, "metrics",
-                     stored_json(model->metrics_json), "dataset", stored_json(model->dataset_json),
-                     "weights_size", (json_int_t)model->weights_size, "sha256", model->sha256,
-                     "active", model->active, "created_at", model->created_at);
+    return json_pack(
+        "{s:s, s:s*, s:s*, s:s*, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:s}", "id",
+        model->id, "name", model->name[0] ? model->name : NULL, "parent",
+        model->parent[0] ? model->parent : NULL, "job", model->job[0] ? model->job : NULL, "preset",
+        model->preset, "width", model->width, "input", input, ARCHITECTURE, architecture, "metrics",
+        stored_json(model->metrics_json), "dataset", stored_json(model->dataset_json), "activation",
+        stored_json(model->activation_json), "weights_size", (json_int_t)model->weights_size,
+        "sha256", model->sha256, "active", model->active, "created_at", model->created_at);
 }
 
 gs_status gs_model_record_config(const gs_model_record *model, gs_model_config *out,

@@ -47,6 +47,10 @@ int gs_status_to_http(gs_status status) {
 /* The statuses that no gs_status stands for. NULL = take the gs_status's own name. */
 static const char *name_of_http(int http_status) {
     switch (http_status) {
+    case 401:
+        return "unauthorized";
+    case 403:
+        return "forbidden";
     case 405:
         return "method_not_allowed";
     case 406:

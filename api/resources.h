@@ -15,6 +15,11 @@ GS_HANDLER(gs_api_openapi_yaml);
 GS_HANDLER(gs_api_openapi_json);
 GS_HANDLER(gs_api_metrics);
 
+/* session.c */
+GS_HANDLER(gs_api_session_get);
+GS_HANDLER(gs_api_session_create);
+GS_HANDLER(gs_api_session_delete);
+
 /* datasets.c */
 GS_HANDLER(gs_api_dataset_list);
 GS_HANDLER(gs_api_dataset_put);
@@ -27,6 +32,9 @@ GS_HANDLER(gs_api_slice_get);
 GS_HANDLER(gs_api_slice_delete);
 GS_HANDLER(gs_api_slice_image);
 GS_HANDLER(gs_api_slice_content);
+
+/* suggestions.c */
+GS_HANDLER(gs_api_suggestion_list);
 
 /* thumbnail.c */
 GS_HANDLER(gs_api_slice_thumbnail);

@@ -3,67 +3,84 @@
 
 #include <string.h>
 
+#include "api/access.h"
 #include "api/resources.h"
 #include "api/uri.h"
 #include "api/web_file.h"
+#include "base/memory.h"
 
 #define GET GS_METHOD_GET
 #define POST GS_METHOD_POST
 #define PUT GS_METHOD_PUT
 #define DELETE GS_METHOD_DELETE
 
+/* Open is what says nothing of the data: alive, ready, described, and signing in. What cannot be
+ * had back is the administrator's to delete. */
+#define OPEN GS_ROUTE_OPEN
+#define READ GS_SCOPE_READ
+#define ANNOTATE GS_SCOPE_ANNOTATE
+#define TRAIN GS_SCOPE_TRAIN
+#define ADMIN GS_SCOPE_ADMIN
+
 const gs_route gs_routes[] = {
-    {GET, "/healthz", gs_api_healthz},
-    {GET, "/readyz", gs_api_readyz},
-    {GET, "/metrics", gs_api_metrics},
-    {GET, "/openapi.yaml", gs_api_openapi_yaml},
-    {GET, "/openapi.json", gs_api_openapi_json},
+    {GET, "/healthz", gs_api_healthz, OPEN},
+    {GET, "/readyz", gs_api_readyz, OPEN},
+    {GET, "/metrics", gs_api_metrics, READ},
+    {GET, "/openapi.yaml", gs_api_openapi_yaml, OPEN},
+    {GET, "/openapi.json", gs_api_openapi_json, OPEN},
 
-    {GET, "/v1/datasets", gs_api_dataset_list},
-    {PUT, "/v1/datasets/{name}", gs_api_dataset_put},
-    {GET, "/v1/datasets/{name}", gs_api_dataset_get},
+    {GET, "/v1/session", gs_api_session_get, OPEN},
+    {POST, "/v1/session", gs_api_session_create, OPEN},
+    {DELETE, "/v1/session", gs_api_session_delete, OPEN},
 
-    {POST, "/v1/slices", gs_api_slice_create},
-    {GET, "/v1/slices", gs_api_slice_list},
-    {GET, "/v1/slices/{id}", gs_api_slice_get},
-    {DELETE, "/v1/slices/{id}", gs_api_slice_delete},
-    {GET, "/v1/slices/{id}/image", gs_api_slice_image},
-    {GET, "/v1/slices/{id}/content", gs_api_slice_content},
-    {GET, "/v1/slices/{id}/thumbnail", gs_api_slice_thumbnail},
-    {PUT, "/v1/slices/{id}/label", gs_api_label_put},
-    {PUT, "/v1/slices/{id}/annotation", gs_api_annotation_put},
-    {GET, "/v1/slices/{id}/annotation", gs_api_annotation_get},
-    {DELETE, "/v1/slices/{id}/annotation", gs_api_annotation_delete},
-    {GET, "/v1/slices/{id}/annotation/history", gs_api_annotation_history},
-    {GET, "/v1/slices/{id}/annotation/history/{version}", gs_api_annotation_version},
-    {POST, "/v1/slices/{id}/annotation/history/{version}/restore", gs_api_annotation_restore},
+    {GET, "/v1/datasets", gs_api_dataset_list, READ},
+    {PUT, "/v1/datasets/{name}", gs_api_dataset_put, ANNOTATE},
+    {GET, "/v1/datasets/{name}", gs_api_dataset_get, READ},
 
-    {POST, "/v1/volumes", gs_api_volume_create},
-    {GET, "/v1/volumes", gs_api_volume_list},
-    {GET, "/v1/volumes/{id}", gs_api_volume_get},
-    {DELETE, "/v1/volumes/{id}", gs_api_volume_delete},
-    {POST, "/v1/volumes/{id}/segment", gs_api_volume_segment},
-    {POST, "/v1/volumes/{id}/translate", gs_api_volume_translate},
+    {POST, "/v1/slices", gs_api_slice_create, ANNOTATE},
+    {GET, "/v1/slices", gs_api_slice_list, READ},
+    {GET, "/v1/slices/{id}", gs_api_slice_get, READ},
+    {DELETE, "/v1/slices/{id}", gs_api_slice_delete, ADMIN},
+    {GET, "/v1/slices/{id}/image", gs_api_slice_image, READ},
+    {GET, "/v1/slices/{id}/content", gs_api_slice_content, READ},
+    {GET, "/v1/slices/{id}/thumbnail", gs_api_slice_thumbnail, READ},
+    {PUT, "/v1/slices/{id}/label", gs_api_label_put, ANNOTATE},
+    {PUT, "/v1/slices/{id}/annotation", gs_api_annotation_put, ANNOTATE},
+    {GET, "/v1/slices/{id}/annotation", gs_api_annotation_get, READ},
+    {DELETE, "/v1/slices/{id}/annotation", gs_api_annotation_delete, ANNOTATE},
+    {GET, "/v1/slices/{id}/annotation/history", gs_api_annotation_history, READ},
+    {GET, "/v1/slices/{id}/annotation/history/{version}", gs_api_annotation_version, READ},
+    {POST, "/v1/slices/{id}/annotation/history/{version}/restore", gs_api_annotation_restore,
+     ANNOTATE},
 
-    {POST, "/v1/segment", gs_api_segment},
-    {POST, "/v1/translate", gs_api_translate},
-    {POST, "/v1/sample", gs_api_sample},
+    {GET, "/v1/suggestions", gs_api_suggestion_list, READ},
 
-    {POST, "/v1/jobs", gs_api_job_create},
-    {GET, "/v1/jobs", gs_api_job_list},
-    {GET, "/v1/jobs/{id}", gs_api_job_get},
-    {GET, "/v1/jobs/{id}/events", gs_api_job_events},
-    {GET, "/v1/jobs/{id}/outputs/{name}", gs_api_job_output},
-    {POST, "/v1/jobs/{id}/cancel", gs_api_job_cancel},
-    {POST, "/v1/jobs/{id}/resume", gs_api_job_resume},
+    {POST, "/v1/volumes", gs_api_volume_create, ANNOTATE},
+    {GET, "/v1/volumes", gs_api_volume_list, READ},
+    {GET, "/v1/volumes/{id}", gs_api_volume_get, READ},
+    {DELETE, "/v1/volumes/{id}", gs_api_volume_delete, ADMIN},
+    {POST, "/v1/volumes/{id}/segment", gs_api_volume_segment, ANNOTATE},
+    {POST, "/v1/volumes/{id}/translate", gs_api_volume_translate, ANNOTATE},
 
-    {GET, "/v1/models", gs_api_model_list},
-    {POST, "/v1/models", gs_api_model_create},
-    {GET, "/v1/models/active", gs_api_model_active_get},
-    {PUT, "/v1/models/active", gs_api_model_active_put},
-    {GET, "/v1/models/{id}", gs_api_model_get},
-    {GET, "/v1/models/{id}/weights", gs_api_model_weights},
-    {DELETE, "/v1/models/{id}", gs_api_model_delete},
+    {POST, "/v1/segment", gs_api_segment, READ},
+    {POST, "/v1/translate", gs_api_translate, READ},
+    {POST, "/v1/sample", gs_api_sample, READ},
+
+    {POST, "/v1/jobs", gs_api_job_create, TRAIN},
+    {GET, "/v1/jobs", gs_api_job_list, READ},
+    {GET, "/v1/jobs/{id}", gs_api_job_get, READ},
+    {GET, "/v1/jobs/{id}/events", gs_api_job_events, READ},
+    {GET, "/v1/jobs/{id}/outputs/{name}", gs_api_job_output, READ},
+    {POST, "/v1/jobs/{id}/cancel", gs_api_job_cancel, TRAIN},
+    {POST, "/v1/jobs/{id}/resume", gs_api_job_resume, TRAIN},
+
+    {GET, "/v1/models", gs_api_model_list, READ},
+    {POST, "/v1/models", gs_api_model_create, TRAIN},
+    {GET, "/v1/models/active", gs_api_model_active_get, READ},
+    {PUT, "/v1/models/active", gs_api_model_active_put, TRAIN},
+    {GET, "/v1/models/{id}", gs_api_model_get, READ},
+    {GET, "/v1/models/{id}/weights", gs_api_model_weights, READ},
+    {DELETE, "/v1/models/{id}", gs_api_model_delete, ADMIN},
 };
 
 const size_t gs_route_count = sizeof gs_routes / sizeof gs_routes[0];
@@ -140,19 +157,44 @@ static gs_status answer_unrouted(const gs_api_context *context, const gs_request
                                allowed, method_name);
 }
 
+/* The row that answers; gs_route_count for none. params gets what its {…} matched. */
+static size_t find_route(gs_method method, const gs_path *path,
+                         const char *params[GS_MAX_PATH_PARAMS]) {
+    size_t i = 0;
+    while (i < gs_route_count &&
+           (gs_routes[i].method != method || !pattern_matches(gs_routes[i].pattern, path, params)))
+        i++;
+    return i;
+}
+
+bool gs_router_admits(const gs_request *request, const char *target, const char *method_name) {
+    gs_path path;
+    gs_error ignored;
+    gs_request asked = *request;
+    char *copy = gs_copy_string(target);
+    asked.method = method_of(method_name);
+    bool admits = true; /* what has no route is refused by the router */
+    if (copy && gs_uri_parse(copy, &asked, &path, &ignored) == GS_OK) {
+        size_t i = find_route(asked.method, &path, asked.params);
+        admits = i == gs_route_count ||
+                 gs_access_judge(&asked, gs_routes[i].scope) == GS_VERDICT_ADMITTED;
+    }
+    gs_free(copy);
+    return admits;
+}
+
+/* The one place where handlers are called: after the caller was judged. */
 static gs_status answer(const gs_api_context *context, gs_request *request, char *target,
                         const char *method_name, gs_response *response, size_t *index,
                         gs_error *err) {
     gs_path path;
     GS_TRY(gs_uri_parse(target, request, &path, err));
-    for (size_t i = 0; i < gs_route_count; i++) {
-        if (gs_routes[i].method != request->method ||
-            !pattern_matches(gs_routes[i].pattern, &path, request->params))
-            continue;
-        *index = i;
-        return gs_routes[i].handler(context, request, response, err);
-    }
-    return answer_unrouted(context, request, &path, method_name, response, index, err);
+    size_t i = find_route(request->method, &path, request->params);
+    if (i == gs_route_count)
+        return answer_unrouted(context, request, &path, method_name, response, index, err);
+    *index = i;
+    GS_TRY(gs_access_check(request, gs_routes[i].scope, response, err));
+    return gs_routes[i].handler(context, request, response, err);
 }
 
 size_t gs_router_answer(const gs_api_context *context, gs_request *request, char *target,

@@ -22,7 +22,9 @@ static const char usage[] =
     "usage: genseg serve --data DIR [options]\n"
     "\n"
     "  --data DIR             everything the server keeps; made when missing\n"
-    "  --listen HOST:PORT     a loopback address (default 127.0.0.1:8080; port 0: any free one)\n"
+    "  --listen HOST:PORT     a loopback address (default 127.0.0.1:8080; port 0: any free one),\n"
+    "                         or with --auth any address\n"
+    "  --auth                 who asks needs a token of `genseg token`\n"
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
     "  --web DIR              the viewer's files (default: those it was built with)\n"
@@ -43,6 +45,7 @@ static const char usage[] =
 typedef enum option_id {
     OPTION_DATA = 256, /* beyond any character, so that no option has a short form */
     OPTION_LISTEN,
+    OPTION_AUTH,
     OPTION_IMPORT,
     OPTION_IMPORT_MODEL,
     OPTION_WEB,
@@ -63,6 +66,7 @@ typedef enum option_id {
 static const struct option option_table[] = {
     {"data", required_argument, NULL, OPTION_DATA},
     {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"auth", no_argument, NULL, OPTION_AUTH},
     {"import", required_argument, NULL, OPTION_IMPORT},
     {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
     {"web", required_argument, NULL, OPTION_WEB},
@@ -139,6 +143,9 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
         return true;
     case OPTION_LISTEN:
         options->listen = value;
+        return true;
+    case OPTION_AUTH:
+        options->auth = true;
         return true;
     case OPTION_IMPORT:
         return add_import(options, value);

@@ -85,6 +85,8 @@ static gs_status read_arguments(int argc, char **argv, gs_training_wish *n, cons
          "part of the annotated training cases that keep their masks, above 0 (1)"},
         {"--min-annotated", GS_OPTION_INT, &o->min_annotated,
          "annotated images per batch at least (0)"},
+        {"--pretraining-steps", GS_OPTION_UINT64, &o->pretraining_steps,
+         "first steps, which learn from weak labels alone, without masks (0)"},
         {"--keep-last", GS_OPTION_FLAG, &o->keep_last,
          "the model is the last weights, not those of the best Dice"},
         {"--unguarded", GS_OPTION_FLAG, &o->unguarded,

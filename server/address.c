@@ -74,8 +74,8 @@ static void format_url(int fd, char out[GS_URL_SIZE]) {
     snprintf(out, GS_URL_SIZE, format, host, port);
 }
 
-gs_status gs_address_listen(const char *text, int *socket_out, char url_out[GS_URL_SIZE],
-                            gs_error *err) {
+gs_status gs_address_listen(const char *text, gs_reach reach, int *socket_out,
+                            char url_out[GS_URL_SIZE], gs_error *err) {
     char host[HOST_MAX], port[PORT_MAX];
     if (!split(text, host, port) || *port == '\0' || strtol(port, NULL, 10) > PORT_LAST)
         return gs_fail(err, GS_INVALID_ARGUMENT,
@@ -88,11 +88,11 @@ gs_status gs_address_listen(const char *text, int *socket_out, char url_out[GS_U
                        gai_strerror(problem));
     gs_status status = GS_OK;
     for (const struct addrinfo *at = found; at; at = at->ai_next) {
-        if (address_is_loopback(at->ai_addr)) continue;
+        if (reach == GS_REACH_ANY || address_is_loopback(at->ai_addr)) continue;
         status = gs_fail(err, GS_UNUSABLE,
                          "--listen %.200s is not a loopback address: without access tokens this "
-                         "server answers only on this machine; use 127.0.0.1, [::1] or localhost "
-                         "(and an SSH tunnel from elsewhere)",
+                         "server answers only on this machine; use 127.0.0.1, [::1] or localhost, "
+                         "or --auth",
                          text);
     }
     if (status == GS_OK) status = open_socket(found, text, socket_out, err);
@@ -111,8 +111,7 @@ bool gs_host_is_loopback(const char *host) {
     return inet_pton(AF_INET6, name, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-bool gs_origin_is_host(const char *origin, const char *host) {
-    static const char scheme[] = "http://";
-    return strncasecmp(origin, scheme, sizeof scheme - 1) == 0 &&
-           strcasecmp(origin + sizeof scheme - 1, host) == 0;
+bool gs_origin_is_host(const char *origin, const char *scheme, const char *host) {
+    size_t length = strlen(scheme);
+    return strncasecmp(origin, scheme, length) == 0 && strcasecmp(origin + length, host) == 0;
 }

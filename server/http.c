@@ -66,11 +66,11 @@ static bool reserve(gs__exchange *exchange, size_t size) {
 static bool take_body(gs__exchange *exchange, const char *bytes, size_t size) {
     size_t limit = exchange->http->context->limits.body_bytes;
     if (gs_clock_seconds() - exchange->started > GS__UPLOAD_SECONDS) return false;
-    if (!exchange->refusal && size > limit - exchange->body_size)
+    if (!exchange->refusal && !exchange->unwanted && size > limit - exchange->body_size)
         gs__exchange_refuse(exchange, 413, "the body is larger than %zu bytes", limit);
-    if (!exchange->refusal && !reserve(exchange, exchange->body_size + size))
+    if (!exchange->refusal && !exchange->unwanted && !reserve(exchange, exchange->body_size + size))
         gs__exchange_refuse(exchange, 503, "too many uploads at once, try again");
-    if (exchange->refusal) {
+    if (exchange->refusal || exchange->unwanted) {
         exchange->discarded += size;
         return exchange->discarded <= GS__DISCARD_MAX;
     }
@@ -106,7 +106,7 @@ static void check_size(gs__exchange *exchange) {
 
 /* Whether to answer before the body: the client asks first (Expect), or sends more than we read. */
 static bool refuses_at_once(const gs__exchange *exchange) {
-    if (!exchange->refusal) return false;
+    if (!exchange->refusal && !exchange->unwanted) return false;
     const char *expect = gs_request_get_header(&exchange->request, "Expect");
     const char *length = gs_request_get_header(&exchange->request, "Content-Length");
     return (expect && strcasecmp(expect, "100-continue") == 0) ||
@@ -141,13 +141,14 @@ static void log_exchange(const gs__exchange *exchange, enum MHD_RequestTerminati
     const char *why = (size_t)end < sizeof ends / sizeof ends[0] ? ends[end] : "unknown";
     json_t *path = json_string(exchange->path ? exchange->path : "");
     gs_log(GS_LOG_INFO, "request",
-           json_pack("{s:s, s:s, s:o, s:s, s:i, s:I, s:I, s:f, s:s}", "request_id", exchange->id,
-                     "method", exchange->method ? exchange->method : "", "path",
+           json_pack("{s:s, s:s, s:o, s:s, s:i, s:I, s:I, s:f, s:s, s:s, s:s}", "request_id",
+                     exchange->id, "method", exchange->method ? exchange->method : "", "path",
                      path ? path : json_string("(not UTF-8)"), "route",
                      gs_route_label(exchange->route), "status", exchange->status, "bytes_in",
                      (json_int_t)exchange->body_size, "bytes_out",
                      (json_int_t)exchange->answer_bytes, "seconds",
-                     gs_clock_seconds() - exchange->started, "end", why));
+                     gs_clock_seconds() - exchange->started, "end", why, "address",
+                     exchange->request.caller.address, "token", exchange->request.caller.token));
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,

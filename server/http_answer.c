@@ -1,9 +1,12 @@
 /* Headers in, response out. Who may talk to us at all is decided here: see check_sender. */
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
 
+#include "api/access.h"
 #include "api/router.h"
 #include "api/uri.h"
 #include "base/memory.h"
@@ -46,6 +49,13 @@ static void choose_id(gs__exchange *exchange) {
     snprintf(exchange->id, sizeof exchange->id, "%016llx", (unsigned long long)random);
 }
 
+static bool is_own_origin(const gs__exchange *exchange, const char *origin, const char *host) {
+    /* With tokens there may be TLS in front of us. */
+    return gs_origin_is_host(origin, "http://", host) ||
+           (exchange->http->context->access.required &&
+            gs_origin_is_host(origin, "https://", host));
+}
+
 /* Without tokens, whoever reaches the loopback address is trusted; a web page in this machine's
  * browser reaches it too. A page that rebinds its name to 127.0.0.1 betrays itself by Host, a page
  * of another origin that posts to us by Origin. */
@@ -54,20 +64,34 @@ static void check_sender(gs__exchange *exchange) {
     const char *origin = gs_request_get_header(&exchange->request, "Origin");
     if (!host) {
         gs__exchange_refuse(exchange, 400, "the request has no Host header");
-    } else if (!gs_host_is_loopback(host)) {
+    } else if (!exchange->http->context->access.required && !gs_host_is_loopback(host)) {
         gs__exchange_refuse(exchange, 421,
                             "this server answers as localhost or 127.0.0.1, not as "
                             "'%.80s'",
                             host);
-    } else if (origin && !gs_origin_is_host(origin, host)) {
+    } else if (origin && !is_own_origin(exchange, origin, host)) {
         gs__exchange_refuse(exchange, 403, "requests of pages from '%.80s' are refused", origin);
     }
+}
+
+static void note_address(gs__exchange *exchange, struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr) return;
+    char *out = exchange->request.caller.address;
+    socklen_t size = info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                              : sizeof(struct sockaddr_in);
+    if (getnameinfo(info->client_addr, size, out, GS_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
+        out[0] = '\0';
 }
 
 void gs__exchange_read_headers(gs__exchange *exchange, struct MHD_Connection *connection) {
     MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, exchange);
     choose_id(exchange);
+    note_address(exchange, connection);
     check_sender(exchange);
+    gs_access_identify(exchange->http->context, &exchange->request);
+    exchange->unwanted = !gs_router_admits(&exchange->request, exchange->target, exchange->method);
 }
 
 /* ==== Responses ==== */

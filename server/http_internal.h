@@ -41,6 +41,7 @@ typedef struct gs__exchange {
     size_t discarded; /* bytes of a refused body */
     int refusal;      /* HTTP status of an answer given before any handler; 0 = none */
     char refusal_text[160];
+    bool unwanted; /* the router will refuse: the body is read and dropped */
     char id[GS__REQUEST_ID_MAX + 1];
     gs_request request;
     size_t route;

@@ -11,6 +11,7 @@
 #include "api/thumbnail_cache.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "server/activation.h"
 #include "server/address.h"
 #include "server/job_run.h"
 #include "server/log.h"
@@ -43,6 +44,7 @@ static void fill_defaults(gs_server *server) {
         .limits = {.body_bytes = (size_t)options->max_body_mib << 20,
                    .image = {.values = (size_t)options->max_pixels},
                    .volume_voxels = (size_t)options->max_voxels},
+        .access = {.required = options->auth},
         .services = &gs__services,
         .server = server,
     };
@@ -133,10 +135,8 @@ static gs_status open_compute(gs_server *server, gs_error *err) {
     return gs_executor_open(&executor, server->metrics, &server->executor, err);
 }
 
-static void on_model_made(void *context, const char *model_id) {
-    gs_error err;
-    if (gs__activate_if_none(context, model_id, &err) != GS_OK)
-        gs_log_text(GS_LOG_ERROR, "model_not_activated", "%s: %s", model_id, err.text);
+static void on_model_made(void *context, const gs_job_record *job, const char *model_id) {
+    gs__activation_decide(context, job, model_id);
 }
 
 static gs_status open_supervisors(gs_server *server, gs_error *err) {
@@ -179,6 +179,7 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(find_trainer(server, err));
     /* The address first: refusing it costs nothing, and nothing has been changed yet. */
     GS_TRY(gs_address_listen(server->options.listen ? server->options.listen : "127.0.0.1:8080",
+                             server->options.auth ? GS_REACH_ANY : GS_REACH_LOOPBACK,
                              &server->socket, server->url, err));
     GS_TRY(gs_store_open(server->options.data, &server->store, err));
     fill_defaults(server);

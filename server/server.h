@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/backend/choice.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct gs_server gs_server;
@@ -25,6 +26,7 @@ typedef struct gs_server_options {
     int max_body_mib;      /* of one request; 256 */
     int max_pixels;        /* channels x height x width of an image; 16777216 */
     int max_voxels;        /* of all channels of a volume; 268435456 */
+    bool auth;             /* who asks needs a token; only then another address than loopback */
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;
     const char *import_model; /* weights to register, and to activate when no model is */

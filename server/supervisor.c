@@ -101,7 +101,7 @@ static void run_job(gs_supervisor *supervisor, const gs_job_record *job) {
     gs_run_end end;
     log_job("job_started", job->id, NULL);
     supervisor->options.execute(&run, &end);
-    if (end.model[0] && supervisor->made) supervisor->made(supervisor->context, end.model);
+    if (end.model[0] && supervisor->made) supervisor->made(supervisor->context, job, end.model);
     keep_end(supervisor, job->id, &end);
     if (end.state == GS_JOB_SUCCEEDED) gs_job_run_clean(supervisor->store, job->id);
     log_job("job_ended", job->id, &end);

@@ -34,8 +34,9 @@ typedef struct gs_supervisor_options {
     int stop_seconds;      /* how long a trainer may take to write its last checkpoint */
 } gs_supervisor_options;
 
-/* Called with the id of a model that a job made, before the job succeeds. May be NULL. */
-typedef void gs_model_made(void *context, const char *model_id);
+/* Called with the job and the id of the model that it made, before the job succeeds and while its
+ * folder is there. May be NULL. */
+typedef void gs_model_made(void *context, const gs_job_record *job, const char *model_id);
 
 /* Puts jobs that a dead server left running back into the queue and starts the thread. Strings of
  * the options and `store` are borrowed. Caller closes. */

@@ -71,6 +71,11 @@ static gs_status migrate(gs_store *store, gs_error *err) {
             "genseg.db has schema version %lld, this program knows %d: it was written by "
             "a newer genseg",
             (long long)version, gs__migration_count);
+    if (store->beside && version < gs__migration_count)
+        return gs_fail(err, GS_UNUSABLE,
+                       "genseg.db has schema version %lld, this program knows %d: the program that "
+                       "has it open is an older one",
+                       (long long)version, gs__migration_count);
     for (int next = (int)version + 1; next <= gs__migration_count; next++) {
         sqlite3 *db = NULL;
         GS_TRY(gs__write_begin(store, &db, err));

@@ -9,7 +9,7 @@ enum { ERROR_BYTES_MAX = 2000 };
 #define JOB_COLUMNS                                                                                \
     "j.id, j.kind, j.state, j.dataset, j.request, j.dataset_snapshot, j.progress, j.step,"         \
     " j.losses, j.dice, j.model, j.error, j.runs, j.created_at, j.started_at, j.finished_at,"      \
-    " j.volume, j.outputs"
+    " j.volume, j.outputs, j.activation"
 
 /* A gs_job_queue, as gs_job_record_queue says it. */
 #define QUEUE_OF_JOB "(CASE WHEN volume <> '' THEN 1 WHEN kind = 'predict' THEN 2 ELSE 0 END)"
@@ -40,6 +40,7 @@ void gs_job_record_deinit(gs_job_record *record) {
     gs_free(record->dataset_json);
     gs_free(record->losses_json);
     gs_free(record->outputs_json);
+    gs_free(record->activation_json);
     gs_free(record->error);
     *record = (gs_job_record){0};
 }
@@ -78,6 +79,7 @@ static void read_job(gs__sql *query, int column, gs_job_record *out) {
     gs__sql_text(query, column + 15, out->finished_at, sizeof out->finished_at);
     gs__sql_text(query, column + 16, out->volume, sizeof out->volume);
     out->outputs_json = gs__sql_text_copy(query, column + 17);
+    out->activation_json = gs__sql_text_copy(query, column + 18);
 }
 
 static gs_status no_job(const char *id, gs_error *err) {

@@ -51,8 +51,10 @@ typedef struct gs_job_record {
     char model[GS_ID_SIZE];  /* a training: what it made, "" = nothing yet; else what it ran */
     char volume[GS_ID_SIZE]; /* it works on; "" = none */
     char *outputs_json;      /* owned; what it made of a volume; "[]" = nothing */
-    char *error;             /* owned; a sentence; "" = none */
-    int runs;                /* how often it was claimed */
+    char
+        *activation_json; /* owned; of a training: what became of its model; "null" = nothing yet */
+    char *error;          /* owned; a sentence; "" = none */
+    int runs;             /* how often it was claimed */
     char created_at[GS_TIME_SIZE];
     char started_at[GS_TIME_SIZE];  /* first claim; "" = not yet */
     char finished_at[GS_TIME_SIZE]; /* "" unless terminal */

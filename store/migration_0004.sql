@@ -18,3 +18,7 @@ CREATE TABLE deleted_slices (
     deleted_at TEXT NOT NULL,
     PRIMARY KEY (dataset, sha256)
 ) STRICT, WITHOUT ROWID;
+
+-- Why a model that a training made became the active one, or did not. JSON; 'null': not decided.
+ALTER TABLE jobs ADD COLUMN activation TEXT NOT NULL DEFAULT 'null';
+ALTER TABLE models ADD COLUMN activation TEXT NOT NULL DEFAULT 'null';

@@ -10,12 +10,14 @@
 
 #define MODEL_COLUMNS                                                                              \
     "m.id, m.name, m.parent, m.job, m.preset, m.width, m.config, m.metrics, m.dataset,"            \
-    " m.weights_size, m.sha256, m.seq IN (SELECT model FROM active_model), m.created_at"
+    " m.weights_size, m.sha256, m.seq IN (SELECT model FROM active_model), m.created_at,"          \
+    " m.activation"
 
 void gs_model_record_deinit(gs_model_record *record) {
     gs_free(record->config_json);
     gs_free(record->metrics_json);
     gs_free(record->dataset_json);
+    gs_free(record->activation_json);
     *record = (gs_model_record){0};
 }
 
@@ -34,6 +36,7 @@ static void read_model(gs__sql *query, int column, gs_model_record *out) {
     gs__sql_text(query, column + 10, out->sha256, sizeof out->sha256);
     out->active = gs__sql_int(query, column + 11) != 0;
     gs__sql_text(query, column + 12, out->created_at, sizeof out->created_at);
+    out->activation_json = gs__sql_text_copy(query, column + 13);
 }
 
 /* The oldest model for which `condition`, an SQL expression over ?1, holds; "" as id when there is
@@ -290,4 +293,28 @@ gs_status gs_store_model_list(gs_store *store, const gs_page *page, gs_model_lis
     else
         *out = list;
     return status;
+}
+
+static gs_status set_activation(sqlite3 *db, const char *id, const char *json, gs_error *err) {
+    gs__sql model = gs__sql_prepare(db, "UPDATE models SET activation = ?2 WHERE id = ?1", err);
+    gs__sql_bind_text(&model, 1, id);
+    gs__sql_bind_text(&model, 2, json);
+    GS_TRY(gs__sql_finish(&model));
+    if (sqlite3_changes(db) != 1)
+        return gs_fail(err, GS_NOT_FOUND, "there is no model '%.40s'", id);
+    gs__sql job = gs__sql_prepare(
+        db, "UPDATE jobs SET activation = ?2 WHERE id = (SELECT job FROM models WHERE id = ?1)",
+        err);
+    gs__sql_bind_text(&job, 1, id);
+    gs__sql_bind_text(&job, 2, json);
+    return gs__sql_finish(&job);
+}
+
+gs_status gs_store_model_set_activation(gs_store *store, const char *id,
+                                        const char *activation_json, gs_error *err) {
+    sqlite3 *db;
+    if (strlen(activation_json) > GS_JSON_MAX)
+        return gs_fail(err, GS_TOO_LARGE, "the reason has more than %d bytes", GS_JSON_MAX);
+    GS_TRY(gs__write_begin(store, &db, err));
+    return gs__write_end(store, set_activation(db, id, activation_json, err), err);
 }

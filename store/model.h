@@ -18,11 +18,12 @@ typedef struct gs_model_record {
                               */
     char job[GS_ID_SIZE];    /* the job that made it; "" = uploaded */
     char preset[GS_PRESET_SIZE];
-    double width;                /* multiplier of channel counts */
-    char *config_json;           /* owned; channels, height, columns, normalization, … */
-    char *metrics_json;          /* owned; "null" = none */
-    char *dataset_json;          /* owned; what it was trained on; "null" = unknown */
-    int64_t weights_size;        /* bytes */
+    double width;          /* multiplier of channel counts */
+    char *config_json;     /* owned; channels, height, columns, normalization, … */
+    char *metrics_json;    /* owned; "null" = none */
+    char *dataset_json;    /* owned; what it was trained on; "null" = unknown */
+    char *activation_json; /* owned; why its job made it active or not; "null" = not decided */
+    int64_t weights_size;  /* bytes */
     char sha256[GS_SHA256_SIZE]; /* of the weights: their ETag */
     bool active;
     char created_at[GS_TIME_SIZE];
@@ -65,6 +66,10 @@ GS_MUST_CHECK gs_status gs_store_model_delete(gs_store *store, const char *id, g
 /* The model that answers requests naming none; NOT_FOUND when there is none. */
 GS_MUST_CHECK gs_status gs_store_model_get_active(gs_store *store, gs_model_record *out,
                                                   gs_error *err);
+/* Keeps why the job that made the model made it active or not, in the model and in the job. At most
+ * GS_JSON_MAX bytes. NOT_FOUND: no such model. */
+GS_MUST_CHECK gs_status gs_store_model_set_activation(gs_store *store, const char *id,
+                                                      const char *activation_json, gs_error *err);
 /* Atomic. NOT_FOUND: no such model, and the active one stays. */
 GS_MUST_CHECK gs_status gs_store_model_set_active(gs_store *store, const char *id, gs_error *err);
 

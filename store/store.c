@@ -25,6 +25,22 @@ static gs_status lock_folder(gs_store *store, gs_error *err) {
     return status;
 }
 
+/* What only the process that has the folder to itself may do. */
+static gs_status sweep(gs_store *store, gs_error *err) {
+    GS_TRY(gs__weights_sweep(store, err));
+    return gs__volumes_sweep(store, err);
+}
+
+/* Whether another process may have the folder, too. */
+typedef enum gs__sharing { GS__ALONE, GS__BESIDE } gs__sharing;
+
+static gs_status claim_folder(gs_store *store, gs__sharing sharing, gs_error *err) {
+    gs_status status = lock_folder(store, err);
+    if (status != GS_BUSY || sharing == GS__ALONE) return status;
+    store->beside = true;
+    return GS_OK;
+}
+
 static gs_status make_store(const char *folder, gs_store **out, gs_error *err) {
     gs_store *store = gs_alloc(1, sizeof *store);
     if (!store) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a store");
@@ -41,20 +57,28 @@ static gs_status make_store(const char *folder, gs_store **out, gs_error *err) {
     return GS_OK;
 }
 
-gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
+static gs_status open_store(const char *folder, gs__sharing sharing, gs_store **out,
+                            gs_error *err) {
     gs_store *store = NULL;
     GS_TRY(gs_folder_make(folder, err));
     GS_TRY(make_store(folder, &store, err));
-    gs_status status = lock_folder(store, err);
+    gs_status status = claim_folder(store, sharing, err);
     if (!status) status = gs__connections_open(store, err);
-    if (!status) status = gs__weights_sweep(store, err);
-    if (!status) status = gs__volumes_sweep(store, err);
+    if (!status && !store->beside) status = sweep(store, err);
     if (status) {
         gs_store_close(store);
         return status;
     }
     *out = store;
     return GS_OK;
+}
+
+gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err) {
+    return open_store(folder, GS__ALONE, out, err);
+}
+
+gs_status gs_store_open_beside(const char *folder, gs_store **out, gs_error *err) {
+    return open_store(folder, GS__BESIDE, out, err);
 }
 
 gs_status gs_store_open_to_read(const char *folder, gs_store **out, gs_error *err) {

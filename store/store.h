@@ -44,6 +44,9 @@ enum {
  * BUSY: another process has it open. UNUSABLE: written by a newer genseg. IO: not a database, or
  * damaged. Caller closes. */
 GS_MUST_CHECK gs_status gs_store_open(const char *folder, gs_store **out, gs_error *err);
+/* As gs_store_open, but another process may have the folder open and go on: for short work beside a
+ * running server. UNUSABLE: that one has another schema. */
+GS_MUST_CHECK gs_status gs_store_open_beside(const char *folder, gs_store **out, gs_error *err);
 /* The same folder for reading, also while another process has it open: what would change it is
  * CONFLICT. NOT_FOUND without a database; UNUSABLE when it is not of this program's schema. */
 GS_MUST_CHECK gs_status gs_store_open_to_read(const char *folder, gs_store **out, gs_error *err);

@@ -12,6 +12,7 @@ enum { GS__READERS = 6 };
 struct gs_store {
     char *folder;
     int lock_fd; /* genseg.lock */
+    bool beside; /* another process has the folder: its schema is taken as it is */
     pthread_mutex_t write_mutex;
     sqlite3 *writer; /* guarded by write_mutex; NULL: opened to read */
     pthread_mutex_t pool_mutex;

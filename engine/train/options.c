@@ -46,6 +46,7 @@ static const json_option json_options[] = {
     {"skips", TEXT, OPTION(architecture.skips), 0, 0},
     {"batch_size", INTEGER, OPTION(batch_size), 1, GS_MAX_BATCH_SIZE},
     {"min_annotated", INTEGER, OPTION(min_annotated), 0, GS_MAX_BATCH_SIZE},
+    {"pretraining_steps", COUNT, OPTION(pretraining_steps), 0, STEPS_MAX},
     {"patience", INTEGER, OPTION(patience), 1, VALIDATIONS_MAX},
     {"validate_every", COUNT, OPTION(validate_every), 1, STEPS_MAX},
     {"checkpoint_every", COUNT, OPTION(checkpoint_every), 1, STEPS_MAX},
@@ -158,6 +159,9 @@ static gs_status resolve_objective(const gs_training_wish *wish, gs_trainer_opti
     }
     if (wish->dropout >= 0) objective->dropout = wish->dropout;
     GS_TRY(gs_architecture_wish_apply(&o->architecture, &checked, err));
+    if (o->pretraining_steps > 0 && gs_method_get(objective->method)->only_annotated)
+        return gs_fail(err, GS_INVALID_ARGUMENT, "%s learns from masks only: no pretraining steps",
+                       gs_method_get(objective->method)->name);
     checked.separate_decoder = gs_method_get(objective->method)->separate_decoder;
     return gs_objective_check(objective, &checked, err);
 }

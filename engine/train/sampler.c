@@ -24,6 +24,7 @@ struct gs_sampler {
     bool has_absence, has_histogram;
     gs_position_histogram histogram; /* when has_histogram */
     int pairs, min_annotated;
+    uint64_t pretraining_steps;
 };
 
 /* ---- Lists ------------------------------------------------------------------------------------
@@ -124,6 +125,10 @@ void gs_sampler_free(gs_sampler *s) {
     gs_free(s);
 }
 
+void gs_sampler_pretrain(gs_sampler *s, uint64_t steps) {
+    s->pretraining_steps = steps;
+}
+
 /* Moves annotated slices to the front, keeping the order otherwise; returns how many there are. */
 static int annotated_first(const gs_dataset *dataset, uint32_t *slices, int count) {
     int annotated = 0;
@@ -158,6 +163,7 @@ int gs_sampler_batch(gs_sampler *s, const gs_dataset *dataset, uint64_t step, ui
         presence[i] = sequence_at(&s->presence, position + (uint64_t)i);
         if (s->has_absence) absence[i] = absence_at(s, position + (uint64_t)i);
     }
+    if (step < s->pretraining_steps) return 0;
     int annotated = annotated_first(dataset, presence, s->pairs);
     for (; annotated < s->min_annotated; annotated++)
         presence[annotated] =

@@ -36,6 +36,10 @@ GS_MUST_CHECK gs_status gs_sampler_new(const gs_slice_lists *lists, gs_training_
                                        gs_sampler **out, gs_error *err);
 void gs_sampler_free(gs_sampler *sampler); /* NULL is allowed */
 
+/* From now on no slice of the first `steps` batches counts as annotated, and none is put there for
+ * its mask. For methods that use slices without masks. */
+void gs_sampler_pretrain(gs_sampler *sampler, uint64_t steps);
+
 /* From now on absence slices are drawn, with replacement, to follow the presence slices' axial
  * positions (engine/train/histogram.h). Nothing changes for methods without absence slices. */
 GS_MUST_CHECK gs_status gs_sampler_match_positions(gs_sampler *sampler, const gs_dataset *dataset,

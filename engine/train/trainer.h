@@ -36,6 +36,9 @@ typedef struct gs_trainer_options {
      * gs_dataset_keep_annotations); 0 = 1 = all. */
     double annotated_fraction;
     int min_annotated; /* annotated images per batch at least, where there are any */
+    /* The first steps that use no masks: what a method learns from weak labels alone. Dice is not
+     * looked at before they are over. 0 for methods that learn from masks only. */
+    uint64_t pretraining_steps;
     int patience;      /* validations in a row without a better Dice that end training; 0 = never */
     bool keep_last;    /* model.safetensors: the last validated weights, not the best */
     bool unguarded;    /* a training that goes wrong is not taken back: it fails, or goes on */
@@ -48,6 +51,10 @@ typedef struct gs_trainer_options {
 } gs_trainer_options;
 
 enum { GS_MAX_RECOVERIES = 2 };
+
+/* Of the cases that have no split: what gs_dataset_assign_splits is asked for, with the training's
+ * seed. */
+#define GS_VALIDATION_FRACTION 0.15
 
 typedef enum gs_event_kind {
     GS_EVENT_START,

@@ -29,13 +29,13 @@ static json_t *merge(json_t *json, json_t *more) {
 /* What must be the same when a run is resumed. */
 static json_t *fixed_json(const gs_trainer_options *o) {
     double annotated = o->annotated_fraction > 0 ? o->annotated_fraction : 1;
-    return json_pack("{s:s, s:i, s:I, s:i, s:f, s:b, s:s, s:f, s:f, s:b}", "method",
+    return json_pack("{s:s, s:i, s:I, s:i, s:I, s:f, s:b, s:s, s:f, s:f, s:b}", "method",
                      gs_method_get(o->objective.method)->name, "batch_size", o->batch_size, "seed",
-                     (json_int_t)o->seed, "min_annotated", o->min_annotated, "annotated_fraction",
-                     annotated, "augment", o->augment, "translation",
-                     gs_translation_name(o->objective.translation), "dropout", o->objective.dropout,
-                     "average_decay", o->objective.average_decay, "mutual_information",
-                     o->objective.estimates_information);
+                     (json_int_t)o->seed, "min_annotated", o->min_annotated, "pretraining_steps",
+                     (json_int_t)o->pretraining_steps, "annotated_fraction", annotated, "augment",
+                     o->augment, "translation", gs_translation_name(o->objective.translation),
+                     "dropout", o->objective.dropout, "average_decay", o->objective.average_decay,
+                     "mutual_information", o->objective.estimates_information);
 }
 
 /* Where it stands. */
@@ -83,9 +83,10 @@ gs_status gs__trainer_save_checkpoint(const gs_trainer *t, double seconds, gs_er
 
 /* A checkpoint from before there was an option lacks it: the option was then at its default. */
 static json_t *default_json(void) {
-    return json_pack("{s:s, s:f, s:f, s:f, s:b}", "translation",
-                     gs_translation_name(GS_TRANSLATE_BOTH), "annotated_fraction", 1.0, "dropout",
-                     0.0, "average_decay", 0.0, "mutual_information", false);
+    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:b}", "translation",
+                     gs_translation_name(GS_TRANSLATE_BOTH), "pretraining_steps", (json_int_t)0,
+                     "annotated_fraction", 1.0, "dropout", 0.0, "average_decay", 0.0,
+                     "mutual_information", false);
 }
 
 /* Compares each of the options that must be the same; the first that is not is named. */

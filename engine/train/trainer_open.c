@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_VALIDATION_FRACTION 0.15
-
 /* ---- What is trained --------------------------------------------------------------------------
  */
 
@@ -149,7 +147,7 @@ static gs_status open_data(gs_trainer *t, gs_error *err) {
     GS_TRY(check_options(o, err));
     GS_TRY(gs_dataset_open(o->dataset, &t->dataset, err));
     GS_TRY(gs_dataset_check_pixels(t->dataset, err));
-    GS_TRY(gs_dataset_assign_splits(t->dataset, o->seed, DEFAULT_VALIDATION_FRACTION, 0, err));
+    GS_TRY(gs_dataset_assign_splits(t->dataset, o->seed, GS_VALIDATION_FRACTION, 0, err));
     if (o->annotated_fraction != 0)
         GS_TRY(gs_dataset_keep_annotations(t->dataset, o->seed, o->annotated_fraction, err));
     GS_TRY(gs_slice_lists_init(&t->lists, t->dataset, err));
@@ -157,8 +155,10 @@ static gs_status open_data(gs_trainer *t, gs_error *err) {
     if (o->patience > 0 && t->lists.validation_count == 0)
         return gs_fail(err, GS_UNUSABLE,
                        "stopping early needs annotated slices in the validation split");
-    return gs_sampler_new(&t->lists, method, o->batch_size, o->min_annotated, o->seed, &t->sampler,
-                          err);
+    GS_TRY(gs_sampler_new(&t->lists, method, o->batch_size, o->min_annotated, o->seed, &t->sampler,
+                          err));
+    gs_sampler_pretrain(t->sampler, o->pretraining_steps);
+    return GS_OK;
 }
 
 static gs_status start_loader(gs_trainer *t, gs_error *err) {

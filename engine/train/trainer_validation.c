@@ -90,6 +90,7 @@ gs_status gs__trainer_validate(gs_trainer *t, gs_validation *out, gs_error *err)
     *out = (gs_validation){nothing, nothing, nothing, false};
     gs_parameters_trained(t->parameters); /* plans do not count their own updates */
     if (t->lists.validation_count == 0) return GS_OK;
-    GS_TRY(find_dice(t, out, err));
+    bool has_seen_masks = t->state.step > t->options->pretraining_steps;
+    if (has_seen_masks) GS_TRY(find_dice(t, out, err));
     return find_diversity(t, out, err);
 }

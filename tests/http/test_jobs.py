@@ -112,7 +112,7 @@ def test_a_training_from_a_model_names_its_parent_and_does_not_activate(trained)
 def test_every_option_reaches_the_trainer(trained):
     server = trained(pause=0.3)
     wish = {"method": "mean_teacher", "teacher": "both", "dropout": 0.25, "average_decay": 0.95, "encoder_norm": "batch",
-            "decoder_norm": "instance", "skips": "sum", "min_annotated": 1, "annotated_fraction": 0.5, "patience": 3, "validate_every": 7,
+            "decoder_norm": "instance", "skips": "sum", "min_annotated": 1, "pretraining_steps": 4, "annotated_fraction": 0.5, "patience": 3, "validate_every": 7,
             "discriminator_rate": 0.1, "keep_last": True, "unguarded": True, "augment": True}
     job_id = start_job(server, **wish)
     server.wait_for_job(job_id, ("running",))
@@ -197,6 +197,8 @@ def test_an_idempotency_key_starts_one_job(trained):
     ({"mutual_information": True, "method": "segmentation_only"}, "mutual_information"),
     ({"mutual_information": True, "batch_size": 1}, "batch_size"),
     ({"min_annotated": -1}, "min_annotated"),
+    ({"pretraining_steps": -1}, "pretraining_steps"),
+    ({"pretraining_steps": 5, "method": "segmentation_only"}, "pretraining_steps"),
     ({"annotated_fraction": 0}, "annotated_fraction"),
     ({"annotated_fraction": 1.1}, "annotated_fraction"),
     ({"patience": 0}, "patience"),

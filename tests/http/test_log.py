@@ -25,7 +25,7 @@ def entries(server, form):
         assert match, line
         entry = {key: match[key] for key in ("time", "level", "event")}
         for key, value in re.findall(rf" ([a-z_]+)=({STRING}|[^ ]+)", match["fields"]):
-            entry[key] = json.loads(value) if value.startswith('"') or re.fullmatch(r"-?[\d.e+-]+", value) else value
+            entry[key] = json.loads(value) if value.startswith('"') or re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", value) else value
         yield entry
 
 

@@ -66,6 +66,7 @@ class Filled:
         key = f"{method} {template}"
         image = {"data": formats.png([[200 - v for v in row] for row in PIXELS]), "headers": dict(PNG)}
         return {
+            "POST /v1/session": {"json": {"token": "gst_nothing"}},
             "PUT /v1/datasets/{name}": {"json": {"normalization": "none"}},
             "POST /v1/slices": {"params": {"dataset": "d"}, **image},
             "PUT /v1/slices/{id}/label": {"json": {"label": "absence"}},
@@ -73,6 +74,7 @@ class Filled:
             "POST /v1/volumes": {"params": {"dataset": "d", "preset": "plain"},
                                  "headers": {"Content-Type": "application/x-nifti"},
                                  "data": nifti.volume(lambda x, y, z: value(x, y, z) + 3, SIZE, kind="f")},
+            "GET /v1/suggestions": {"params": {"dataset": "d"}},
             "POST /v1/segment": image,
             "POST /v1/translate": {"params": {"direction": "presence_to_absence"}, **image},
             "POST /v1/sample": image,

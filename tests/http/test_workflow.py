@@ -1,4 +1,5 @@
 """What the work list and the choice of the next slice need: thumbnails, stored predictions, order."""
+import json
 import math
 
 import formats
@@ -170,3 +171,155 @@ def test_a_data_set_without_slices_is_done_at_once(toy_server):
     toy_server.put("/v1/datasets/nothing")
     job = predict(toy_server, "nothing")
     assert job["state"] == "succeeded" and job["step"] == 0
+
+
+# ==== Suggestions ====
+
+def suggested(server, status=200, **query):
+    answer = server.get("/v1/suggestions", params={"dataset": "d", **query})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def names(answer):
+    return [item["slice"]["name"] for item in answer["items"]]
+
+
+def test_only_slices_that_a_mask_would_help_are_suggested(toy_server):
+    for i, (name, query, mask) in enumerate((
+            ("drawn", {"label": "presence"}, [[255] * 4] * 6), ("absent", {"label": "absence"}, None),
+            ("held out", {"label": "presence", "split": "validation", "case": "v"}, None),
+            ("tested", {"label": "presence", "split": "test", "case": "t"}, None),
+            ("to draw", {"label": "presence", "split": "train", "case": "p"}, None), ("unlabelled", {}, None))):
+        toy_server.upload(gray(10 * i), name=name, mask=mask, **query)
+    for strategy in ("random", "uncertainty", "disagreement"):
+        answer = suggested(toy_server, strategy=strategy)
+        assert answer["strategy"] == strategy and answer["predicted"] == 0 and answer["total"] == 6
+        assert sorted(names(answer)) == ["to draw", "unlabelled"]
+        assert all(item["score"] is None for item in answer["items"])
+    assert names(suggested(toy_server, label="presence")) == ["to draw"]
+    assert names(suggested(toy_server, label="unknown")) == ["unlabelled"]
+    for query in ({"label": "absence"}, {"strategy": "best"}, {"limit": 0}, {"limit": 501}, {"seed": -1}):
+        problem(toy_server.get("/v1/suggestions", params={"dataset": "d", **query}), 422)
+    problem(toy_server.get("/v1/suggestions", params={"dataset": "none"}), 404)
+
+
+def test_random_suggestions_follow_their_seed(toy_server):
+    for i in range(12):
+        toy_server.upload(gray(i), name=str(i))
+    orders = {seed: names(suggested(toy_server, strategy="random", seed=seed)) for seed in range(4)}
+    assert len({tuple(order) for order in orders.values()}) == 4
+    assert all(sorted(order, key=int) == [str(i) for i in range(12)] for order in orders.values())
+    assert names(suggested(toy_server, strategy="random", seed=2)) == orders[2]
+    assert names(suggested(toy_server, strategy="random", seed=2, limit=5)) == orders[2][:5]
+    gone = next(e["id"] for e in toy_server.get("/v1/slices", params={"dataset": "d"}).json()["items"]
+                if e["name"] == orders[2][0])
+    toy_server.delete(f"/v1/slices/{gone}")
+    assert names(suggested(toy_server, strategy="random", seed=2)) == orders[2][1:], "the others keep their order"
+
+
+def test_the_highest_come_first_and_one_of_each_case_before_the_second(toy_server):
+    for name, value, case in (("a1", 128, "a"), ("a2", 120, "a"), ("b1", 60, "b"), ("b2", 50, "b"), ("c1", 5, "c")):
+        toy_server.upload(gray(value), name=name, case=case, label="presence")
+    predict(toy_server)
+    toy_server.upload(gray(77), name="late", label="presence")
+    answer = suggested(toy_server, strategy="uncertainty")
+    assert names(answer) == ["a1", "b1", "c1", "a2", "b2", "late"]
+    assert answer["predicted"] == 5 and answer["total"] == 6
+    assert answer["model"] == toy_server.get("/v1/models/active").json()["id"]
+    for item in answer["items"][:5]:
+        assert item["score"] == item["slice"]["prediction"]["uncertainty"]
+    assert answer["items"][5]["score"] is None
+    first = answer["items"][0]["slice"]["id"]
+    toy_server.put(f"/v1/slices/{first}/annotation", data=formats.png([[255] * 4] * 6),
+                   headers={"Content-Type": "image/png"})
+    assert names(suggested(toy_server, strategy="uncertainty", limit=2)) == ["a2", "b1"]
+
+
+def test_suggestions_without_a_model_are_random_at_best(start_toy):
+    server = start_toy()
+    server.upload(gray(9), name="only")
+    answer = suggested(server, strategy="disagreement")
+    assert answer["model"] is None and answer["predicted"] == 0 and answer["total"] == 1 and names(answer) == ["only"]
+
+
+# ==== Whether a trained model becomes the active one ====
+
+BRIGHT = [[0, 0, 255, 255]] * 6
+DICE_OF_ALL = 2 * 12 / (24 + 12)  # when every pixel is in the mask, and half of them should be
+
+
+def start_training(start_toy, offset, validation=True, name="data", **plan):
+    """A server whose trainer makes models of this offset: 0 finds the mask, 0.9 takes every pixel for it."""
+    server = start_toy(environment={"TOY_TRAINER": json.dumps({"offset": offset, "steps": 1, **plan})}, name=name)
+    for i in range(3):
+        split = {"split": "validation"} if validation and i == 0 else {"split": "train"}
+        server.upload([[v - v // 255 * i for v in row] for row in BRIGHT], label="presence", case=f"p{i}",
+                      mask=[[0, 0, 255, 255]] * 6, **split)
+        server.upload(gray(i), label="absence", case=f"a{i}", split="train")
+    return server
+
+
+def train(server, **wish):
+    answer = server.post("/v1/jobs", json={"kind": "train", "dataset": "d", "preset": "tiny", "max_steps": 1, **wish})
+    assert answer.status_code == 202, answer.text
+    job = server.wait_for_job(answer.json()["id"])
+    assert job["state"] == "succeeded", job
+    model = server.get(f"/v1/models/{job['model']}").json()
+    assert model["activation"] == job["activation"] and model["active"] is job["activation"]["activated"]
+    return job
+
+
+def active(server):
+    return server.get("/v1/models/active").json()["id"]
+
+
+def test_the_first_model_becomes_active(start_toy):
+    server = start_training(start_toy, 0.9)
+    job = train(server)
+    assert job["request"]["activate"] == "if_better"
+    assert job["activation"] == {"policy": "if_better", "activated": True, "reason": "no model was active", "dice": None,
+                                 "active_model": None, "active_dice": None, "slices": None}
+
+
+def test_a_worse_model_does_not_become_active(start_toy):
+    server = start_training(start_toy, 0.9)
+    before = activate(server, offset=0.0)
+    decided = train(server)["activation"]
+    assert abs(decided.pop("dice") - DICE_OF_ALL) < 1e-6 and "worse" in decided.pop("reason")
+    assert decided == {"policy": "if_better", "activated": False, "active_model": before, "active_dice": 1, "slices": 1}
+    assert active(server) == before
+
+
+def test_a_better_model_and_one_as_good_become_active(start_toy):
+    server = start_training(start_toy, 0.0)
+    before = activate(server, offset=0.9)
+    job = train(server)
+    decided = job["activation"]
+    assert decided["activated"] and decided["dice"] == 1 and abs(decided["active_dice"] - DICE_OF_ALL) < 1e-6
+    assert decided["active_model"] == before and active(server) == job["model"]
+    again = train(server, seed=2)
+    assert again["activation"]["activated"] and again["activation"]["active_dice"] == 1
+
+
+def test_the_job_may_ask_otherwise(start_toy):
+    worse = start_training(start_toy, 0.9, name="worse")
+    activate(worse, offset=0.0)
+    job = train(worse, activate="always")
+    assert active(worse) == job["model"] and job["activation"]["policy"] == "always"
+    better = start_training(start_toy, 0.0, name="better")
+    job = train(better, activate="never")
+    assert not job["activation"]["activated"]
+    assert better.get("/v1/models/active").status_code == 404
+    problem(better.post("/v1/jobs", json={"kind": "train", "dataset": "d", "activate": "sometimes"}), 422)
+
+
+def test_what_cannot_be_compared_leaves_the_active_model(start_toy):
+    server = start_training(start_toy, 0.0, validation=False, name="unmasked")
+    for entry in server.get("/v1/slices", params={"annotated": "true"}).json()["items"][1:]:
+        server.delete(f"/v1/slices/{entry['id']}/annotation")
+    before = activate(server, offset=0.9)
+    assert "no validation slice" in train(server)["activation"]["reason"] and active(server) == before
+    server = start_training(start_toy, 0.0, name="other")
+    before = activate(server, height=9)
+    assert "other images" in train(server)["activation"]["reason"] and active(server) == before

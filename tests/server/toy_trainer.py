@@ -7,6 +7,7 @@ engine. What it does is steered by TOY_TRAINER, a JSON object in the environment
   fail        "exit", "signal", "silent" or "garbage": how it goes wrong, at step fail_at (default 2)
   recover_at  a step at which it says that it went back
   ignore_term true: SIGTERM is not heard
+  offset      of the model that it writes (default 0)
 """
 import argparse
 import json
@@ -95,7 +96,7 @@ def main():
     write_whole(out / "model.safetensors", json.dumps({
         "toy": 1, "preset": wish.preset, "width": wish.width, "channels": data["channels"], "height": data["height"],
         "columns": data["width"], "normalization": data["normalization"], "seed": wish.seed, "init": wish.init,
-        "offset": 0.0, "compute_ms": 0, "load_ms": 0}))
+        "offset": plan.get("offset", 0.0), "compute_ms": 0, "load_ms": 0}))
     say("done", steps, dice=0.9, seconds=0.5)
 
 

@@ -26,7 +26,7 @@ static void every_option_is_read(void **state) {
     json_t *json =
         parse("{\"method\": \"mean_teacher\", \"dropout\": 0.25,"
               " \"average_decay\": 0.9, \"encoder_norm\": \"batch\", \"decoder_norm\": \"none\","
-              " \"skips\": \"sum\", \"batch_size\": 7, \"min_annotated\": 2, \"patience\": 3,"
+              " \"skips\": \"sum\", \"batch_size\": 7, \"min_annotated\": 2, \"pretraining_steps\": 6, \"patience\": 3,"
               " \"validate_every\": 11, \"checkpoint_every\": 13, \"learning_rate\": 0.01,"
               " \"discriminator_rate\": 0.1,"
               " \"augment\": true, \"keep_last\": true, \"unguarded\": true,"
@@ -44,6 +44,7 @@ static void every_option_is_read(void **state) {
     assert_string_equal(o.architecture.skips, "sum");
     assert_int_equal(o.batch_size, 7);
     assert_int_equal(o.min_annotated, 2);
+    assert_int_equal(o.pretraining_steps, 6);
     assert_int_equal(o.patience, 3);
     assert_int_equal(o.validate_every, 11);
     assert_int_equal(o.checkpoint_every, 13);
@@ -92,6 +93,7 @@ static void what_is_wrong_is_named(void **state) {
         {"{\"weights\": {\"seg\": true}}", "weights.seg"},
         {"{\"weights\": {\"seg\": 0, \"adv\": 0, \"rec\": 0, \"lat\": 0, \"cyc\": 0}}", "weights"},
         {"{\"dropout\": 0.5}", "dropout"},
+        {"{\"pretraining_steps\": 9, \"method\": \"segmentation_only\"}", "pretraining steps"},
         {"{\"method\": \"autoencoder\", \"mutual_information\": true}", "autoencoder"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -178,6 +178,30 @@ static void a_part_of_the_annotations_is_kept_over_a_resume(void **state) {
     gs_free(data), gs_free(out);
 }
 
+/* … and then does; both over a resume, which may not change when that is. */
+static void pretraining_uses_no_masks(void **state) {
+    (void)state;
+    gs_error err;
+    char *data = path("data"), *out = path("pretrained");
+    gs_trainer_options o = options_for(data, out);
+    o.min_annotated = 1;
+    o.pretraining_steps = 4;
+    o.max_steps = 4;
+    o.validate_every = 2;
+    record r = {0};
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    assert_true(isnan(r.dice) && r.losses[GS_TERM_SEG] == 0 && r.losses[GS_TERM_REC] > 0);
+    o.resume = true;
+    o.max_steps = 8;
+    record again = {0};
+    assert_int_equal(train(&o, &again, &err), GS_OK);
+    assert_true(again.dice >= 0 && again.losses[GS_TERM_SEG] < 0);
+    o.pretraining_steps = 3;
+    assert_int_equal(train(&o, &again, &err), GS_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.text, "pretraining_steps"));
+    gs_free(data), gs_free(out);
+}
+
 static void training_from_a_model_starts_with_its_weights(void **state) {
     (void)state;
     gs_error err;
@@ -291,6 +315,7 @@ int main(void) {
         cmocka_unit_test(killed_training_resumes_bit_exactly),
         cmocka_unit_test(stopped_training_leaves_a_checkpoint_and_goes_on),
         cmocka_unit_test(a_part_of_the_annotations_is_kept_over_a_resume),
+        cmocka_unit_test(pretraining_uses_no_masks),
         cmocka_unit_test(training_from_a_model_starts_with_its_weights),
         cmocka_unit_test(every_method_goes_on_bit_exactly),
         cmocka_unit_test(the_model_is_the_best_or_the_last),

@@ -57,6 +57,23 @@ static void an_epoch_shows_every_presence_slice_once(void **state) {
     gs_sampler_free(sampler);
 }
 
+static void pretraining_counts_no_masks_and_asks_for_none(void **state) {
+    (void)state;
+    gs_sampler *plain = make(0, 1), *pretrained = make(PAIRS, 1);
+    gs_sampler_pretrain(pretrained, 5);
+    for (uint64_t step = 0; step < 10; step++) {
+        uint32_t p[2][PAIRS], a[2][PAIRS];
+        gs_sampler_batch(plain, dataset, step, p[0], a[0]);
+        int annotated = gs_sampler_batch(pretrained, dataset, step, p[1], a[1]);
+        assert_int_equal(annotated, step < 5 ? 0 : PAIRS);
+        unsigned seen[2][PRESENCE + ABSENCE] = {0};
+        for (int i = 0; i < PAIRS; i++) seen[0][p[0][i]]++, seen[1][p[1][i]]++;
+        if (step < 5) assert_memory_equal(seen[0], seen[1], sizeof seen[0]); /* the plain order's */
+        assert_memory_equal(a[0], a[1], sizeof a[0]);
+    }
+    gs_sampler_free(plain), gs_sampler_free(pretrained);
+}
+
 static void batches_depend_on_seed_and_step_alone(void **state) {
     (void)state;
     gs_sampler *a = make(0, 1), *b = make(0, 1), *c = make(0, 2);
@@ -162,6 +179,7 @@ static void absence_slices_follow_the_positions_of_presence_slices(void **state)
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_epoch_shows_every_presence_slice_once),
+        cmocka_unit_test(pretraining_counts_no_masks_and_asks_for_none),
         cmocka_unit_test(batches_depend_on_seed_and_step_alone),
         cmocka_unit_test(absence_slices_follow_the_positions_of_presence_slices),
         cmocka_unit_test(annotated_slices_come_first_and_as_many_as_asked_for),
