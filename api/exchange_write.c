@@ -251,6 +251,15 @@ static gs_status write_all(writer *w, gs_error *err) {
     return put_tail(w, &dataset, err);
 }
 
+/* coco.json, and the file that is appended to it. */
+static gs_status open_files(writer *w, const char *path, const char *aside, gs_error *err) {
+    w->volumes = json_array();
+    if (!path || !aside || !w->volumes) return no_memory(err);
+    w->json = fopen(path, "wxe");
+    w->annotations = fopen(aside, "w+xe");
+    return w->json && w->annotations ? GS_OK : gs_fail_errno(err, "cannot write to %s", w->folder);
+}
+
 /* A gs_staging_fill. */
 static gs_status fill(void *context, const char *staging, gs_error *err) {
     writer *w = context;
@@ -258,12 +267,8 @@ static gs_status fill(void *context, const char *staging, gs_error *err) {
     w->annotation_id = 1;
     char *path = gs_format("%s/%s", staging, GS__EXCHANGE_FILE);
     char *aside = gs_format("%s/annotations.partial", staging);
-    w->json = path ? fopen(path, "wxe") : NULL;
-    w->annotations = aside ? fopen(aside, "w+xe") : NULL;
-    w->volumes = json_array();
-    gs_status status = w->json && w->annotations
-                           ? w->volumes ? write_all(w, err) : no_memory(err)
-                           : gs_fail_errno(err, "cannot write to %s", staging);
+    gs_status status = open_files(w, path, aside, err);
+    if (!status) status = write_all(w, err);
     if (w->annotations) fclose(w->annotations);
     if (w->json && fclose(w->json) != 0 && !status)
         status = gs_fail_errno(err, "cannot write %s", GS__EXCHANGE_FILE);

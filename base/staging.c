@@ -22,33 +22,32 @@ static gs_status check_empty(const char *folder, gs_error *err) {
     return empty ? GS_OK : gs_fail(err, GS_CONFLICT, "%s is not empty", folder);
 }
 
-static gs_status sync_parent(const char *folder, gs_error *err) {
-    char *copy = gs_copy_string(folder);
-    if (!copy) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    gs_status status = gs_file_sync(dirname(copy), err);
-    gs_free(copy);
-    return status;
-}
-
-static gs_status fill_and_rename(const char *staging, const char *folder, gs_staging_fill *fill,
-                                 void *context, gs_error *err) {
+static gs_status fill_and_rename(const char *staging, const char *folder, const char *parent,
+                                 gs_staging_fill *fill, void *context, gs_error *err) {
     GS_TRY(fill(context, staging, err));
     GS_TRY(gs_file_sync(staging, err));
     /* Over an empty folder too; one that is empty no longer makes this fail. */
     if (rename(staging, folder) != 0)
         return gs_fail_errno(err, "cannot rename %s to %s", staging, folder);
-    return sync_parent(folder, err);
+    return gs_file_sync(parent, err);
 }
 
 static gs_status build(const char *folder, const char *word, gs_staging_fill *fill, void *context,
                        gs_error *err) {
     GS_TRY(check_empty(folder, err));
     char *staging = gs_format("%s.%s-XXXXXX", folder, word);
-    if (!staging) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    gs_status status = mkdtemp(staging) && chmod(staging, 0755) == 0
-                           ? fill_and_rename(staging, folder, fill, context, err)
-                           : gs_fail_errno(err, "cannot make a folder beside %s", folder);
-    if (status) gs_folder_remove(staging);
+    char *copy = gs_copy_string(folder); /* dirname writes into it */
+    gs_status status;
+    if (!staging || !copy)
+        status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+    else if (!mkdtemp(staging))
+        status = gs_fail_errno(err, "cannot make a folder beside %s", folder);
+    else {
+        status = chmod(staging, 0755) == 0 ? GS_OK : gs_fail_errno(err, "cannot chmod %s", staging);
+        if (!status) status = fill_and_rename(staging, folder, dirname(copy), fill, context, err);
+        if (status) gs_folder_remove(staging);
+    }
+    gs_free(copy);
     gs_free(staging);
     return status;
 }

@@ -18,7 +18,8 @@ const BUSY_TRIES = 5;
 const BUSY_WAIT_LONGEST_MS = 10000;
 const PING_MS = 2000;
 
-// What the server refuses, as RFC 9457 says it: status, title, detail, errors[] of {field, detail}.
+// What the server refuses, as RFC 9457 says it: status, title, detail, errors[] of {field, detail}; `current` is
+// what there is now where a condition was not met (412).
 export class Problem extends Error {
   constructor(status, body, requestId) {
     super(body.detail || body.title || `the server answered ${status}`);
@@ -26,6 +27,7 @@ export class Problem extends Error {
     this.status = status;
     this.title = body.title || '';
     this.errors = Array.isArray(body.errors) ? body.errors : [];
+    this.current = body.current ?? null;
     this.requestId = requestId;
   }
 }
@@ -152,7 +154,7 @@ export function address(method, path, { path: names, query: parameters } = {}) {
  */
 export function request(method, path, wish = {}) {
   const { json, signal, accept } = wish;
-  const headers = /** @type {Record<string, string>} */ ({});
+  const headers = /** @type {Record<string, string>} */ ({ ...wish.headers });
   if (json !== undefined) headers['Content-Type'] = 'application/json';
   if (accept) headers.Accept = accept;
   const body = json === undefined ? undefined : JSON.stringify(json);
@@ -201,8 +203,11 @@ export const setLabel = (id, label) => ask('put', '/v1/slices/{id}/label', { pat
 /** @param {string} id */
 export const imageUrl = (id, channel = 0) =>
   address('get', '/v1/slices/{id}/image', { path: { id }, query: { channel } });
-/** @param {string} id @param {number} size of the longer side, px */
-export const thumbnailUrl = (id, size) => address('get', '/v1/slices/{id}/thumbnail', { path: { id }, query: { size } });
+/** @param {string} id @param {number} [size] of the longer side, px */
+export const thumbnailUrl = (id, size = 96) =>
+  address('get', '/v1/slices/{id}/thumbnail', { path: { id }, query: { size } });
+/** @param {import('./types').Query<'/v1/suggestions', 'get'>} wish */
+export const suggest = (wish) => ask('get', '/v1/suggestions', { query: wish });
 /** @param {string} id @param {AbortSignal} signal */
 export const getContent = (id, signal) => request('get', '/v1/slices/{id}/content', { path: { id }, signal });
 /** @param {string} id @param {number} channel @param {AbortSignal} signal */
@@ -257,6 +262,8 @@ export const listJobs = () => ask('get', '/v1/jobs', { query: { kind: 'train', l
 export const getJob = (id) => ask('get', '/v1/jobs/{id}', { path: { id } });
 /** @param {import('./types').Body<'/v1/jobs', 'post'>} request */
 export const startJob = (request) => ask('post', '/v1/jobs', { json: request });
+/** @param {string} dataset */
+export const predictDataset = (dataset) => ask('post', '/v1/jobs', { json: { kind: 'predict', dataset } });
 /** @param {string} id */
 export const cancelJob = (id) => ask('post', '/v1/jobs/{id}/cancel', { path: { id } });
 /** @param {string} id */

@@ -25,9 +25,10 @@ export class Controls {
       ['add', 'Add lesions', 'Samples of lesions in this slice (m)'],
       ['channels', 'Channels', 'All channels of this slice side by side (c)'],
     ], calls.onMode);
+    this.annotate = el('button', { type: 'button', class: 'annotate', title: 'Draw the mask (d)', onclick: calls.onAnnotate }, 'Annotate');
     this.#makeToolbar();
     this.header = el('header', { class: 'slice-header' },
-      el('div', { class: 'slice-name' }, this.#title, this.#facts), this.label, this.mode);
+      el('div', { class: 'slice-name' }, this.#title, this.#facts), this.label, this.mode, this.annotate);
   }
 
   #makeToolbar() {

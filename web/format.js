@@ -23,6 +23,10 @@ export function when(time) {
 // What a model is called: its name, or what and when.
 export const modelName = (model) => model.name || `${model.preset} \u00d7 ${model.width}, ${when(model.created_at)}`;
 
+// What became of the model of a training, and why.
+export const decisionText = ({ activated, reason }) =>
+  `${activated ? 'Became the active model' : 'Did not become the active model'}: ${reason}.`;
+
 // Seconds as "45 s", "3 min 05 s", "2 h 10 min".
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return NONE;

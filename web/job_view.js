@@ -5,7 +5,7 @@ import * as api from './api.js';
 import { app } from './app.js';
 import { Chart } from './chart.js';
 import { el } from './dom.js';
-import { compact, count, duration, number, percent, when } from './format.js';
+import { compact, count, decisionText, duration, number, percent, when } from './format.js';
 import { JobLog } from './job_log.js';
 import { follow } from './sse.js';
 import { report, toast } from './toast.js';
@@ -34,6 +34,7 @@ export class JobView {
     el('i'));
   #numbers = el('p', { class: 'numbers' });
   #error = el('p', { class: 'failure', hidden: true });
+  #decision = el('p', { class: 'decision', hidden: true });
   #cancel = el('button', { type: 'button', onclick: () => this.#ask(api.cancelJob, 'The job could not be cancelled') }, 'Cancel');
   #resume = el('button', { type: 'button', onclick: () => this.#ask(api.resumeJob, 'The job could not be resumed') }, 'Resume');
   #dice = new Chart({ name: 'dice', title: 'Validation Dice', hint: 'On held-out annotated slices; 1 is perfect', bounds: [0, 1], dots: true });
@@ -49,7 +50,7 @@ export class JobView {
     this.element = el('section', { class: 'job', 'aria-label': 'Training job', hidden: true },
       el('header', {}, el('div', {}, el('div', { class: 'job-title' }, this.#title, this.#state), this.#facts),
         el('div', { class: 'actions' }, this.#cancel, this.#resume)),
-      el('div', {}, this.#bar, this.#numbers, this.#error),
+      el('div', {}, this.#bar, this.#numbers, this.#error, this.#decision),
       el('div', { class: 'charts' }, ...this.#allCharts.map(({ element }) => element)),
       this.#log.element);
     // The step under the pointer is shown in all of them.
@@ -167,6 +168,8 @@ export class JobView {
     for (const chart of this.#charts.values()) chart.element.hidden = chart.isEmpty && job.step > 0;
     this.#error.hidden = !job.error;
     this.#error.textContent = job.error ?? '';
+    this.#decision.hidden = !job.activation;
+    this.#decision.textContent = job.activation ? decisionText(job.activation) : '';
     this.#cancel.hidden = isOver(job);
     this.#cancel.disabled = isStopping;
     this.#resume.hidden = !['cancelled', 'failed'].includes(job.state);

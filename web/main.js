@@ -2,6 +2,8 @@
 // when the server goes and comes back.
 
 import * as api from './api.js';
+import { Annotator } from './annotate/annotator.js';
+import { offerDrafts } from './annotate/offer.js';
 import { app } from './app.js';
 import { BrowserView, emptyState } from './browser_view.js';
 import { el } from './dom.js';
@@ -22,11 +24,13 @@ const LOOK_AGAIN_MS = 4000; // for a first data set or slice
 const place = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 let tab = TABS.some(([name]) => name === place.view) ? place.view : 'slices';
 
-const slices = new SliceView({ onLabel: label });
+const slices = new SliceView({ onLabel: label, onAnnotate: annotate });
+const annotator = new Annotator({ saved: showAnnotated, closed: leaveAnnotator });
 const browser = new BrowserView({
   onSelect: (slice) => {
     slices.show(slice);
     remember({ slice: slice.id });
+    if (annotator.isOpen) annotate();
   },
   onFilters: remember,
   onLabel: labelAll,
@@ -46,12 +50,14 @@ const tabs = TABS.map(([name, text]) => el('button', {
   type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `view-${name}`, onclick: () => open(name),
 }, text));
 const views = {
-  slices: el('main', { class: 'slices' }, browser.element, slices.element, empty),
-  models: el('main', {}, models.element),
-  training: el('main', {}, training.element),
-  volumes: el('main', {}, volumes.element),
-  next: el('main', {}, suggestions.element),
+  slices: el('div', { class: 'slices' }, browser.element, slices.element, annotator.element, empty),
+  models: el('div', {}, models.element),
+  training: el('div', {}, training.element),
+  volumes: el('div', {}, volumes.element),
+  next: el('div', {}, suggestions.element),
 };
+
+const heading = el('h1', { class: 'unseen' });
 
 function remember(change) {
   Object.assign(place, change);
@@ -65,6 +71,9 @@ function open(name) {
   tab = name;
   for (const button of tabs) button.setAttribute('aria-selected', String(button.id === `tab-${name}`));
   for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
+  const [, text] = TABS.find(([each]) => each === name);
+  document.title = `${text} \u2013 GenSeg`;
+  heading.textContent = document.title;
   remember({ view: name });
   if (name === 'models') models.open();
   if (name === 'training') training.open(place.dataset);
@@ -78,6 +87,26 @@ async function openSlice(slice) {
   await app.refreshDatasets().catch((error) => report(error, 'The data could not be listed'));
   showSlices();
   await browser.open({ dataset: slice.dataset, label: '', annotated: '' }, slice.id);
+}
+
+// Draws the mask of the slice that is shown.
+function annotate() {
+  if (!slices.slice) return;
+  views.slices.classList.add('annotating');
+  annotator.open(slices.slice, slices.threshold);
+}
+
+function leaveAnnotator() {
+  views.slices.classList.remove('annotating');
+  if (slices.slice) slices.show(slices.slice);
+  slices.focusAnnotate();
+}
+
+// A slice whose mask changed.
+function showAnnotated(slice) {
+  browser.list.update(slice);
+  if (slice.id === slices.slice?.id) slices.show(slice);
+  app.refreshDatasets().catch((error) => report(error, 'The data could not be listed'));
 }
 
 // Where what a training lacks is added.
@@ -148,7 +177,8 @@ function run(command, key) {
   if (command === 'help') return help.showModal();
   if (command.startsWith('tab-')) return open(command.slice(4));
   if (command.startsWith('queue-')) return queue.command(command.slice(6));
-  if (tab !== 'slices' || slices.element.hidden) return undefined;
+  if (tab !== 'slices' || slices.element.hidden || annotator.isOpen) return undefined;
+  if (command === 'annotate') return annotate();
   if (command === 'wide') return browser.widen();
   if (command === 'search') return browser.focusSearch();
   const steps = { next: 1, previous: -1, down: 'down', up: 'up' };
@@ -157,6 +187,7 @@ function run(command, key) {
 
 for (const [name, view] of Object.entries(views)) {
   view.id = `view-${name}`;
+  view.classList.add('tab-view');
   view.setAttribute('role', 'tabpanel');
   view.setAttribute('aria-labelledby', `tab-${name}`);
 }
@@ -165,7 +196,7 @@ document.body.prepend(
     el('a', { class: 'brand', href: '/' }, el('img', { src: 'icon.svg', alt: '', width: 22, height: 22 }), 'GenSeg'),
     el('nav', { role: 'tablist', 'aria-label': 'Views' }, tabs), chip,
     el('button', { type: 'button', class: 'quiet', 'aria-label': 'Keyboard help', title: 'Keyboard (?)', onclick: () => help.showModal() }, '?')),
-  banner, queue.element, ...Object.values(views));
+  banner, queue.element, el('main', {}, heading, ...Object.values(views)));
 document.body.append(help);
 app.addEventListener('models', showActive);
 app.addEventListener('datasets', () => browser.showDatasets());
@@ -180,3 +211,7 @@ listen(run);
 showActive();
 open(tab);
 start();
+offerDrafts(async (slice) => {
+  await openSlice(slice);
+  if (slices.slice?.id === slice.id) annotate();
+});

@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { app } from './app.js';
 import { Compare } from './compare.js';
 import { el } from './dom.js';
-import { compact, modelName, number, percent, when } from './format.js';
+import { compact, decisionText, modelName, number, percent, when } from './format.js';
 import { report, toast } from './toast.js';
 import { send } from './upload.js';
 
@@ -15,12 +15,12 @@ const diceOf = (model) => model.metrics?.dice;
 export class ModelsView {
   #rows = el('tbody');
   #table = el('table', { class: 'models' },
-    el('thead', {}, el('tr', {}, ['', 'Compare', 'Model', 'Validation Dice', 'Preset', 'Trained on', 'From', 'Made', '']
+    el('thead', {}, el('tr', {}, ['State', 'Compare', 'Model', 'Validation Dice', 'Preset', 'Trained on', 'From', 'Made', 'Actions']
       .map((text) => el('th', { scope: 'col' }, text)))),
     this.#rows);
   #nothing = el('section', { class: 'empty', hidden: true },
     el('h2', {}, 'No models yet'),
-    el('p', {}, 'A finished training job leaves a model here. The first one is activated by itself.'));
+    el('p', {}, 'A finished training job leaves a model here. It becomes the active one by itself if it is no worse.'));
   #rollBack = el('button', { type: 'button', onclick: () => this.#activate(this.#previous) }, 'Roll back');
   #detail = el('aside', { class: 'detail', 'aria-label': 'Model' });
   #chosen = '';
@@ -183,6 +183,7 @@ export class ModelsView {
     this.#detail.replaceChildren(...[
       el('h2', {}, modelName(model)),
       el('p', { class: 'muted' }, model.id, model.job && el('br'), model.job && `from ${model.job}`),
+      model.activation && el('p', { class: 'decision' }, decisionText(model.activation)),
       ...table('Metrics', model.metrics),
       ...table('Data', model.dataset),
       ...table('Input', model.input),

@@ -23,6 +23,11 @@ class Results {
     return value;
   }
 
+  // Its annotation changed.
+  forgetAnnotation(sliceId) {
+    this.#entries.delete(`annotation ${sliceId}`);
+  }
+
   pixels(slice, signal) {
     return this.#once(`pixels ${slice.id}`, () => loadPixels(slice, signal));
   }

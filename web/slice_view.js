@@ -48,8 +48,8 @@ export class SliceView {
   });
   #loadSoon = debounced(SETTLE_MS, () => this.#load());
 
-  // onLabel(slice, label) sets the weak label.
-  constructor({ onLabel }) {
+  // onLabel(slice, label) sets the weak label; onAnnotate() opens the shown slice for drawing.
+  constructor({ onLabel, onAnnotate }) {
     const make = (what) => {
       const panel = new Panel({
         ...what,
@@ -77,6 +77,7 @@ export class SliceView {
       onMode: (name) => this.#enter(name),
       onReset: () => this.#reading.reset(),
       onLabel: (label) => this.#slice && onLabel(this.#slice, label),
+      onAnnotate,
     });
     this.element = el('section', { class: 'slice-view', 'aria-label': 'Slice' },
       this.#controls.header, this.#controls.toolbar, this.#stage.element,
@@ -88,6 +89,14 @@ export class SliceView {
 
   get slice() {
     return this.#slice;
+  }
+
+  get threshold() {
+    return this.#controls.values.threshold;
+  }
+
+  focusAnnotate() {
+    this.#controls.annotate.focus();
   }
 
   show(slice) {

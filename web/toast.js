@@ -10,7 +10,7 @@ const MOST = 4;
 let stack;
 
 /**
- * Messages of the same `key` replace each other.
+ * kind: 'info', 'bad', or 'lasting', which stays. Messages of the same `key` replace each other.
  * @param {{ title: string, lines?: string[], kind?: string, key?: string, action?: { text: string, run: () => void } }} message
  */
 export function toast({ title, lines = [], kind = 'info', action, key }) {
@@ -20,10 +20,15 @@ export function toast({ title, lines = [], kind = 'info', action, key }) {
     el('div', { class: 'toast-text' }, el('strong', {}, title), lines.map((line) => el('p', {}, line))),
     action && el('button', { type: 'button', onclick: () => { close(); action.run(); } }, action.text),
     el('button', { type: 'button', class: 'quiet', 'aria-label': 'Dismiss', onclick: close }, '\u00d7'));
-  if (key) stack.querySelectorAll(`[data-key="${key}"]`).forEach((old) => old.remove());
+  if (key) dismiss(key);
   stack.append(item);
   while (stack.children.length > MOST) stack.firstChild.remove();
-  setTimeout(close, kind === 'bad' ? PROBLEM_MS : INFO_MS);
+  if (kind !== 'lasting') setTimeout(close, kind === 'bad' ? PROBLEM_MS : INFO_MS);
+}
+
+// Takes the messages of a key away.
+export function dismiss(key) {
+  stack?.querySelectorAll(`[data-key="${key}"]`).forEach((old) => old.remove());
 }
 
 // What went wrong, in words. Silent for calls given up on purpose, and while the server is away, since the

@@ -17,6 +17,8 @@ const EFFORT_TEXT = {
   thorough: 'Up to 3 hours, width \u00bd; stops when validation does not get better.',
   own: 'Settings of your own, below.',
 };
+const ACTIVATIONS = [['if_better', 'If it is no worse on the validation slices'], ['always', 'In any case'],
+  ['never', 'Not by itself']];
 const WEIGHTS = ['seg', 'adv', 'rec', 'lat', 'cyc', 'con'];
 /** @type {[string, string, string, Record<string, string | number>][]} */
 const NUMBERS = [
@@ -41,6 +43,7 @@ export class TrainingForm {
   #preset = el('select', { id: 'train-preset', onchange: () => this.#applyEffort() }, options(PRESETS.map((name) => [name])));
   #width = el('select', { id: 'train-width' }, options(WIDTHS));
   #augment = el('input', { id: 'train-augment', type: 'checkbox', checked: true });
+  #activate = el('select', { id: 'train-activate' }, options(ACTIVATIONS));
   #budget = el('input', { id: 'train-budget', type: 'number', min: 0, step: 'any', 'aria-label': 'Budget' });
   #budgetKind = 'max_seconds';
   #budgetChoice = choice('Budget in', BUDGETS, (kind) => this.#setBudget(kind, BUDGET_DEFAULTS[kind]));
@@ -72,6 +75,7 @@ export class TrainingForm {
         el('div', { class: 'field' }, el('label', { for: 'train-budget' }, 'Budget'),
           el('div', { class: 'budget' }, this.#budget, this.#budgetChoice)),
         el('label', { class: 'check' }, this.#augment, ' Vary the images (flips, rotation, zoom, warp, intensity)'),
+        field('Becomes the active model', this.#activate),
         el('div', { class: 'pair' }, [...this.#numbers.values()].map(({ label, input }) => field(label, input))),
         el('h3', {}, 'Weights of the losses'),
         el('div', { class: 'weights' }, [...this.#weights].map(([name, input]) => field(name, input))),
@@ -184,7 +188,8 @@ export class TrainingForm {
     return {
       kind: 'train', dataset: this.#dataset.value, method: this.#method.value, init: this.#init.value,
       ...(scratch && { preset: this.#preset.value, width: Number(this.#width.value) }),
-      [this.#budgetKind]: Math.round(budget), augment: this.#augment.checked, ...numbers,
+      [this.#budgetKind]: Math.round(budget), augment: this.#augment.checked,
+      activate: /** @type {'if_better' | 'always' | 'never'} */ (this.#activate.value), ...numbers,
       ...(Object.keys(weights).length && { weights }),
     };
   }

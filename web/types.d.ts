@@ -11,6 +11,7 @@ export type Model = Schemas['Model'];
 export type Job = Schemas['Job'];
 export type Sort = Schemas['SliceSort'];
 export type Label = Schemas['Label'];
+export type Strategy = Schemas['Strategy'];
 export type Annotation = Schemas['Annotation'];
 
 export type Method = 'get' | 'put' | 'post' | 'delete';
@@ -40,6 +41,7 @@ export type Media<P extends Path, M extends Method> = keyof Successes<Operation<
 export type Wish<P extends Path, M extends Method> = {
   path?: Parameters<Operation<P, M>, 'path'>;
   query?: Query<P, M>;
+  headers?: Parameters<Operation<P, M>, 'header'>;
   json?: Body<P, M>;
   signal?: AbortSignal;
 };

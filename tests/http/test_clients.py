@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT
+import formats
+from conftest import BINARY, ROOT
 from test_tour import blocks, demo  # noqa: F401 (a fixture)
 
 PAGE = ROOT / "docs" / "clients.md"
@@ -22,8 +23,8 @@ def test_every_task_is_there_in_every_language():
         assert re.findall(r"^```(\w+)", task, re.M) == list(PROGRAMS), task.splitlines()[0]
 
 
-def run(command, folder, server):
-    environment = {**os.environ, "GENSEG": server.url}
+def run(command, folder, server, **more):
+    environment = {**os.environ, "GENSEG": server.url, **more}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-3000:]}"
     return done.stdout
@@ -72,6 +73,27 @@ def test_the_languages_agree(results):
         assert printed == expected
         for name in IMAGES:
             assert (other / name).read_bytes() == (folder / name).read_bytes(), (language, name)
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_a_token_is_sent_where_there_is_one(start_server, tmp_path, language):
+    """The first two tasks on a server with --auth, whose calls need the scope `annotate`."""
+    if not shutil.which(PROGRAMS[language][0]):
+        pytest.skip(f"needs {language}")
+    server = start_server("--auth")
+    assert server.stop() == 0
+    token = subprocess.run([BINARY, "token", "create", "--data", server.data, "--name", "reader", "--scopes", "annotate"],
+                           check=True, capture_output=True, text=True).stdout.strip()
+    server.start()
+    for name, value in (("lesion.png", 3), ("healthy.png", 5)):
+        (tmp_path / name).write_bytes(formats.png([[value] * 4] * 4))
+    program = tmp_path / ("program.mjs" if language == "js" else "program")
+    program.write_text("".join(blocks(PAGE, language)[:3]), encoding="utf-8")
+    printed = run([*PROGRAMS[language], program], tmp_path, server, GENSEG_TOKEN=token)
+    assert printed == "ready: true\nlabel: absence\n"
+    refused = subprocess.run([*PROGRAMS[language], program], cwd=tmp_path, env={**os.environ, "GENSEG": server.url},
+                             capture_output=True, text=True, timeout=60)
+    assert refused.returncode != 0 and "401" in refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize("language, last", [

@@ -302,6 +302,18 @@ def test_what_cannot_be_exported_leaves_no_folder(filled, exported, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
+def test_a_full_disk_fails_the_import_and_a_second_one_adds_the_rest(exported, start_server, tmp_path):
+    """Too little for the database, then for nothing more than its beginning."""
+    command = ["import", "--data", tmp_path / "again", "--from", exported]
+    for limit in (100, 60000, 140000):
+        said = genseg(*command, status=1, wrapper=["prlimit", f"--fsize={limit}"])
+        assert "full" in said or "File too large" in said, said
+    genseg(*command)
+    counts = start_server(name="again").get("/v1/datasets/d").json()["counts"]
+    records = json.loads((exported / "coco.json").read_text(encoding="utf-8"))["images"]
+    assert counts["slices"] == len(records)
+
+
 def test_an_empty_data_set_goes_out_and_in(filled, start_server, tmp_path):
     filled.put("/v1/datasets/empty", json={"normalization": "foreground", "channels": 2, "height": 8, "width": 9})
     genseg("export", "--data", filled.data, "--dataset", "empty", "--out", tmp_path / "out")

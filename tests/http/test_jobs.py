@@ -25,7 +25,7 @@ def fill(server, presence=2, absence=2, annotated=1, dataset="d"):
                       case=f"a{i}")
 
 
-def wait_until(true, seconds=20):
+def wait_until(true, seconds=60):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -3,7 +3,7 @@
 
 import { el } from '../dom.js';
 import { curlOf } from './curl.js';
-import { describe, exampleOf, fields, resolver } from './schema.js';
+import { describe, exampleOf, fields, resolver, scopeOf } from './schema.js';
 
 const METHODS = ['get', 'post', 'put', 'delete'];
 
@@ -36,14 +36,14 @@ function parameterRows(parameters, resolve) {
 
 function fieldRows(schema, resolve) {
   return fields(schema, resolve).map(([name, required, inner]) => row('td', el('code', {}, name),
-    required ? 'required' : '', describe(inner, resolve), el('span', {}, inline(resolve(inner).description ?? ''))));
+    required ? 'required' : '', describe(inner, resolve), el('span', {}, inline(inner.description ?? resolve(inner).description ?? ''))));
 }
 
 function media(content, resolve) {
   return Object.entries(content ?? {}).flatMap(([type, body]) => {
     const example = exampleOf(body, resolve);
     return [el('p', {}, el('code', {}, type)),
-      table(['Field', '', 'Type', ''], fieldRows(body.schema ?? {}, resolve)),
+      table(['Field', 'Needed', 'Type', 'Meaning'], fieldRows(body.schema ?? {}, resolve)),
       example === undefined ? null : code(example)];
   });
 }
@@ -57,7 +57,7 @@ function answers(responses, resolve) {
   });
 }
 
-function article({ method, path, item, operation }, resolve) {
+function article({ method, path, item, operation, scope }, resolve) {
   const parameters = [...(item.parameters ?? []), ...(operation.parameters ?? [])].map(resolve);
   const body = operation.requestBody && resolve(operation.requestBody);
   const success = Object.entries(operation.responses).find(([status]) => status.startsWith('2'));
@@ -67,15 +67,17 @@ function article({ method, path, item, operation }, resolve) {
   return el('article', { id: operation.operationId },
     el('h3', {}, el('a', { href: `#${operation.operationId}` }, operation.summary)),
     el('p', {}, el('code', { class: 'method' }, method.toUpperCase()), el('code', {}, path)),
+    scope ? el('p', {}, 'On a server with tokens: scope ', el('code', {}, scope)) : null,
     prose(operation.description), el('pre', { class: 'curl', tabindex: '0' }, command),
     table(['Parameter', '', 'Type', ''], parameterRows(parameters, resolve)),
     body ? [el('h4', {}, 'Body'), ...media(body.content, resolve)] : null,
     el('h4', {}, 'Answers'), answers(operation.responses, resolve));
 }
 
-function operationsOf(document) {
-  return Object.entries(document.paths).flatMap(([path, item]) => METHODS.filter((method) => item[method])
-    .map((method) => ({ method, path, item, operation: item[method] })));
+function operationsOf(description) {
+  return Object.entries(description.paths).flatMap(([path, item]) => METHODS.filter((method) => item[method])
+    .map((method) => ({ method, path, item, operation: item[method],
+      scope: scopeOf(item[method].security ?? description.security) })));
 }
 
 // Links and sections of one tag; `entries` gets what the search hides and shows.
