@@ -67,6 +67,13 @@ def test_wide_list_with_marked_slices(viewer, axe):
     check(viewer, axe)
 
 
+def test_drawing_a_mask(viewer, axe, slices):
+    viewer.open(dataset=backend.DATASET, slice=slices["presence"]["id"]).settled()
+    viewer.press("d")
+    viewer.shown(".annotator canvas")
+    check(viewer, axe)
+
+
 def test_keyboard_help(viewer, axe):
     viewer.open(dataset=backend.DATASET).settled()
     viewer.press("?")

@@ -1,4 +1,5 @@
 """The viewer in Chromium: what a person sees and does in it."""
+import gzip
 import os
 from pathlib import Path
 
@@ -504,6 +505,26 @@ class TestServerAway:
 
 
 # ==== How it looks ====
+
+def test_the_whole_page_is_small_and_loads_nothing_from_elsewhere(viewer, slices):
+    at(viewer, slices["presence"])
+    loaded = viewer.js("return performance.getEntriesByType('resource').map((e) => e.name)")
+    assert loaded and all(name.startswith(viewer.url) for name in loaded)
+    folder = Path(__file__).resolve().parents[2] / "web"
+    files = [path for path in folder.rglob("*") if path.suffix in (".html", ".js", ".css", ".svg")]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) < 300_000
+
+
+def test_readable_on_a_tablet(viewer, slices):
+    for width, height in ((1024, 768), (820, 1180)):
+        set_screen(viewer.driver, width, height)
+        at(viewer, slices["presence"])
+        overflow = viewer.js("const d = document.documentElement; return [d.scrollWidth - innerWidth, d.scrollHeight - innerHeight]")
+        assert max(overflow) <= 0
+        for button in viewer.all(".slice-header button, .toolbar button, .top button"):
+            box = button.rect
+            assert not button.is_displayed() or (box["x"] >= 0 and box["x"] + box["width"] <= width), button.text
+
 
 def test_every_control_has_a_name(viewer, slices):
     at(viewer, slices["annotated"])
