@@ -25,7 +25,7 @@ def options():
                  "--translation", "--encoder-norm", "--decoder-norm", "--skips", "--teacher", "--precision"):
         parser.add_argument(name)
     for name in ("--batch-size", "--epochs", "--max-steps", "--max-seconds", "--seed", "--threads",
-                 "--min-annotated", "--patience", "--validate-every", "--device"):
+                 "--min-annotated", "--pretraining-steps", "--patience", "--validate-every", "--device"):
         parser.add_argument(name, type=int)
     for name in ("--width", "--learning-rate", "--discriminator-rate", "--dropout", "--average-decay", "--annotated"):
         parser.add_argument(name, type=float)
