@@ -15,6 +15,9 @@ GS_HANDLER(gs_api_openapi_yaml);
 GS_HANDLER(gs_api_openapi_json);
 GS_HANDLER(gs_api_metrics);
 
+/* audit.c */
+GS_HANDLER(gs_api_audit_list);
+
 /* session.c */
 GS_HANDLER(gs_api_session_get);
 GS_HANDLER(gs_api_session_create);
