@@ -278,7 +278,7 @@ def test_a_folder_that_is_wrong_leaves_nothing_behind(exported, untouched, tmp_p
     with sqlite3.connect(untouched / "genseg.db") as database:
         for table in ("slices", "slice_contents", "annotations", "volumes"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
-    assert not list((untouched).glob("uploads/*")), "no files of volumes are left"
+    assert not list(untouched.glob("uploads/*")), "no files of volumes are left"
 
 
 def test_files_that_were_changed_are_refused(exported, tmp_path):
