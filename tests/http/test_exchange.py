@@ -2,13 +2,15 @@
 import gzip
 import hashlib
 import json
+import shutil
+import sqlite3
 
 import pytest
 
 import formats
 import images
 import nifti
-from conftest import BINARY, TOY, TRAINER
+from conftest import BINARY, Server, TOY, TRAINER
 from test_backup import genseg
 from test_inference import PIXELS, PNG
 from test_statuses import SIZE, value
@@ -25,10 +27,18 @@ def upload(server, data, kind, **query):
     return answer.json()["id"]
 
 
-@pytest.fixture
-def filled(toy_server):
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
     """Slices of every type, masks of every kind, a volume with labels between them, and what a job made of it."""
-    server = toy_server
+    folder = tmp_path_factory.mktemp("filled")
+    (folder / "first.safetensors").write_bytes(formats.toy_model())
+    server = Server(folder / "data", TOY, ["--import-model", str(folder / "first.safetensors")])
+    fill(server)
+    yield server
+    assert server.stop() == 0, server.log_text()[-3000:]
+
+
+def fill(server):
     server.upload(PIXELS, label="presence", case="c1", index=3, name="first \"one\" <b>é", split="train", mask=PARTIAL)
     parts = [("image", ("i.nii.gz", nifti.volume(value, SIZE, kind="f"))),
              ("label", ("l.nii.gz", nifti.volume(lambda x, y, z: int(z > 2 and x > 1), SIZE, kind="B")))]
@@ -41,13 +51,19 @@ def filled(toy_server):
     server.put(f"/v1/slices/{last}/annotation", params={"author": "a reader"}, data=formats.png(EMPTY), headers=PNG)
     job = server.post(f"/v1/volumes/{answer.json()['id']}/segment", json={}).json()["id"]
     assert server.wait_for_job(job)["state"] == "succeeded"
-    return server
+
+
+@pytest.fixture(scope="module")
+def first_export(filled, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "out"
+    genseg("export", "--data", filled.data, "--dataset", "d", "--out", folder)
+    return folder
 
 
 @pytest.fixture
-def exported(filled, tmp_path):
-    genseg("export", "--data", filled.data, "--dataset", "d", "--out", tmp_path / "out")
-    return tmp_path / "out"
+def exported(first_export, tmp_path):
+    """A copy that may be changed."""
+    return shutil.copytree(first_export, tmp_path / "out")
 
 
 def content(server, dataset="d"):
@@ -244,18 +260,25 @@ BAD = {
 }
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """A data folder that nothing may get into."""
+    return tmp_path_factory.mktemp("untouched") / "data"
+
+
 @pytest.mark.parametrize("what", list(BAD))
-def test_a_folder_that_is_wrong_leaves_nothing_behind(exported, start_server, tmp_path, what):
+def test_a_folder_that_is_wrong_leaves_nothing_behind(exported, untouched, tmp_path, what):
     (tmp_path / "secret.png").write_bytes((exported / "images" / "000001.png").read_bytes())
     (exported / "images" / "link.png").symlink_to(exported / "images" / "000001.png")
     (exported / "linked").symlink_to(exported / "images")
     change(exported, BAD[what])
-    said = genseg("import", "--data", tmp_path / "again", "--from", exported,
+    said = genseg("import", "--data", untouched, "--from", exported,
                   status=2 if "control" in what or "cannot be" in what or "normalization" in what else 1)
     assert said.startswith("genseg import: ") and len(said) > 25
-    server = start_server(name="again")
-    assert server.get("/v1/slices").json()["items"] == [] == server.get("/v1/volumes").json()["items"]
-    assert not list((tmp_path / "again").glob("uploads/*")), "no files of volumes are left"
+    with sqlite3.connect(untouched / "genseg.db") as database:
+        for table in ("slices", "slice_contents", "annotations", "volumes"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+    assert not list(untouched.glob("uploads/*")), "no files of volumes are left"
 
 
 def test_files_that_were_changed_are_refused(exported, tmp_path):
@@ -271,13 +294,13 @@ def test_files_that_were_changed_are_refused(exported, tmp_path):
     genseg("import", "--data", tmp_path / "again", "--from", exported)
 
 
-def test_json_that_does_not_parse_is_refused(exported, tmp_path):
+def test_json_that_does_not_parse_is_refused(exported, untouched):
     text = (exported / "coco.json").read_bytes()
     for broken in (b"", text[:-3], b"[]", b"\xff" + text, text[:len(text) // 2]):
         (exported / "coco.json").write_bytes(broken)
-        assert "coco.json" in genseg("import", "--data", tmp_path / "again", "--from", exported, status=1)
+        assert "coco.json" in genseg("import", "--data", untouched, "--from", exported, status=1)
     (exported / "coco.json").unlink()
-    assert "coco.json" in genseg("import", "--data", tmp_path / "again", "--from", exported, status=1)
+    assert "coco.json" in genseg("import", "--data", untouched, "--from", exported, status=1)
 
 
 def test_a_data_set_of_other_pixels_stays_as_it_is(filled, exported, start_server, tmp_path):
