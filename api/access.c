@@ -112,6 +112,7 @@ static bool has_csrf_token(const gs_request *request) {
 
 gs_verdict gs_access_judge(const gs_request *request, unsigned scope) {
     const gs_caller *caller = &request->caller;
+    if (caller->wait_seconds > 0) return GS_VERDICT_TOO_FAST;
     if (scope == GS_ROUTE_OPEN) return GS_VERDICT_ADMITTED;
     if (caller->state == GS_CALLER_UNCHECKED) return GS_VERDICT_UNCHECKED;
     if (caller->state != GS_CALLER_KNOWN) return GS_VERDICT_UNKNOWN;
@@ -122,16 +123,28 @@ gs_verdict gs_access_judge(const gs_request *request, unsigned scope) {
     return GS_VERDICT_ADMITTED;
 }
 
-gs_status gs_access_refuse(gs_response *response, gs_error *err, const char *why) {
+static gs_status refuse_for_now(unsigned seconds, const char *why, gs_response *response,
+                                gs_error *err) {
+    GS_TRY(gs_response_set_header(response, err, "Retry-After", "%u", seconds));
+    return gs_response_problem(response, 429, err, "%s: try again in %u s", why, seconds);
+}
+
+gs_status gs_access_refuse(const gs_api_context *context, const gs_request *request,
+                           const char *why, gs_response *response, gs_error *err) {
+    unsigned wait = context->services->note_failure(context->server, request->caller.address);
+    if (wait > 0)
+        return refuse_for_now(wait, "too many tokens from this address were not good", response,
+                              err);
     GS_TRY(gs_response_set_header(response, err, "WWW-Authenticate",
                                   REALM ", error=\"invalid_token\", error_description=\"%s\"",
                                   why));
     return gs_response_problem(response, 401, err, "%s", why);
 }
 
-static gs_status refuse_unknown(const gs_request *request, gs_response *response, gs_error *err) {
+static gs_status refuse_unknown(const gs_api_context *context, const gs_request *request,
+                                gs_response *response, gs_error *err) {
     if (request->caller.state == GS_CALLER_REFUSED)
-        return gs_access_refuse(response, err, request->caller.why);
+        return gs_access_refuse(context, request, request->caller.why, response, err);
     GS_TRY(gs_response_set_header(response, err, "WWW-Authenticate", REALM));
     return gs_response_problem(response, 401, err,
                                "this needs a token: send it as 'Authorization: Bearer TOKEN'");
@@ -155,17 +168,20 @@ static gs_status refuse_forged(gs_response *response, gs_error *err) {
                                "with the csrf_token of GET /v1/session");
 }
 
-gs_status gs_access_check(const gs_request *request, unsigned scope, gs_response *response,
-                          gs_error *err) {
+gs_status gs_access_check(const gs_api_context *context, const gs_request *request, unsigned scope,
+                          gs_response *response, gs_error *err) {
     switch (gs_access_judge(request, scope)) {
     case GS_VERDICT_ADMITTED:
         return GS_OK;
     case GS_VERDICT_UNKNOWN:
-        return refuse_unknown(request, response, err);
+        return refuse_unknown(context, request, response, err);
     case GS_VERDICT_FORBIDDEN:
         return refuse_forbidden(request, scope, response, err);
     case GS_VERDICT_FORGED:
         return refuse_forged(response, err);
+    case GS_VERDICT_TOO_FAST:
+        return refuse_for_now(request->caller.wait_seconds, "this token asks too often", response,
+                              err);
     case GS_VERDICT_UNCHECKED:
         break;
     }

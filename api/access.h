@@ -15,16 +15,19 @@ typedef enum gs_verdict {
     GS_VERDICT_UNKNOWN,   /* 401 */
     GS_VERDICT_FORBIDDEN, /* 403: the scope is missing */
     GS_VERDICT_FORGED,    /* 403: a cookie without its CSRF token */
+    GS_VERDICT_TOO_FAST,  /* 429 */
     GS_VERDICT_UNCHECKED, /* 500 */
 } gs_verdict;
 gs_verdict gs_access_judge(const gs_request *request, unsigned scope);
 
 /* GS_OK when admitted, else the problem with its headers. */
-GS_MUST_CHECK gs_status gs_access_check(const gs_request *request, unsigned scope,
-                                        gs_response *response, gs_error *err);
+GS_MUST_CHECK gs_status gs_access_check(const gs_api_context *context, const gs_request *request,
+                                        unsigned scope, gs_response *response, gs_error *err);
 
-/* 401 for a credential that is not good. */
-gs_status gs_access_refuse(gs_response *response, gs_error *err, const char *why);
+/* 401 for a credential that is not good; 429 where there were too many of them. A good one is never
+ * refused for what others at its address did. */
+gs_status gs_access_refuse(const gs_api_context *context, const gs_request *request,
+                           const char *why, gs_response *response, gs_error *err);
 
 /* A sentence about a token in this state; NULL for VALID. Static storage. */
 const char *gs_access_explain(gs_token_state state);

@@ -27,6 +27,7 @@ typedef struct gs_caller {
     char name[GS_TOKEN_NAME_SIZE];   /* the token's; "" = none */
     char address[GS_ADDRESS_SIZE];   /* numeric; "" = unknown */
     char csrf_token[GS_SHA256_SIZE]; /* of the session; "" without a cookie */
+    unsigned wait_seconds;           /* its token asked too often: so long */
     char why[96];                    /* REFUSED or UNCHECKED: a sentence */
 } gs_caller;
 

@@ -305,6 +305,9 @@ typedef struct gs_api_services {
     char *(*metrics_text)(void *server);
     /* GS_OK when requests can be answered; else BUSY with the reason. */
     gs_status (*ready)(void *server, gs_error *err);
+    /* Somebody at this address showed a token that is not good. 0, or after how many seconds the
+     * next try will be looked at. */
+    unsigned (*note_failure)(void *server, const char *address);
     /* What inference computes on and in. Borrowed from the server. */
     const gs_engine_choice *(*engine)(void *server);
     /* A file of the viewer by its path ("/", "/main.js"). False: no such file. All borrowed. */
@@ -318,6 +321,7 @@ enum { GS_ROUTE_OPEN = 1 << 8 };
 typedef struct gs_api_access {
     bool required;      /* every route but the open ones needs a token */
     bool secure_cookie; /* browsers reach this server by TLS */
+    bool behind_proxy;  /* who connects is a proxy; whom it asks for, X-Forwarded-For says */
 } gs_api_access;
 
 typedef struct gs_api_context {

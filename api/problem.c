@@ -57,6 +57,8 @@ static const char *name_of_http(int http_status) {
         return "not_acceptable";
     case 412:
         return "precondition_failed";
+    case 429:
+        return "too_many_requests";
     case 421:
         return "misdirected_request";
     default:

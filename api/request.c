@@ -137,7 +137,10 @@ gs_status gs_request_idempotency(const gs_request *request, gs_request_key *stor
                        "Idempotency-Key must be 1 to %d printable ASCII characters",
                        GS_IDEMPOTENCY_KEY_SIZE - 1);
     GS_TRY(digest_request(request, storage->sha256, err));
-    snprintf(storage->scope, sizeof storage->scope, "POST %.120s", request->path);
+    /* With tokens a key is its holder's own. */
+    const char *token = request->caller.token;
+    snprintf(storage->scope, sizeof storage->scope, "POST %.90s%s%s", request->path,
+             token[0] ? " " : "", token);
     storage->value =
         (gs_idempotency){.key = key, .scope = storage->scope, .sha256 = storage->sha256};
     *key_out = &storage->value;

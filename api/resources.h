@@ -15,6 +15,9 @@ GS_HANDLER(gs_api_openapi_yaml);
 GS_HANDLER(gs_api_openapi_json);
 GS_HANDLER(gs_api_metrics);
 
+/* audit.c */
+GS_HANDLER(gs_api_audit_list);
+
 /* session.c */
 GS_HANDLER(gs_api_session_get);
 GS_HANDLER(gs_api_session_create);
@@ -72,6 +75,8 @@ GS_HANDLER(gs_api_job_get);
 GS_HANDLER(gs_api_job_events);
 GS_HANDLER(gs_api_job_output);
 GS_HANDLER(gs_api_job_cancel);
+GS_HANDLER(gs_api_job_panel);
+GS_HANDLER(gs_api_job_panel_sheet);
 GS_HANDLER(gs_api_job_resume);
 
 /* models.c */

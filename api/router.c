@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/access.h"
+#include "api/audit.h"
 #include "api/resources.h"
 #include "api/uri.h"
 #include "api/web_file.h"
@@ -32,6 +33,8 @@ const gs_route gs_routes[] = {
     {GET, "/v1/session", gs_api_session_get, OPEN},
     {POST, "/v1/session", gs_api_session_create, OPEN},
     {DELETE, "/v1/session", gs_api_session_delete, OPEN},
+
+    {GET, "/v1/audit", gs_api_audit_list, ADMIN},
 
     {GET, "/v1/datasets", gs_api_dataset_list, READ},
     {PUT, "/v1/datasets/{name}", gs_api_dataset_put, ANNOTATE},
@@ -71,6 +74,8 @@ const gs_route gs_routes[] = {
     {GET, "/v1/jobs/{id}", gs_api_job_get, READ},
     {GET, "/v1/jobs/{id}/events", gs_api_job_events, READ},
     {GET, "/v1/jobs/{id}/outputs/{name}", gs_api_job_output, READ},
+    {GET, "/v1/jobs/{id}/panel", gs_api_job_panel, READ},
+    {GET, "/v1/jobs/{id}/panel/{step}", gs_api_job_panel_sheet, READ},
     {POST, "/v1/jobs/{id}/cancel", gs_api_job_cancel, TRAIN},
     {POST, "/v1/jobs/{id}/resume", gs_api_job_resume, TRAIN},
 
@@ -183,30 +188,38 @@ bool gs_router_admits(const gs_request *request, const char *target, const char 
     return admits;
 }
 
-/* The one place where handlers are called: after the caller was judged. */
+/* What is known of a request on the way. */
+typedef struct passage {
+    size_t route;  /* see gs_route_label */
+    int64_t audit; /* its entry; 0 = none */
+} passage;
+
+/* The one place where handlers are called: after the caller was judged, and a write was noted. */
 static gs_status answer(const gs_api_context *context, gs_request *request, char *target,
-                        const char *method_name, gs_response *response, size_t *index,
+                        const char *method_name, gs_response *response, passage *out,
                         gs_error *err) {
     gs_path path;
     GS_TRY(gs_uri_parse(target, request, &path, err));
     size_t i = find_route(request->method, &path, request->params);
     if (i == gs_route_count)
-        return answer_unrouted(context, request, &path, method_name, response, index, err);
-    *index = i;
-    GS_TRY(gs_access_check(request, gs_routes[i].scope, response, err));
+        return answer_unrouted(context, request, &path, method_name, response, &out->route, err);
+    out->route = i;
+    GS_TRY(gs_audit_begin(context, request, gs_routes[i].scope, &out->audit, err));
+    GS_TRY(gs_access_check(context, request, gs_routes[i].scope, response, err));
     return gs_routes[i].handler(context, request, response, err);
 }
 
 size_t gs_router_answer(const gs_api_context *context, gs_request *request, char *target,
                         const char *method_name, gs_response *response) {
-    size_t index = gs_route_count + 1;
+    passage way = {.route = gs_route_count + 1};
     gs_error err = {0};
     request->method = method_of(method_name);
-    gs_status status = answer(context, request, target, method_name, response, &index, &err);
+    gs_status status = answer(context, request, target, method_name, response, &way, &err);
     if (status != GS_OK) {
         gs_response_set_problem(response, status, &err, request->id);
     } else if (response->status == 0) {
         response->status = 200;
     }
-    return index;
+    gs_audit_finish(context, way.audit, response->status);
+    return way.route;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/access.h"
+#include "api/audit.h"
 #include "api/resources.h"
 #include "store/session.h"
 
@@ -34,7 +35,7 @@ gs_status gs_api_session_get(const gs_api_context *context, const gs_request *re
     const gs_caller *caller = &request->caller;
     /* A cookie that is over is what a page asks about; a token that is not good is an error. */
     if (caller->state == GS_CALLER_REFUSED && caller->credential == GS_CREDENTIAL_BEARER)
-        return gs_access_refuse(response, err, caller->why);
+        return gs_access_refuse(context, request, caller->why, response, err);
     if (caller->state == GS_CALLER_UNCHECKED) return gs_fail(err, GS_IO, "%s", caller->why);
     return respond_session(context, response, caller->name[0] ? caller->name : NULL, caller->scopes,
                            caller->csrf_token[0] ? caller->csrf_token : NULL, err);
@@ -65,7 +66,29 @@ static gs_status read_token(const gs_api_context *context, const gs_request *req
     gs_fields_deinit(&fields);
     if (status) return status;
     const char *why = gs_access_explain(state);
-    return why ? gs_access_refuse(response, err, why) : GS_OK;
+    return why ? gs_access_refuse(context, request, why, response, err) : GS_OK;
+}
+
+/* With its place in the audit log. */
+static gs_status open_session(const gs_api_context *context, const gs_request *request,
+                              const gs_token_record *token, char cookie[GS_COOKIE_SIZE],
+                              gs_error *err) {
+    int64_t entry = 0;
+    GS_TRY(gs_audit_begin_as(context, request, token->id, token->name, &entry, err));
+    gs_status status = gs_store_session_open(context->store, token->id, cookie, err);
+    gs_audit_finish(context, entry, gs_status_to_http(status));
+    return status;
+}
+
+static gs_status close_session(const gs_api_context *context, const gs_request *request,
+                               const char *cookie, gs_error *err) {
+    int64_t entry = 0;
+    const gs_caller *caller = &request->caller;
+    if (caller->state != GS_CALLER_KNOWN || !caller->token[0]) return GS_OK; /* it is over */
+    GS_TRY(gs_audit_begin_as(context, request, caller->token, caller->name, &entry, err));
+    gs_status status = gs_store_session_close(context->store, cookie, err);
+    gs_audit_finish(context, entry, status == GS_OK ? 204 : gs_status_to_http(status));
+    return status;
 }
 
 gs_status gs_api_session_create(const gs_api_context *context, const gs_request *request,
@@ -73,7 +96,7 @@ gs_status gs_api_session_create(const gs_api_context *context, const gs_request 
     gs_token_record token;
     char cookie[GS_COOKIE_SIZE], csrf_token[GS_SHA256_SIZE];
     GS_TRY(read_token(context, request, response, &token, err));
-    GS_TRY(gs_store_session_open(context->store, token.id, cookie, err));
+    GS_TRY(open_session(context, request, &token, cookie, err));
     gs_session_csrf_token(cookie, csrf_token);
     GS_TRY(set_cookie(context, response, cookie, GS_SESSION_HOURS * 3600, err));
     return respond_session(context, response, token.name, gs_scopes_granted(token.scopes),
@@ -85,7 +108,7 @@ gs_status gs_api_session_delete(const gs_api_context *context, const gs_request 
     char cookie[GS_SHA256_SIZE * 2];
     GS_TRY(gs_access_check_csrf(request, response, err));
     if (gs_access_get_cookie(context, request, cookie))
-        GS_TRY(gs_store_session_close(context->store, cookie, err));
+        GS_TRY(close_session(context, request, cookie, err));
     GS_TRY(set_cookie(context, response, "", 0, err));
     response->status = 204;
     return GS_OK;

@@ -23,8 +23,15 @@ static const char usage[] =
     "\n"
     "  --data DIR             everything the server keeps; made when missing\n"
     "  --listen HOST:PORT     a loopback address (default 127.0.0.1:8080; port 0: any free one),\n"
-    "                         or with --auth any address\n"
+    "                         or with --auth and TLS any address\n"
     "  --auth                 who asks needs a token of `genseg token`\n"
+    "  --tls-cert FILE        certificate (PEM, with what lies between it and a root): HTTPS\n"
+    "  --tls-key FILE         its private key (PEM)\n"
+    "  --tls-by-proxy         a proxy in front has TLS; clients are told apart by what it adds to\n"
+    "                         X-Forwarded-For\n"
+    "  --rate-limit N         requests per second of one token, in bursts of 4 N (default: any)\n"
+    "  --failure-limit N      bad tokens per minute and address before 429 (default 60)\n"
+    "  --cors-origin ORIGIN   pages of this origin may ask, too; may be repeated\n"
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
     "  --web DIR              the viewer's files (default: those it was built with)\n"
@@ -46,6 +53,12 @@ typedef enum option_id {
     OPTION_DATA = 256, /* beyond any character, so that no option has a short form */
     OPTION_LISTEN,
     OPTION_AUTH,
+    OPTION_TLS_CERT,
+    OPTION_TLS_KEY,
+    OPTION_TLS_BY_PROXY,
+    OPTION_RATE_LIMIT,
+    OPTION_FAILURE_LIMIT,
+    OPTION_CORS_ORIGIN,
     OPTION_IMPORT,
     OPTION_IMPORT_MODEL,
     OPTION_WEB,
@@ -67,6 +80,12 @@ static const struct option option_table[] = {
     {"data", required_argument, NULL, OPTION_DATA},
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"auth", no_argument, NULL, OPTION_AUTH},
+    {"tls-cert", required_argument, NULL, OPTION_TLS_CERT},
+    {"tls-key", required_argument, NULL, OPTION_TLS_KEY},
+    {"tls-by-proxy", no_argument, NULL, OPTION_TLS_BY_PROXY},
+    {"rate-limit", required_argument, NULL, OPTION_RATE_LIMIT},
+    {"failure-limit", required_argument, NULL, OPTION_FAILURE_LIMIT},
+    {"cors-origin", required_argument, NULL, OPTION_CORS_ORIGIN},
     {"import", required_argument, NULL, OPTION_IMPORT},
     {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
     {"web", required_argument, NULL, OPTION_WEB},
@@ -135,6 +154,15 @@ static bool add_import(gs_server_options *options, const char *folder) {
     return false;
 }
 
+static bool add_origin(gs_cors *cors, const char *origin) {
+    if (cors->count < GS_CORS_ORIGINS_MAX) {
+        cors->origins[cors->count++] = origin;
+        return true;
+    }
+    fprintf(stderr, "genseg serve: more than %d --cors-origin\n", GS_CORS_ORIGINS_MAX);
+    return false;
+}
+
 /* One option; false when its value is wrong. */
 static bool take_option(gs_server_options *options, int id, const char *name, const char *value) {
     switch (id) {
@@ -147,6 +175,21 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
     case OPTION_AUTH:
         options->auth = true;
         return true;
+    case OPTION_TLS_CERT:
+        options->tls_cert = value;
+        return true;
+    case OPTION_TLS_KEY:
+        options->tls_key = value;
+        return true;
+    case OPTION_TLS_BY_PROXY:
+        options->tls_by_proxy = true;
+        return true;
+    case OPTION_RATE_LIMIT:
+        return read_number(name, value, 1, 1000000, &options->rate_limit);
+    case OPTION_FAILURE_LIMIT:
+        return read_number(name, value, 1, 1000000, &options->failure_limit);
+    case OPTION_CORS_ORIGIN:
+        return add_origin(&options->cors, value);
     case OPTION_IMPORT:
         return add_import(options, value);
     case OPTION_IMPORT_MODEL:

@@ -89,6 +89,8 @@ static gs_status read_arguments(int argc, char **argv, gs_training_wish *n, cons
          "first steps, which learn from weak labels alone, without masks (0)"},
         {"--keep-last", GS_OPTION_FLAG, &o->keep_last,
          "the model is the last weights, not those of the best Dice"},
+        {"--panel", GS_OPTION_INT, &o->panel,
+         "show so many validation slices at each validation, in OUT/panel (0; at most 8)"},
         {"--unguarded", GS_OPTION_FLAG, &o->unguarded,
          "do not go back to a checkpoint when training goes wrong"},
         {"--seed", GS_OPTION_UINT64, &o->seed, "of weights, batches and codes (1)"},

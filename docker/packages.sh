@@ -6,10 +6,10 @@
 # sudo only if something is missing.
 set -eu
 
-packages="gcc make cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libjansson-dev libsqlite3-dev
+packages="gcc make cmake pkg-config libc6-dev libdnnl-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libsqlite3-dev
   libpng-dev libcairo2-dev libnifti-dev zlib1g-dev nettle-dev libarchive-dev libcmocka-dev python3 python3-yaml mricron-data"
 if [ "${1:-}" = test ]; then
-  packages="$packages g++ curl jq nodejs chromium chromium-driver python3-pytest python3-requests
+  packages="$packages g++ curl jq nodejs openssl chromium chromium-driver python3-pytest python3-requests
     python3-selenium python3-jsonschema"
 fi
 if [ "${1:-}" = bench ]; then
@@ -22,7 +22,7 @@ fi
 case "${1:-}" in
 cuda) packages="$packages g++" ;;
 runtime)
-  packages="libdnnl2 libmicrohttpd12 libjansson4 libsqlite3-0 libpng16-16 libcairo2 libniftiio2 zlib1g
+  packages="libdnnl2 libmicrohttpd12 libgnutls30 libjansson4 libsqlite3-0 libpng16-16 libcairo2 libniftiio2 zlib1g
     libnettle8 libarchive13 libgomp1"
   ;;
 proxy) packages="nginx" ;;

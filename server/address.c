@@ -63,19 +63,20 @@ static gs_status open_socket(const struct addrinfo *info, const char *text, int 
     return GS_OK;
 }
 
-static void format_url(int fd, char out[GS_URL_SIZE]) {
+static void format_url(int fd, const char *scheme, char out[GS_URL_SIZE]) {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
     char host[64] = "", port[16] = "";
     if (getsockname(fd, (struct sockaddr *)&address, &size) == 0)
         getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV);
-    const char *format = strchr(host, ':') ? "http://[%s]:%s" : "http://%s:%s";
-    snprintf(out, GS_URL_SIZE, format, host, port);
+    const char *format = strchr(host, ':') ? "%s://[%s]:%s" : "%s://%s:%s";
+    snprintf(out, GS_URL_SIZE, format, scheme, host, port);
 }
 
-gs_status gs_address_listen(const char *text, gs_reach reach, int *socket_out,
-                            char url_out[GS_URL_SIZE], gs_error *err) {
+gs_status gs_address_listen(const gs_address_wish *wish, int *socket_out, char url_out[GS_URL_SIZE],
+                            gs_error *err) {
+    const char *text = wish->text;
     char host[HOST_MAX], port[PORT_MAX];
     if (!split(text, host, port) || *port == '\0' || strtol(port, NULL, 10) > PORT_LAST)
         return gs_fail(err, GS_INVALID_ARGUMENT,
@@ -88,15 +89,15 @@ gs_status gs_address_listen(const char *text, gs_reach reach, int *socket_out,
                        gai_strerror(problem));
     gs_status status = GS_OK;
     for (const struct addrinfo *at = found; at; at = at->ai_next) {
-        if (reach == GS_REACH_ANY || address_is_loopback(at->ai_addr)) continue;
-        status = gs_fail(err, GS_UNUSABLE,
-                         "--listen %.200s is not a loopback address: without access tokens this "
-                         "server answers only on this machine; use 127.0.0.1, [::1] or localhost, "
-                         "or --auth",
-                         text);
+        if (wish->reach == GS_REACH_ANY || address_is_loopback(at->ai_addr)) continue;
+        status =
+            gs_fail(err, GS_UNUSABLE,
+                    "--listen %.200s is not a loopback address: that needs --auth, and TLS by "
+                    "--tls-cert and --tls-key, or --tls-by-proxy where a proxy in front has it",
+                    text);
     }
     if (status == GS_OK) status = open_socket(found, text, socket_out, err);
-    if (status == GS_OK) format_url(*socket_out, url_out);
+    if (status == GS_OK) format_url(*socket_out, wish->scheme, url_out);
     freeaddrinfo(found);
     return status;
 }

@@ -9,12 +9,17 @@
 /* Who may reach the address: only this machine, or anybody. */
 typedef enum gs_reach { GS_REACH_LOOPBACK, GS_REACH_ANY } gs_reach;
 
-/* Opens a listening socket on "127.0.0.1:8080", "[::1]:8080", "localhost:8080" or ":8080"; port 0
- * lets the system choose. For GS_REACH_LOOPBACK every address the host resolves to must be
- * loopback, else UNUSABLE: without tokens nobody outside this machine may reach the server.
- * *url_out gets "http://127.0.0.1:8080". Caller closes *socket_out. */
+typedef struct gs_address_wish {
+    const char *text; /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080" or ":8080" */
+    gs_reach reach;
+    const char *scheme; /* of the URL: "http" */
+} gs_address_wish;
+
+/* Opens a listening socket; port 0 lets the system choose. For GS_REACH_LOOPBACK every address the
+ * host resolves to must be loopback, else UNUSABLE. *url_out gets "http://127.0.0.1:8080". Caller
+ * closes *socket_out. */
 enum { GS_URL_SIZE = 96 };
-GS_MUST_CHECK gs_status gs_address_listen(const char *text, gs_reach reach, int *socket_out,
+GS_MUST_CHECK gs_status gs_address_listen(const gs_address_wish *wish, int *socket_out,
                                           char url_out[GS_URL_SIZE], gs_error *err);
 
 /* Whether a Host header ("localhost:8080", "127.0.0.1", "[::1]:80") names this machine's loopback.

@@ -183,6 +183,31 @@ static void on_library_message(void *cls, const char *format, va_list args) {
 
 /* ==== Life ==== */
 
+static struct MHD_Daemon *start_daemon(gs_http *http) {
+    const gs_http_options *options = &http->options;
+    const gs_tls *tls = options->tls;
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+                     MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem encryption[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+        {MHD_OPTION_END, 0, NULL}};
+    if (tls->certificate)
+        flags |= MHD_USE_TLS;
+    else
+        encryption[0] = encryption[3];
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, http,               /* the port is the socket's */
+        MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, /* first: it reports the rest */
+        MHD_OPTION_LISTEN_SOCKET, options->socket, MHD_OPTION_CONNECTION_LIMIT,
+        options->connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GS__CONNECTION_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_ARRAY, encryption,
+        MHD_OPTION_END);
+}
+
 gs_status gs_http_start(const gs_http_options *options, const gs_api_context *context,
                         gs_metrics *metrics, gs_http **out, gs_error *err) {
     gs_http *http = gs_alloc(1, sizeof *http);
@@ -192,16 +217,7 @@ gs_status gs_http_start(const gs_http_options *options, const gs_api_context *co
     http->options = *options;
     pthread_mutex_init(&http->mutex, NULL);
     gs_cond_init(&http->idle);
-    http->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-            MHD_USE_ITC | MHD_USE_ERROR_LOG,
-        0, NULL, NULL, on_request, http,                      /* the port is the socket's */
-        MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, /* first: it reports the rest */
-        MHD_OPTION_LISTEN_SOCKET, options->socket, MHD_OPTION_CONNECTION_LIMIT,
-        options->connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GS__CONNECTION_BYTES,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
+    http->daemon = start_daemon(http);
     if (!http->daemon) {
         pthread_cond_destroy(&http->idle);
         pthread_mutex_destroy(&http->mutex);

@@ -3,7 +3,10 @@
 #ifndef GS_SERVER_HTTP_H
 #define GS_SERVER_HTTP_H
 
+#include "server/cors.h"
 #include "server/metrics.h"
+#include "server/rate_limit.h"
+#include "server/tls.h"
 
 typedef struct gs_http gs_http;
 
@@ -11,7 +14,10 @@ typedef struct gs_http_options {
     int socket;            /* listening; owned by the gs_http once started */
     unsigned connections;  /* open at once; more wait to be accepted */
     unsigned idle_seconds; /* without a byte in or out, a connection is closed */
-    size_t buffered_bytes; /* of all bodies being received; beyond it 503 */
+    const gs_tls *tls;     /* borrowed until stop; without a certificate: plain HTTP */
+    gs_cors cors;
+    size_t buffered_bytes;   /* of all bodies being received; beyond it 503 */
+    gs_rate_limit *requests; /* of each token; borrowed; NULL = as often as it likes */
 } gs_http_options;
 
 /* context and metrics are borrowed and must outlive the gs_http. Caller stops. */

@@ -1,4 +1,5 @@
 /* Headers in, response out. Who may talk to us at all is decided here: see check_sender. */
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -49,9 +50,10 @@ static void choose_id(gs__exchange *exchange) {
     snprintf(exchange->id, sizeof exchange->id, "%016llx", (unsigned long long)random);
 }
 
-static bool is_own_origin(const gs__exchange *exchange, const char *origin, const char *host) {
+static bool is_friendly_origin(const gs__exchange *exchange, const char *origin, const char *host) {
     /* With tokens there may be TLS in front of us. */
-    return gs_origin_is_host(origin, "http://", host) ||
+    return gs_cors_allows(&exchange->http->options.cors, origin) ||
+           gs_origin_is_host(origin, "http://", host) ||
            (exchange->http->context->access.required &&
             gs_origin_is_host(origin, "https://", host));
 }
@@ -69,9 +71,22 @@ static void check_sender(gs__exchange *exchange) {
                             "this server answers as localhost or 127.0.0.1, not as "
                             "'%.80s'",
                             host);
-    } else if (origin && !is_own_origin(exchange, origin, host)) {
+    } else if (origin && !is_friendly_origin(exchange, origin, host)) {
         gs__exchange_refuse(exchange, 403, "requests of pages from '%.80s' are refused", origin);
     }
+}
+
+/* The last entry of X-Forwarded-For: what the proxy itself added. Those before it anybody can send.
+ * Left alone when it is no address. */
+static void note_forwarded(gs_request *request) {
+    const char *list = gs_request_get_header(request, "X-Forwarded-For");
+    const char *comma = list ? strrchr(list, ',') : NULL;
+    unsigned char parsed[sizeof(struct in6_addr)];
+    if (!list) return;
+    const char *last = comma ? comma + 1 : list;
+    last += strspn(last, " \t");
+    if (inet_pton(AF_INET, last, parsed) == 1 || inet_pton(AF_INET6, last, parsed) == 1)
+        snprintf(request->caller.address, GS_ADDRESS_SIZE, "%s", last);
 }
 
 static void note_address(gs__exchange *exchange, struct MHD_Connection *connection) {
@@ -83,6 +98,7 @@ static void note_address(gs__exchange *exchange, struct MHD_Connection *connecti
                                                               : sizeof(struct sockaddr_in);
     if (getnameinfo(info->client_addr, size, out, GS_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
         out[0] = '\0';
+    if (exchange->http->context->access.behind_proxy) note_forwarded(&exchange->request);
 }
 
 void gs__exchange_read_headers(gs__exchange *exchange, struct MHD_Connection *connection) {
@@ -90,7 +106,10 @@ void gs__exchange_read_headers(gs__exchange *exchange, struct MHD_Connection *co
     choose_id(exchange);
     note_address(exchange, connection);
     check_sender(exchange);
+    gs_caller *caller = &exchange->request.caller;
     gs_access_identify(exchange->http->context, &exchange->request);
+    caller->wait_seconds =
+        gs_rate_limit_take(exchange->http->options.requests, caller->token, exchange->started);
     exchange->unwanted = !gs_router_admits(&exchange->request, exchange->target, exchange->method);
 }
 
@@ -156,6 +175,12 @@ static void add_headers(const gs__exchange *exchange, const gs_response *respons
     MHD_add_response_header(made, "X-Request-Id", exchange->id);
     MHD_add_response_header(made, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(made, "Cross-Origin-Resource-Policy", "same-origin");
+    const gs_request *request = &exchange->request;
+    bool is_preflight = exchange->method && strcmp(exchange->method, "OPTIONS") == 0;
+    gs_cors_add_headers(
+        &exchange->http->options.cors, gs_request_get_header(request, "Origin"),
+        is_preflight ? gs_request_get_header(request, "Access-Control-Request-Method") : NULL,
+        made);
     if (atomic_load(&exchange->http->draining))
         MHD_add_response_header(made, "Connection", "close");
 }

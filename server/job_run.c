@@ -2,12 +2,14 @@
  * one, so that it ends with the same bytes. 2. A run that finds a checkpoint goes on from it. */
 #include "server/job_run.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/job_request.h"
@@ -15,11 +17,12 @@
 #include "api/snapshot.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "engine/train/trainer.h"
 #include "server/child.h"
 #include "server/clock.h"
 #include "server/log.h"
 
-enum { EXIT_AT_CHECKPOINT = 75, POLL_MS = 1000, FIXED_ARGUMENTS = 20 };
+enum { EXIT_AT_CHECKPOINT = 75, POLL_MS = 1000, FIXED_ARGUMENTS = 22, PANELS_KEPT = 32 };
 
 /* A run that goes on. */
 typedef struct progress {
@@ -56,6 +59,47 @@ static bool file_exists(const char *folder, const char *name) {
     bool exists = path && access(path, R_OK) == 0;
     gs_free(path);
     return exists;
+}
+
+static int is_panel(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+/* Of finished trainings only the latest PANELS_KEPT are shown. */
+static void drop_old_panels(const char *folder) {
+    struct dirent **entries;
+    int count = scandir(folder, &entries, is_panel, NULL);
+    for (int kept = count; kept > PANELS_KEPT; kept--) {
+        char *oldest = NULL;
+        struct timespec age = {0};
+        for (int i = 0; i < count; i++) {
+            char *path = gs_format("%s/%s", folder, entries[i]->d_name);
+            struct stat status;
+            bool older =
+                path && stat(path, &status) == 0 && (!oldest || status.st_mtim.tv_sec < age.tv_sec);
+            if (older) age = status.st_mtim;
+            gs_free(older ? oldest : path);
+            if (older) oldest = path;
+        }
+        if (oldest) gs_folder_remove(oldest);
+        gs_free(oldest);
+    }
+    for (int i = 0; i < count; i++) free(entries[i]);
+    if (count >= 0) free(entries);
+}
+
+/* The panel outlives the job's folder; it moves before anybody hears that the job is done. */
+static void keep_panel(gs_store *store, const char *job_id) {
+    gs_error ignored;
+    char *from = job_path(store, job_id, "/out/" GS_PANEL_FOLDER);
+    char *all = gs_format("%s/panels", gs_store_get_folder(store));
+    char *to = all ? gs_format("%s/%s", all, job_id) : NULL;
+    if (from && to && access(from, R_OK) == 0 && gs_folder_make(all, &ignored) == GS_OK &&
+        rename(from, to) == 0)
+        drop_old_panels(all);
+    gs_free(from);
+    gs_free(all);
+    gs_free(to);
 }
 
 void gs_job_run_clean(gs_store *store, const char *job_id) {
@@ -114,7 +158,8 @@ static gs_status start_trainer(progress *p, gs_error *err) {
                                "--out",          p->output,
                                "--backend",      options->engine.backend,
                                "--device",       device,
-                               "--precision",    gs_precision_name(options->engine.precision)};
+                               "--precision",    gs_precision_name(options->engine.precision),
+                               "--panel",        "4"};
         memcpy(all, fixed, sizeof fixed);
         at = sizeof fixed / sizeof fixed[0];
         memcpy(all + at, wished, count * sizeof *wished);
@@ -297,6 +342,7 @@ static void conclude(const progress *p, gs_run_end *end) {
     gs_error err;
     if (exit_status == 0) {
         *end = (gs_run_end){.state = GS_JOB_SUCCEEDED};
+        keep_panel(p->run->store, p->run->job->id);
         if (register_model(p, end->model, &err) != GS_OK)
             end_with(end, GS_JOB_FAILED, "the trained model cannot be registered: %s", err.text);
     } else if (p->obeyed == GS_RUN_YIELD) {

@@ -27,7 +27,8 @@ typedef struct gs_run_end {
     char error[2000]; /* "" = none */
 } gs_run_end;
 
-/* Blocks until the run has ended. Never fails: what went wrong is in *end_out. */
+/* Blocks until the run has ended; the panel of a training that is done moves to DATA/panels/ID,
+ * where those of the latest are kept. Never fails: what went wrong is in *end_out. */
 void gs_job_run_execute(const gs_job_run *run, gs_run_end *end_out);
 
 /* Removes the job's folder; a job that is over for good has no use for it. */

@@ -33,6 +33,7 @@ static void fill_defaults(gs_server *server) {
     if (!options->listen) options->listen = "127.0.0.1:8080";
     if (!options->engine.backend) options->engine.backend = "auto";
     if (!options->web) options->web = GENSEG_WEB_FOLDER;
+    if (!options->failure_limit) options->failure_limit = 60;
     if (!options->max_batch) options->max_batch = 8;
     if (!options->queue) options->queue = 64;
     if (!options->max_body_mib) options->max_body_mib = 256;
@@ -44,7 +45,9 @@ static void fill_defaults(gs_server *server) {
         .limits = {.body_bytes = (size_t)options->max_body_mib << 20,
                    .image = {.values = (size_t)options->max_pixels},
                    .volume_voxels = (size_t)options->max_voxels},
-        .access = {.required = options->auth},
+        .access = {.required = options->auth,
+                   .secure_cookie = server->tls.certificate || options->tls_by_proxy,
+                   .behind_proxy = options->tls_by_proxy},
         .services = &gs__services,
         .server = server,
     };
@@ -162,10 +165,22 @@ static gs_status open_supervisors(gs_server *server, gs_error *err) {
     return gs_supervisor_open(&predictions, server->store, NULL, NULL, &server->predictions, err);
 }
 
+static gs_status open_limits(gs_server *server, gs_error *err) {
+    const gs_server_options *options = &server->options;
+    if (options->rate_limit > 0)
+        GS_TRY(gs_rate_limit_new(options->rate_limit, 4.0 * options->rate_limit, &server->requests,
+                                 err));
+    return gs_rate_limit_new(options->failure_limit / 60.0, options->failure_limit,
+                             &server->failures, err);
+}
+
 static gs_status open_http(gs_server *server, gs_error *err) {
     gs_http_options options = {.socket = server->socket,
                                .connections = CONNECTIONS,
                                .idle_seconds = IDLE_SECONDS,
+                               .tls = &server->tls,
+                               .cors = server->options.cors,
+                               .requests = server->requests,
                                .buffered_bytes =
                                    BODIES_AT_ONCE * server->context.limits.body_bytes};
     gs_http *http;
@@ -175,12 +190,28 @@ static gs_status open_http(gs_server *server, gs_error *err) {
     return GS_OK;
 }
 
+/* Beyond this machine only with tokens, and tokens only where nobody in between can read them. */
+static gs_status open_address(gs_server *server, gs_error *err) {
+    const gs_server_options *options = &server->options;
+    GS_TRY(gs_cors_check(&options->cors, err));
+    GS_TRY(gs_tls_read(options->tls_cert, options->tls_key, &server->tls, err));
+    bool has_tls = server->tls.certificate != NULL;
+    if (options->tls_by_proxy && !options->auth)
+        return gs_fail(
+            err, GS_INVALID_ARGUMENT,
+            "--tls-by-proxy is for servers with --auth: without, all that the proxy lets "
+            "through would be allowed");
+    bool is_safe = options->auth && (has_tls || options->tls_by_proxy);
+    gs_address_wish wish = {.text = options->listen ? options->listen : "127.0.0.1:8080",
+                            .reach = is_safe ? GS_REACH_ANY : GS_REACH_LOOPBACK,
+                            .scheme = has_tls ? "https" : "http"};
+    return gs_address_listen(&wish, &server->socket, server->url, err);
+}
+
 static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(find_trainer(server, err));
     /* The address first: refusing it costs nothing, and nothing has been changed yet. */
-    GS_TRY(gs_address_listen(server->options.listen ? server->options.listen : "127.0.0.1:8080",
-                             server->options.auth ? GS_REACH_ANY : GS_REACH_LOOPBACK,
-                             &server->socket, server->url, err));
+    GS_TRY(open_address(server, err));
     GS_TRY(gs_store_open(server->options.data, &server->store, err));
     fill_defaults(server);
     drop_old_uploads(server);
@@ -192,6 +223,7 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     GS_TRY(import_model(server, err));
     gs__preload_active(server);
     GS_TRY(open_supervisors(server, err));
+    GS_TRY(open_limits(server, err));
     return open_http(server, err);
 }
 
@@ -235,6 +267,9 @@ void gs_server_close(gs_server *server) {
     gs_web_folder_free(server->web);
     gs_thumbnail_cache_free(server->context.thumbnails);
     gs_store_close(server->store);
+    gs_rate_limit_free(server->requests);
+    gs_rate_limit_free(server->failures);
+    gs_tls_deinit(&server->tls);
     if (server->socket >= 0) close(server->socket);
     pthread_mutex_destroy(&server->activation);
     pthread_mutex_destroy(&server->losing);

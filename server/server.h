@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "engine/backend/choice.h"
+#include "server/cors.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,13 @@ typedef struct gs_server_options {
     int max_body_mib;      /* of one request; 256 */
     int max_pixels;        /* channels x height x width of an image; 16777216 */
     int max_voxels;        /* of all channels of a volume; 268435456 */
-    bool auth;             /* who asks needs a token; only then another address than loopback */
+    bool auth;             /* who asks needs a token */
+    const char *tls_cert;  /* PEM files; NULL: plain HTTP */
+    const char *tls_key;
+    gs_cors cors;      /* pages of these origins may ask, too */
+    int rate_limit;    /* requests per second of one token, bursts of four times that; 0 = any */
+    int failure_limit; /* bad tokens per minute and address, before 429; 60 */
+    bool tls_by_proxy; /* who connects is a proxy that has TLS, and says for whom it asks */
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;
     const char *import_model; /* weights to register, and to activate when no model is */

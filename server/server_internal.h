@@ -16,6 +16,9 @@ struct gs_server {
     gs_server_options options; /* with the defaults filled in */
     gs_engine_choice engine;   /* what became of options.engine */
     gs_api_context context;
+    gs_tls tls;
+    gs_rate_limit *requests; /* of each token; NULL = no limit */
+    gs_rate_limit *failures; /* of each address */
     gs_store *store;
     gs_web_folder *web;
     gs_metrics *metrics;

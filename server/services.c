@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "engine/image/normalize.h"
+#include "server/clock.h"
 #include "server/log.h"
 #include "server/server_internal.h"
 
@@ -280,7 +281,15 @@ static bool web_file(void *context, const char *path, const char **content_type,
     return true;
 }
 
+static unsigned note_failure(void *context, const char *address) {
+    gs_server *server = context;
+    char key[GS_RATE_KEY_SIZE];
+    gs_rate_limit_key(address, key);
+    return gs_rate_limit_take(server->failures, key, gs_clock_seconds());
+}
+
 const gs_api_services gs__services = {
+    .note_failure = note_failure,
     .infer = infer,
     .activate = activate,
     .forget_model = forget_model,

@@ -14,6 +14,8 @@
  * @typedef {import('./types').Wish<P, M>} Wish
  */
 
+import { session } from './session.js';
+
 const BUSY_TRIES = 5;
 const BUSY_WAIT_LONGEST_MS = 10000;
 const PING_MS = 2000;
@@ -109,7 +111,7 @@ export async function open(method, path, { headers, body, signal } = {}) {
   for (let tries = 1; ; tries++) {
     let response;
     try {
-      response = await fetch(path, { method, headers, body, signal });
+      response = await fetch(path, { method, headers: { ...headers, ...session.headersFor(method) }, body, signal });
     } catch (error) {
       if (isAbort(error)) throw error;
       connection.lose();
@@ -118,6 +120,7 @@ export async function open(method, path, { headers, body, signal } = {}) {
     connection.found();
     if (response.ok) return response;
     const problem = await problemOf(response);
+    if (response.status === 401) session.end();
     if (response.status !== 503 || tries === BUSY_TRIES) throw problem;
     await sleep(retryAfterMs(response), signal);
     signal?.throwIfAborted();

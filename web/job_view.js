@@ -9,6 +9,7 @@ import { compact, count, decisionText, duration, number, percent, when } from '.
 import { JobLog } from './job_log.js';
 import { follow } from './sse.js';
 import { report, toast } from './toast.js';
+import { TrainingPanel } from './training_panel.js';
 
 const LOSSES = [
   ['rec', 'Reconstruction', 'Mean absolute error of the images put together again'],
@@ -39,6 +40,7 @@ export class JobView {
   #resume = el('button', { type: 'button', onclick: () => this.#ask(api.resumeJob, 'The job could not be resumed') }, 'Resume');
   #dice = new Chart({ name: 'dice', title: 'Validation Dice', hint: 'On held-out annotated slices; 1 is perfect', bounds: [0, 1], dots: true });
   #charts = new Map(LOSSES.map(([name, title, hint]) => [name, new Chart({ name, title, hint })]));
+  #panel = new TrainingPanel();
   #log = new JobLog();
   #isStopping = false;
   #onChange;
@@ -51,6 +53,7 @@ export class JobView {
       el('header', {}, el('div', {}, el('div', { class: 'job-title' }, this.#title, this.#state), this.#facts),
         el('div', { class: 'actions' }, this.#cancel, this.#resume)),
       el('div', {}, this.#bar, this.#numbers, this.#error, this.#decision),
+      this.#panel.element,
       el('div', { class: 'charts' }, ...this.#allCharts.map(({ element }) => element)),
       this.#log.element);
     // The step under the pointer is shown in all of them.
@@ -73,6 +76,7 @@ export class JobView {
       this.#log.clear();
       this.#isStopping = false;
       this.#job = job;
+      this.#panel.show(job.id);
       this.#follow();
     }
     this.#job = job;
@@ -103,6 +107,7 @@ export class JobView {
       Object.assign(this.#job, { progress: event.fraction, step: event.step, epoch: event.epoch, seconds: event.seconds });
     } else if (name === 'validation') {
       this.#dice.add(event.step, event.dice);
+      this.#panel.refresh();
       if (event.best) this.#job.dice = event.dice;
     } else if (name === 'state') {
       this.#job.state = event.state;

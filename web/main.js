@@ -11,6 +11,8 @@ import { modelName, number } from './format.js';
 import { helpDialog, listen } from './keys.js';
 import { relabel } from './labelling.js';
 import { ModelsView } from './models.js';
+import { session } from './session.js';
+import { accountButton, signedIn } from './sign_in.js';
 import { SliceView } from './slice_view.js';
 import { report, toast } from './toast.js';
 import { SuggestionQueue } from './suggestion_queue.js';
@@ -188,6 +190,7 @@ function run(command, key) {
 for (const [name, view] of Object.entries(views)) {
   view.id = `view-${name}`;
   view.classList.add('tab-view');
+  view.hidden = true; // until someone is signed in
   view.setAttribute('role', 'tabpanel');
   view.setAttribute('aria-labelledby', `tab-${name}`);
 }
@@ -195,7 +198,7 @@ document.body.prepend(
   el('header', { class: 'top' },
     el('a', { class: 'brand', href: '/' }, el('img', { src: 'icon.svg', alt: '', width: 22, height: 22 }), 'GenSeg'),
     el('nav', { role: 'tablist', 'aria-label': 'Views' }, tabs), chip,
-    el('button', { type: 'button', class: 'quiet', 'aria-label': 'Keyboard help', title: 'Keyboard (?)', onclick: () => help.showModal() }, '?')),
+    el('button', { type: 'button', class: 'quiet', 'aria-label': 'Keyboard help', title: 'Keyboard (?)', onclick: () => help.showModal() }, '?'), accountButton()),
   banner, queue.element, el('main', {}, heading, ...Object.values(views)));
 document.body.append(help);
 app.addEventListener('models', showActive);
@@ -209,8 +212,11 @@ api.connection.addEventListener('back', () => {
 });
 listen(run);
 showActive();
+await signedIn();
 open(tab);
 start();
+// Somebody else may have signed in: everything is asked for anew.
+session.addEventListener('begun', () => api.connection.dispatchEvent(new Event('back')));
 offerDrafts(async (slice) => {
   await openSlice(slice);
   if (slices.slice?.id === slice.id) annotate();

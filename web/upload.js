@@ -2,6 +2,7 @@
 // those of api.js.
 
 import { connection, Problem, Unreachable } from './api.js';
+import { session } from './session.js';
 
 function problemOf(request) {
   let body = {};
@@ -24,11 +25,12 @@ export function send(path, body, { headers = {}, onProgress, signal } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open('POST', path);
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries({ ...headers, ...session.headersFor('POST') })) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded, total }) => onProgress?.(total ? loaded / total : 0);
     request.upload.onload = () => onProgress?.(1);
     request.onload = () => {
       connection.found();
+      if (request.status === 401) session.end();
       if (request.status < 200 || request.status > 299) return reject(problemOf(request));
       resolve({ answer: JSON.parse(request.responseText), isNew: request.status === 201 });
     };

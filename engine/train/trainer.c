@@ -83,6 +83,8 @@ static gs_status validate(gs_trainer *t, const char **reason_out, gs_error *err)
     if (event.is_best) t->state.best_dice = isnan(found.dice) ? -1 : found.dice;
     t->state.since_best = event.is_best ? 0 : t->state.since_best + 1;
     if (event.is_best || t->options->keep_last) GS_TRY(gs__trainer_save_model(t, found.dice, err));
+    gs_error ignored; /* training does not end for the want of a picture */
+    (void)!gs__trainer_show(t, &ignored);
     t->validated = t->state.step;
     notify(t, &event);
     return GS_OK;

@@ -39,9 +39,10 @@ typedef struct gs_trainer_options {
     /* The first steps that use no masks: what a method learns from weak labels alone. Dice is not
      * looked at before they are over. 0 for methods that learn from masks only. */
     uint64_t pretraining_steps;
-    int patience;      /* validations in a row without a better Dice that end training; 0 = never */
-    bool keep_last;    /* model.safetensors: the last validated weights, not the best */
-    bool unguarded;    /* a training that goes wrong is not taken back: it fails, or goes on */
+    int patience;   /* validations in a row without a better Dice that end training; 0 = never */
+    bool keep_last; /* model.safetensors: the last validated weights, not the best */
+    int panel;      /* validation slices that out/panel/ shows at each validation; 0 = none */
+    bool unguarded; /* a training that goes wrong is not taken back: it fails, or goes on */
     uint64_t seed;
     gs_engine_wish engine;
     int threads;
@@ -51,6 +52,10 @@ typedef struct gs_trainer_options {
 } gs_trainer_options;
 
 enum { GS_MAX_RECOVERIES = 2 };
+
+/* The folder of `panel`, in `out`: panel.json ({rows, slices, height, width}) and a sheet for each
+ * step, STEP.png, with a column for each slice and its rows one below the other. */
+#define GS_PANEL_FOLDER "panel"
 
 /* Of the cases that have no split: what gs_dataset_assign_splits is asked for, with the training's
  * seed. */

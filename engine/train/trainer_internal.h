@@ -114,6 +114,20 @@ typedef struct gs_validation {
 GS_MUST_CHECK gs_status gs__trainer_validate(gs_trainer *trainer, gs_validation *out,
                                              gs_error *err);
 
+/* Probabilities [count,H,W] of normalised images [count,C,H,W] by the weights as they are now;
+ * count is at most GS_EVALUATION_BATCH. */
+GS_MUST_CHECK gs_status gs__trainer_segment(gs_trainer *trainer, size_t count, const float *images,
+                                            float *probabilities, gs_error *err);
+/* Their healthy translations into evaluation_output [count,C,H,W]; for methods that translate. */
+GS_MUST_CHECK gs_status gs__trainer_remove(gs_trainer *trainer, size_t count, const float *images,
+                                           gs_error *err);
+
+/* ---- trainer_panel.c ---- */
+
+/* Writes the sheet of this step, if options ask for a panel and there is something to show. After a
+ * validation: its plans are used. */
+GS_MUST_CHECK gs_status gs__trainer_show(gs_trainer *trainer, gs_error *err);
+
 /* ---- trainer_guard.c ---- */
 
 enum {

@@ -19,9 +19,8 @@ static gs_status ensure_plan(gs_trainer *t, gs_validation_plan *p, gs_inference_
     return gs_plan_new(graph, t->device, GS_PLAN_INFERENCE, &p->plan, err);
 }
 
-static gs_status segment(void *context, size_t count, const float *images, float *probabilities,
-                         gs_error *err) {
-    gs_trainer *t = context;
+gs_status gs__trainer_segment(gs_trainer *t, size_t count, const float *images,
+                              float *probabilities, gs_error *err) {
     const gs_validation_plan *p = &t->segments;
     GS_TRY(ensure_plan(t, &t->segments, GS_INFER_SEGMENT, err));
     /* A short batch is filled up with what the buffers hold: those results are not read. */
@@ -31,6 +30,21 @@ static gs_status segment(void *context, size_t count, const float *images, float
     gs_plan_read(p->plan, p->io.probability, t->evaluation_output);
     memcpy(probabilities, t->evaluation_output, count * t->pixels * sizeof *probabilities);
     return GS_OK;
+}
+
+gs_status gs__trainer_remove(gs_trainer *t, size_t count, const float *images, gs_error *err) {
+    GS_TRY(ensure_plan(t, &t->removes, GS_INFER_REMOVE, err));
+    memcpy(t->evaluation_images, images, count * t->image * sizeof *images);
+    gs_plan_write(t->removes.plan, t->removes.io.images, t->evaluation_images);
+    GS_TRY(gs_plan_run(t->removes.plan, t->parameters, err));
+    gs_plan_read(t->removes.plan, t->removes.io.healthy, t->evaluation_output);
+    return GS_OK;
+}
+
+/* A gs_pixel_map. */
+static gs_status segment(void *context, size_t count, const float *images, float *probabilities,
+                         gs_error *err) {
+    return gs__trainer_segment(context, count, images, probabilities, err);
 }
 
 static bool is_degenerate(const gs_overlap *o) {

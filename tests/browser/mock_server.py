@@ -276,6 +276,9 @@ class Handler(BaseHTTPRequestHandler):
     def healthz(self):
         return 200, {"status": "ok"}
 
+    def session(self):
+        return 200, {"auth": False, "name": None, "scopes": ["read", "annotate", "train", "admin"], "csrf_token": None}
+
     # ==== Data sets and slices ====
 
     def dataset_list(self):
@@ -455,6 +458,7 @@ class Handler(BaseHTTPRequestHandler):
 ONE = r"([^/]+)"
 ROUTES = [
     ("GET", "/healthz", Handler.healthz),
+    ("GET", "/v1/session", Handler.session),
     ("GET", "/v1/datasets", Handler.dataset_list),
     ("PUT", f"/v1/datasets/{ONE}", Handler.dataset_put),
     ("GET", f"/v1/datasets/{ONE}", Handler.dataset_get),

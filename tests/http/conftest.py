@@ -46,7 +46,7 @@ class Server:
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.log,
                                         env=self.environment, text=True)
         line = self.process.stdout.readline()
-        if " on http://" not in line:
+        if " on http" not in line:
             self.process.wait(STARTUP_SECONDS)
             raise RuntimeError(f"no server: {self.log_text()[-2000:]}")
         self.url = line.split(" on ")[1].strip()

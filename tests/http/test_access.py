@@ -61,7 +61,7 @@ class Guarded:
         self.tokens["forged"] = forge(self.tokens["admin"])
         model = folder / "first.safetensors"
         model.write_bytes(formats.toy_model())
-        self.server = Server(data, TOY, ["--auth", "--trainer", str(TRAINER), "--import-model", str(model)])
+        self.server = Server(data, TOY, ["--auth", "--failure-limit", "100000", "--trainer", str(TRAINER), "--import-model", str(model)])
         self.server.session.headers.update(bearer(self.tokens["admin"]))
         self.filled = Filled(self.server)
         del self.server.session.headers["Authorization"]

@@ -16,7 +16,7 @@ from test_statuses import SIZE, upload_volume, value
 
 # States in which the command was right and the moment was not.
 OF_THE_MOMENT = {"cancelJob": {202, 409}, "resumeJob": {202, 409}, "deleteModel": {204, 409},
-                 "getActiveModel": {200, 404}, "createSession": {200, 409}}
+                 "getActiveModel": {200, 404}, "getJobPanelSheet": {200, 404}, "createSession": {200, 409}}
 
 
 def test_the_page_is_served_with_a_strict_policy(server):

@@ -1,5 +1,6 @@
 """The whole way with the program itself: upload, label, annotate, train, segment, translate, sample. Small
 images and seconds of training: what is tested is that the parts fit, not how well a model is."""
+import math
 import os
 import random
 
@@ -199,3 +200,44 @@ def test_training_from_a_model(server):
     assert job["state"] == "succeeded", job
     assert server.get(f"/v1/models/{job['model']}").json()["parent"] == parent
     assert os.path.exists(server.data / "models" / f"{job['model']}.safetensors")
+
+
+def test_predictions_and_the_panel_of_a_training(server):
+    fill(server)
+    for i in range(3):  # what is shown and compared on
+        rows, mask = draw(200 + i, spot=True)
+        server.upload(rows, dataset="small", label="presence", case=f"v{i}", mask=mask, split="validation")
+    job = server.wait_for_job(start_job(server, max_steps=4, validate_every=2), seconds=120)
+    assert job["state"] == "succeeded" and job["activation"]["activated"], job
+    panel = server.get(f"/v1/jobs/{job['id']}/panel").json()
+    assert panel["rows"] == ["image", "mask", "probability", "healthy"] and len(panel["slices"]) == 4
+    assert [entry["step"] for entry in panel["steps"]] == [2, 4]
+    assert (panel["height"], panel["width"]) == (HEIGHT, WIDTH)
+    sheets = []
+    for entry in panel["steps"]:
+        width, height, depth, rows, texts = formats.read_png(server.get(entry["href"]).content)
+        assert (width, height, depth) == (4 * WIDTH, 4 * HEIGHT, 8) and "generated" in texts["Comment"]
+        sheets.append(rows)
+    assert sheets[0][:2 * HEIGHT] == sheets[1][:2 * HEIGHT], "the same slices with their masks"
+    assert {v for row in sheets[0][HEIGHT:2 * HEIGHT] for v in row} == {0, 255}
+    assert sheets[0][2 * HEIGHT:] != sheets[1][2 * HEIGHT:], "other weights, other answers"
+
+    again = server.wait_for_job(start_job(server, max_steps=2, seed=9), seconds=120)
+    decided = again["activation"]
+    assert decided["slices"] >= 3 and decided["activated"] is (decided["dice"] >= decided["active_dice"]), decided
+
+    answer = server.post("/v1/jobs", json={"kind": "predict", "dataset": "small", "model": job["model"]}).json()
+    ended = server.wait_for_job(answer["id"], seconds=120)
+    assert ended["state"] == "succeeded" and ended["step"] == 19, ended
+    server.put("/v1/models/active", json={"id": job["model"]})
+    ask = {"slice_id": slice_id(server, "presence")}
+    found = server.get(f"/v1/slices/{ask['slice_id']}").json()["prediction"]
+    probabilities = floats(server, "/v1/segment", json=ask)
+    # A batch may be computed in another order than one image.
+    assert abs(found["area"] - sum(p > 0.5 for p in probabilities)) <= 2
+    entropy = sum(-p * math.log2(p) - (1 - p) * math.log2(1 - p) for p in probabilities if 0 < p < 1)
+    assert abs(found["uncertainty"] - entropy / len(probabilities)) < 1e-3
+    assert 0 <= found["disagreement"] <= 1
+    best = server.get("/v1/suggestions", params={"dataset": "small", "strategy": "uncertainty"}).json()["items"]
+    scores = [item["score"] for item in best]
+    assert len(best) == 4 and scores == sorted(scores, reverse=True), "each presence slice is a case of its own"

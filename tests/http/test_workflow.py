@@ -1,6 +1,7 @@
 """What the work list and the choice of the next slice need: thumbnails, stored predictions, order."""
 import json
 import math
+import os
 
 import formats
 from test_inference import problem
@@ -323,3 +324,39 @@ def test_what_cannot_be_compared_leaves_the_active_model(start_toy):
     server = start_training(start_toy, 0.0, name="other")
     before = activate(server, height=9)
     assert "other images" in train(server)["activation"]["reason"] and active(server) == before
+
+
+# ==== The panel of a training ====
+
+def test_a_job_without_a_panel_says_so(start_toy):
+    server = start_training(start_toy, 0.0)
+    job = train(server)["id"]
+    empty = {"rows": [], "slices": [], "height": None, "width": None, "steps": []}
+    assert server.get(f"/v1/jobs/{job}/panel").json() == empty
+    for path in (f"/v1/jobs/{job}/panel/1", f"/v1/jobs/{job}/panel/..%2fmodel", "/v1/jobs/job_none/panel",
+                 "/v1/jobs/job_none/panel/1"):
+        problem(server.get(path), 404)
+
+
+def test_the_sheets_of_a_panel_are_listed_and_outlive_the_training(start_toy):
+    server = start_training(start_toy, 0.0, panel=[20, 40])
+    job = train(server)["id"]
+    panel = server.get(f"/v1/jobs/{job}/panel").json()
+    assert panel["rows"] == ["image"] and panel["slices"] == ["p"] and panel["width"] == 2
+    assert panel["steps"] == [{"step": step, "href": f"/v1/jobs/{job}/panel/{step}"} for step in (20, 40)]
+    for entry in panel["steps"]:
+        sheet = server.get(entry["href"])
+        assert sheet.status_code == 200 and sheet.content == formats.png([[entry["step"], 0]])
+        assert server.get(entry["href"], headers={"If-None-Match": sheet.headers["ETag"]}).status_code == 304
+    assert not (server.data / "jobs" / job).exists()
+
+
+def test_the_panels_of_the_latest_trainings_are_kept(start_toy):
+    server = start_training(start_toy, 0.0, panel=[1])
+    folder = server.data / "panels"
+    folder.mkdir()
+    for i in range(40):
+        (folder / f"job_{i:02}").mkdir()
+        os.utime(folder / f"job_{i:02}", (1000 + i, 1000 + i))
+    job = train(server)["id"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([f"job_{i:02}" for i in range(9, 40)] + [job])

@@ -8,6 +8,7 @@ engine. What it does is steered by TOY_TRAINER, a JSON object in the environment
   recover_at  a step at which it says that it went back
   ignore_term true: SIGTERM is not heard
   offset      of the model that it writes (default 0)
+  panel       steps of which it leaves a sheet of 2 x 1 pixels, the first as bright as the step
 """
 import argparse
 import json
@@ -17,6 +18,9 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "http"))
+import formats  # noqa: E402 (beside the HTTP tests)
+
 
 def options():
     parser = argparse.ArgumentParser()
@@ -25,7 +29,7 @@ def options():
                  "--translation", "--encoder-norm", "--decoder-norm", "--skips", "--teacher", "--precision"):
         parser.add_argument(name)
     for name in ("--batch-size", "--epochs", "--max-steps", "--max-seconds", "--seed", "--threads",
-                 "--min-annotated", "--pretraining-steps", "--patience", "--validate-every", "--device"):
+                 "--min-annotated", "--panel", "--patience", "--pretraining-steps", "--validate-every", "--device"):
         parser.add_argument(name, type=int)
     for name in ("--width", "--learning-rate", "--discriminator-rate", "--dropout", "--average-decay", "--annotated"):
         parser.add_argument(name, type=float)
@@ -42,6 +46,13 @@ def write_whole(path, text):
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text)
     os.replace(temporary, path)
+
+
+def write_panel(folder, steps):
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / "panel.json", json.dumps({"rows": ["image"], "slices": ["p"], "height": 1, "width": 2}))
+    for step in steps:
+        (folder / f"{step:012}.png").write_bytes(formats.png([[step, 0]]))
 
 
 def go_wrong(how):
@@ -93,6 +104,8 @@ def main():
                 recoveries=1, learning_rate=0.00025)
         if plan.get("fail") and step == plan.get("fail_at", 2):
             go_wrong(plan["fail"])
+    if plan.get("panel"):
+        write_panel(out / "panel", plan["panel"])
     write_whole(out / "model.safetensors", json.dumps({
         "toy": 1, "preset": wish.preset, "width": wish.width, "channels": data["channels"], "height": data["height"],
         "columns": data["width"], "normalization": data["normalization"], "seed": wish.seed, "init": wish.init,

@@ -1,0 +1,38 @@
+/* The audit log: every write of somebody with a token, refused ones too. Rows are only added. */
+#ifndef GS_STORE_AUDIT_H
+#define GS_STORE_AUDIT_H
+
+#include "store/token.h"
+
+enum { GS_AUDIT_TEXT_SIZE = 256 };
+
+typedef struct gs_audit_record {
+    char at[GS_TIME_SIZE];            /* when the request came; filled in by the store */
+    char request[GS_AUDIT_TEXT_SIZE]; /* X-Request-Id */
+    char token[GS_ID_SIZE];           /* who: the token's id and its name */
+    char name[GS_TOKEN_NAME_SIZE];
+    char address[GS_AUDIT_TEXT_SIZE]; /* from where */
+    char method[16];
+    char path[GS_AUDIT_TEXT_SIZE]; /* as sent, without the query; cut off if longer */
+    int status; /* of the answer; 0 = not known: the server ended, or its disk was full, meanwhile
+                 */
+} gs_audit_record;
+
+/* Before anything is done, so that nothing is done that is not in the log; `entry_out` is for
+ * gs_store_audit_finish. */
+GS_MUST_CHECK gs_status gs_store_audit_begin(gs_store *store, const gs_audit_record *record,
+                                             int64_t *entry_out, gs_error *err);
+GS_MUST_CHECK gs_status gs_store_audit_finish(gs_store *store, int64_t entry, int http_status,
+                                              gs_error *err);
+
+typedef struct gs_audit_list {
+    gs_audit_record *items; /* caller frees with gs_free */
+    size_t count;
+    char next_cursor[GS_CURSOR_SIZE]; /* "" at the end */
+} gs_audit_list;
+
+/* Newest first; of one token's holder unless `name` is NULL. */
+GS_MUST_CHECK gs_status gs_store_audit_list(gs_store *store, const char *name, const gs_page *page,
+                                            gs_audit_list *out, gs_error *err);
+
+#endif
