@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/job_request.h"
 #include "api/resources.h"
 #include "api/volume_json.h"
@@ -34,15 +35,16 @@ static json_t *outputs_json(const gs_job_record *job) {
 json_t *gs_job_to_json(const gs_job_record *job) {
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:i, s:s, "
-        "s:o, s:o}",
+        "s:o, s:o, s:o}",
         "id", job->id, "kind", job->kind, "state", gs_job_state_name(job->state), "dataset",
         job->dataset, "volume", text_or_null(job->volume), "outputs", outputs_json(job), "request",
         stored_json(job->request_json), "snapshot", stored_json(job->dataset_json), "progress",
         job->progress, "step", (json_int_t)job->step, "losses", stored_json(job->losses_json),
         "dice", isnan(job->dice) ? json_null() : json_real(job->dice), "model",
         text_or_null(job->model), "activation", stored_json(job->activation_json), "error",
-        text_or_null(job->error), "runs", job->runs, "created_at", job->created_at, "started_at",
-        text_or_null(job->started_at), "finished_at", text_or_null(job->finished_at));
+        text_or_null(job->error), "runs", job->runs, "created_at", job->created_at, "author",
+        text_or_null(job->author), "started_at", text_or_null(job->started_at), "finished_at",
+        text_or_null(job->finished_at));
 }
 
 /* Deinits the record. */
@@ -69,9 +71,10 @@ gs_status gs_api_job_create(const gs_api_context *context, const gs_request *req
     snprintf(kind, sizeof kind, "%s", json_string_value(json_object_get(json, "kind")));
     json_decref(json);
     gs_job_record job;
-    gs_status status =
-        text ? gs_store_job_add(context->store, kind, dataset, text, key, &job, NULL, err)
-             : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
+    gs_status status = text
+                           ? gs_store_job_add(context->store, kind, dataset, text,
+                                              gs_access_author(request, NULL), key, &job, NULL, err)
+                           : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     free(text);
     if (status != GS_OK) return status;
     context->services->jobs_changed(context->server);

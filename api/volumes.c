@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/model_register.h"
 #include "api/resources.h"
 #include "api/volume_json.h"
@@ -134,8 +135,8 @@ static gs_status add_job(const gs_api_context *context, const gs_request *reques
     json_decref(wish);
     if (status == GS_OK && !text) status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the job");
     if (status == GS_OK)
-        status = gs_store_job_add_for_volume(context->store, kind, request->params[0], text, key,
-                                             &job, NULL, err);
+        status = gs_store_job_add_for_volume(context->store, kind, request->params[0], text,
+                                             gs_access_author(request, NULL), key, &job, NULL, err);
     free(text);
     if (status != GS_OK) return status;
     context->services->jobs_changed(context->server);

@@ -9,7 +9,7 @@ enum { ERROR_BYTES_MAX = 2000 };
 #define JOB_COLUMNS                                                                                \
     "j.id, j.kind, j.state, j.dataset, j.request, j.dataset_snapshot, j.progress, j.step,"         \
     " j.losses, j.dice, j.model, j.error, j.runs, j.created_at, j.started_at, j.finished_at,"      \
-    " j.volume, j.outputs, j.activation"
+    " j.volume, j.outputs, j.activation, j.author"
 
 /* A gs_job_queue, as gs_job_record_queue says it. */
 #define QUEUE_OF_JOB "(CASE WHEN volume <> '' THEN 1 WHEN kind = 'predict' THEN 2 ELSE 0 END)"
@@ -80,6 +80,7 @@ static void read_job(gs__sql *query, int column, gs_job_record *out) {
     gs__sql_text(query, column + 16, out->volume, sizeof out->volume);
     out->outputs_json = gs__sql_text_copy(query, column + 17);
     out->activation_json = gs__sql_text_copy(query, column + 18);
+    gs__sql_text(query, column + 19, out->author, sizeof out->author);
 }
 
 static gs_status no_job(const char *id, gs_error *err) {
@@ -118,7 +119,7 @@ static gs_status load_job(sqlite3 *db, const char *id, gs_job_record *out, gs_er
 /* ==== Adding and reading ==== */
 
 typedef struct new_job {
-    const char *kind, *dataset, *volume, *request_json;
+    const char *kind, *dataset, *volume, *request_json, *author;
     const gs_idempotency *key;
     gs_job_record record;
     bool created;
@@ -131,9 +132,9 @@ static gs_status insert_job(sqlite3 *db, const char *id, const new_job *job, gs_
         db,
         "INSERT INTO jobs (id, kind, state, dataset, request, dataset_snapshot, progress, step,"
         " losses, dice, model, error, runs, last_event, created_at, started_at, finished_at, "
-        "volume)"
+        "volume, author)"
         " VALUES (?1, ?2, 'queued', ?3, ?4, 'null', 0, 0, 'null', NULL, '', '', 0, 0, ?5, '', '', "
-        "?6)",
+        "?6, ?7)",
         err);
     gs__sql_bind_text(&query, 1, id);
     gs__sql_bind_text(&query, 2, job->kind);
@@ -141,6 +142,7 @@ static gs_status insert_job(sqlite3 *db, const char *id, const new_job *job, gs_
     gs__sql_bind_text(&query, 4, job->request_json);
     gs__sql_bind_text(&query, 5, now);
     gs__sql_bind_text(&query, 6, job->volume);
+    gs__sql_bind_text(&query, 7, job->author);
     return gs__sql_finish(&query);
 }
 
@@ -181,6 +183,7 @@ static gs_status add(gs_store *store, new_job job, gs_job_record *out, bool *cre
                      gs_error *err) {
     sqlite3 *db;
     GS_TRY(gs__text_check("kind", job.kind, GS_JOB_KIND_SIZE, err));
+    GS_TRY(gs__text_check("author", job.author, GS_AUTHOR_SIZE, err));
     GS_TRY(gs__text_check("dataset", job.dataset, GS_DATASET_NAME_SIZE, err));
     if (strlen(job.request_json) > GS_JSON_MAX)
         return gs_fail(err, GS_TOO_LARGE, "the request has more than %d bytes", GS_JSON_MAX);
@@ -196,17 +199,22 @@ static gs_status add(gs_store *store, new_job job, gs_job_record *out, bool *cre
 }
 
 gs_status gs_store_job_add(gs_store *store, const char *kind, const char *dataset,
-                           const char *request_json, const gs_idempotency *key, gs_job_record *out,
-                           bool *created_out, gs_error *err) {
-    const new_job job = {
-        .kind = kind, .dataset = dataset, .request_json = request_json, .key = key};
+                           const char *request_json, const char *author, const gs_idempotency *key,
+                           gs_job_record *out, bool *created_out, gs_error *err) {
+    const new_job job = {.kind = kind,
+                         .dataset = dataset,
+                         .request_json = request_json,
+                         .author = author,
+                         .key = key};
     return add(store, job, out, created_out, err);
 }
 
 gs_status gs_store_job_add_for_volume(gs_store *store, const char *kind, const char *volume,
-                                      const char *request_json, const gs_idempotency *key,
-                                      gs_job_record *out, bool *created_out, gs_error *err) {
-    const new_job job = {.kind = kind, .volume = volume, .request_json = request_json, .key = key};
+                                      const char *request_json, const char *author,
+                                      const gs_idempotency *key, gs_job_record *out,
+                                      bool *created_out, gs_error *err) {
+    const new_job job = {
+        .kind = kind, .volume = volume, .request_json = request_json, .author = author, .key = key};
     return add(store, job, out, created_out, err);
 }
 

@@ -13,6 +13,7 @@
 
 #include "store/dataset.h"
 #include "store/model.h"
+#include "store/slice.h"
 
 enum {
     GS_JOB_KIND_SIZE = 16,
@@ -46,11 +47,12 @@ typedef struct gs_job_record {
     char *dataset_json; /* owned; what the snapshot held; "null" until there is one */
     double progress;    /* 0…1 */
     int64_t step;
-    char *losses_json;       /* owned; the latest; "null" = none */
-    double dice;             /* best validation Dice; NaN = none */
-    char model[GS_ID_SIZE];  /* a training: what it made, "" = nothing yet; else what it ran */
-    char volume[GS_ID_SIZE]; /* it works on; "" = none */
-    char *outputs_json;      /* owned; what it made of a volume; "[]" = nothing */
+    char *losses_json;           /* owned; the latest; "null" = none */
+    double dice;                 /* best validation Dice; NaN = none */
+    char model[GS_ID_SIZE];      /* a training: what it made, "" = nothing yet; else what it ran */
+    char author[GS_AUTHOR_SIZE]; /* who asked for it; "" = unknown */
+    char volume[GS_ID_SIZE];     /* it works on; "" = none */
+    char *outputs_json;          /* owned; what it made of a volume; "[]" = nothing */
     char
         *activation_json; /* owned; of a training: what became of its model; "null" = nothing yet */
     char *error;          /* owned; a sentence; "" = none */
@@ -62,19 +64,22 @@ typedef struct gs_job_record {
 
 void gs_job_record_deinit(gs_job_record *record);
 
-/* Adds a queued job. request_json: at most GS_JSON_MAX bytes. key may be NULL; *created_out may be
- * NULL and is false when the key gave an earlier job. Caller deinits *out. */
+/* Adds a queued job. author: who asked for it; NULL or "" = nobody with a name. request_json: at
+ * most GS_JSON_MAX bytes. key may be NULL; *created_out may be NULL and is false when the key gave
+ * an earlier job. Caller deinits *out. */
 GS_MUST_CHECK gs_status gs_store_job_add(gs_store *store, const char *kind, const char *dataset,
-                                         const char *request_json, const gs_idempotency *key,
-                                         gs_job_record *out, bool *created_out, gs_error *err);
+                                         const char *request_json, const char *author,
+                                         const gs_idempotency *key, gs_job_record *out,
+                                         bool *created_out, gs_error *err);
 GS_MUST_CHECK gs_status gs_store_job_get(gs_store *store, const char *id, gs_job_record *out,
                                          gs_error *err);
 
 /* Adds a queued job of `kind` on a volume. NOT_FOUND: no such volume. Else as gs_store_job_add. */
 GS_MUST_CHECK gs_status gs_store_job_add_for_volume(gs_store *store, const char *kind,
                                                     const char *volume, const char *request_json,
-                                                    const gs_idempotency *key, gs_job_record *out,
-                                                    bool *created_out, gs_error *err);
+                                                    const char *author, const gs_idempotency *key,
+                                                    gs_job_record *out, bool *created_out,
+                                                    gs_error *err);
 
 /* Trainings, jobs on volumes and jobs of the kind "predict" wait in queues of their own. */
 typedef enum gs_job_queue {

@@ -206,7 +206,7 @@ export const setLabel = (id, label) => ask('put', '/v1/slices/{id}/label', { pat
 /** @param {string} id */
 export const imageUrl = (id, channel = 0) =>
   address('get', '/v1/slices/{id}/image', { path: { id }, query: { channel } });
-/** @param {string} id */
+/** @param {string} id @param {number} [size] of the longer side, px */
 export const thumbnailUrl = (id, size = 96) =>
   address('get', '/v1/slices/{id}/thumbnail', { path: { id }, query: { size } });
 /** @param {import('./types').Query<'/v1/suggestions', 'get'>} wish */
@@ -239,6 +239,14 @@ export const removeLesion = (sliceId, output, signal) => bytesOf(request('post',
 /** @param {string} sliceId @param {number} seed @param {Output} output @param {AbortSignal} signal */
 export const addLesion = (sliceId, seed, output, signal) => bytesOf(request('post', '/v1/translate',
   { query: { output }, json: { slice_id: sliceId, direction: 'absence_to_presence', seed }, accept: NPY, signal }));
+
+// The same as PNG of one channel, marked in its metadata as generated.
+/** @param {string} sliceId @param {Output} output @param {number} channel */
+export const removalPicture = (sliceId, output, channel) => request('post', '/v1/translate',
+  { query: { output, channel }, json: { slice_id: sliceId, direction: 'presence_to_absence' }, accept: 'image/png' });
+/** @param {string} sliceId @param {number} seed @param {Output} output @param {number} channel */
+export const additionPicture = (sliceId, seed, output, channel) => request('post', '/v1/translate',
+  { query: { output, channel }, json: { slice_id: sliceId, direction: 'absence_to_presence', seed }, accept: 'image/png' });
 
 /** @param {string} sliceId @param {{ seed: number, count: number, channel: number }} wish @param {AbortSignal} signal */
 export const sample = (sliceId, { seed, count, channel }, signal) =>

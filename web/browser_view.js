@@ -1,36 +1,82 @@
-// The left side of "Slices": which data set, which filters, and the thumbnails; and what to do when there
-// is nothing yet.
+// The work list of "Slices": which data set, filters, order, search, the thumbnails, and what is done to the
+// marked ones; and what to do when there is nothing yet.
 
-import { getSlice } from './api.js';
+import { getSlice, startJob } from './api.js';
 import { app } from './app.js';
-import { choice, el } from './dom.js';
+import { choice, debounced, el } from './dom.js';
 import { count } from './format.js';
 import { SliceList } from './list.js';
-import { toast } from './toast.js';
+import { report, toast } from './toast.js';
 
 const LABELS = [['', 'All'], ['presence', 'Presence'], ['absence', 'Absence'], ['unknown', 'Unknown']];
 const ANNOTATED = [['', 'All'], ['true', 'Annotated'], ['false', 'Not annotated']];
+
+/** @type {[import('./types').Sort, string][]} */
+const SORTS = [
+  ['created', 'Oldest first'], ['-created', 'Newest first'], ['name', 'By name'],
+  ['-area', 'Largest prediction first'], ['area', 'Smallest prediction first'], ['-score', 'Most uncertain first'],
+];
+const TYPING_MS = 200;
 
 export class BrowserView {
   #select = el('select', { id: 'dataset', onchange: () => this.open({ dataset: this.#select.value }) });
   #label = choice('Label', LABELS, (label) => this.open({ label }));
   #annotated = choice('Annotation', ANNOTATED, (annotated) => this.open({ annotated }));
+  #sort = el('select', { id: 'sort', 'aria-label': 'Order', onchange: () => this.open({ sort: this.#sort.value }) },
+    SORTS.map(([value, text]) => el('option', { value }, text)));
+  #search = el('input', {
+    type: 'search', id: 'search', placeholder: 'Search (/)', title: 'Words of the name, the case or the id', 'aria-label': 'Search', oninput: debounced(TYPING_MS, () => this.#find()),
+  });
+  #wide = el('button', { type: 'button', id: 'wide', 'aria-pressed': 'false', title: 'The list alone, with larger pictures (g)', onclick: () => this.widen() }, 'Wide');
+  #predict = el('button', { type: 'button', class: 'quiet', title: 'Run the active model on all slices, so that they can be sorted', onclick: () => this.#startPrediction() }, 'Predict');
+  #marked = el('div', { class: 'marked', role: 'region', 'aria-label': 'Marked slices', hidden: true });
   #count = el('p', { class: 'list-count', 'aria-live': 'polite' });
   #nothing = el('p', { class: 'list-nothing', hidden: true }, 'No slice matches these filters.');
-  #filters = { dataset: '', label: '', annotated: '' };
+  #filters = { dataset: '', label: '', annotated: '', sort: 'created' };
   #onFilters;
   #onSelect;
+  #onWide;
+  #markedCount = el('span', { role: 'status' });
 
-  // onSelect(slice); onFilters(filters) when they change.
-  constructor({ onSelect, onFilters }) {
+  // onSelect(slice); onFilters(filters) when they change; onLabel(slices, label); onWide(isWide).
+  constructor({ onSelect, onFilters, onLabel, onWide }) {
     this.#onFilters = onFilters;
     this.#onSelect = onSelect;
-    this.list = new SliceList({ onSelect, onCount: (loaded, isAll) => this.#showCount(loaded, isAll) });
+    this.#onWide = onWide;
+    this.list = new SliceList({
+      onSelect,
+      onCount: (...counted) => this.#showCount(...counted),
+      onMarks: (marked) => this.#showMarked(marked),
+      onOpen: () => this.isWide && this.widen(),
+    });
+    const label = choice('Label the marked slices', LABELS.slice(1), (value) => onLabel(this.list.marked, value));
+    label.classList.add('labels');
+    this.#marked.append(this.#markedCount, label,
+      el('button', { type: 'button', class: 'quiet', 'aria-label': 'Mark only the shown one', onclick: () => this.list.unmark() }, '\u00d7'));
     this.element = el('aside', { class: 'browser', 'aria-label': 'Slices of the data set' },
       el('div', { class: 'filters' },
-        el('div', { class: 'field' }, el('label', { for: 'dataset' }, 'Data set'), this.#select),
-        this.#label, this.#annotated),
-      this.list.element, this.#nothing, this.#count);
+        el('div', { class: 'field' }, el('label', { for: 'dataset' }, 'Data set'), this.#select, this.#wide),
+        this.#label, this.#annotated,
+        el('div', { class: 'find' }, this.#search, this.#sort)),
+      this.list.element, this.#nothing, this.#marked, el('div', { class: 'list-foot' }, this.#count, this.#predict));
+  }
+
+  get isWide() {
+    return this.element.classList.contains('wide');
+  }
+
+  // The list alone with larger pictures and words, or beside the shown slice again.
+  widen() {
+    const isWide = this.element.classList.toggle('wide');
+    this.#wide.setAttribute('aria-pressed', String(isWide));
+    this.#onWide(isWide);
+    this.list.isWide = isWide;
+    if (isWide) this.list.element.focus();
+  }
+
+  focusSearch() {
+    this.#search.focus();
+    this.#search.select();
   }
 
   get filters() {
@@ -50,6 +96,7 @@ export class BrowserView {
     this.#select.value = this.#filters.dataset;
     this.#label.choose(this.#filters.label);
     this.#annotated.choose(this.#filters.annotated);
+    this.#sort.value = this.#filters.sort;
     this.#onFilters(this.#filters);
     if (!await this.list.load(this.#filters)) return;
     const found = (wish && (this.list.selectWhere(({ id }) => id === wish) || await this.#showUnlisted(wish))) ||
@@ -68,9 +115,31 @@ export class BrowserView {
     }
   }
 
-  #showCount(loaded, isAll) {
+  async #find() {
+    await this.list.search(this.#search.value);
+  }
+
+  async #startPrediction() {
+    try {
+      const job = await startJob({ kind: 'predict', dataset: this.#filters.dataset });
+      toast({ title: 'The model looks at all slices', lines: ['Their predictions appear as the list is opened again.'], key: job.id });
+    } catch (error) {
+      report(error, 'The prediction could not be started');
+    }
+  }
+
+  #showMarked(marked) {
+    this.#marked.hidden = marked < 2;
+    this.#markedCount.textContent = `${count(marked)} marked`;
+  }
+
+  #showCount(loaded, isAll, search) {
     this.#nothing.hidden = loaded > 0;
     this.list.element.hidden = loaded === 0;
+    if (search) {
+      this.#count.textContent = `${count(loaded)} found`;
+      return;
+    }
     const { dataset, label, annotated } = this.#filters;
     const counts = app.dataset(dataset).counts;
     const known = annotated ? undefined : label ? counts[label] : counts.slices;

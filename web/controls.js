@@ -1,7 +1,7 @@
 // The controls around a slice: its label, what is shown, and how. Holds their values; paints nothing.
 
 import { choice, el, slider, toggle } from './dom.js';
-import { percent } from './format.js';
+import { number, percent } from './format.js';
 
 const STEP = 0.05; // of the threshold, per key
 
@@ -23,6 +23,7 @@ export class Controls {
     this.mode = choice('What to show', [
       ['remove', 'Remove lesion', 'Healthy translation and residual (m)'],
       ['add', 'Add lesions', 'Samples of lesions in this slice (m)'],
+      ['channels', 'Channels', 'All channels of this slice side by side (c)'],
     ], calls.onMode);
     this.annotate = el('button', { type: 'button', class: 'annotate', title: 'Draw the mask (d)', onclick: calls.onAnnotate }, 'Annotate');
     this.#makeToolbar();
@@ -43,6 +44,7 @@ export class Controls {
       ['off', 'Result', 'The generated image alone'],
       ['swipe', 'Swipe', 'Drag a divider over the original (s)'],
       ['blink', 'Blink', 'Original and generated in turn (space)'],
+      ['difference', 'Difference', 'Original minus generated (i)'],
     ], (mode) => this.#setCompare(mode));
     this.compare.choose('off');
     this.truth = toggle({
@@ -59,6 +61,7 @@ export class Controls {
     });
     this.channelField = el('div', { class: 'inline-field', hidden: true },
       el('label', { for: 'channel' }, 'Channel'), this.channel);
+    this.view = el('button', { type: 'button', class: 'quiet view-state', title: 'Show all of it, in its own range of gray (0)', onclick: () => this.#calls.onReset() });
     this.toolbar = el('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Display' },
       this.threshold, this.opacity, this.compare, this.truth, this.pixelated, this.channelField);
   }
@@ -72,6 +75,7 @@ export class Controls {
     this.#facts.textContent = `${where}${slice.width} \u00d7 ${slice.height}${slice.annotated ? ' \u00b7 annotated' : ''}`;
     this.label.choose(slice.label);
     this.channelField.hidden = slice.channels < 2;
+    this.mode.querySelector('[data-value=channels]').hidden = slice.channels < 2;
     if (this.channel.options.length !== slice.channels) {
       this.channel.replaceChildren(...Array.from({ length: slice.channels }, (_, channel) =>
         el('option', { value: channel }, String(channel + 1))));
@@ -80,14 +84,20 @@ export class Controls {
     document.getElementById('truth')?.toggleAttribute('disabled', !slice.annotated);
   }
 
+  // window: null for the picture's own.
+  showView(window, zoom) {
+    const shown = window ? `${number(window[0], 2)} to ${number(window[1], 2)}` : 'own range';
+    this.view.textContent = `Gray: ${shown} \u00b7 ${percent(zoom)}`;
+    this.view.disabled = !window && zoom === 1;
+  }
+
   showMode(name) {
     this.mode.choose(name);
   }
 
   command(name) {
     const { threshold, compare, truth, pixelated } = this.values;
-    if (name === 'blink') this.#setCompare(compare === 'blink' ? 'off' : 'blink');
-    else if (name === 'swipe') this.#setCompare(compare === 'swipe' ? 'off' : 'swipe');
+    if (['blink', 'swipe', 'difference'].includes(name)) this.#setCompare(compare === name ? 'off' : name);
     else if (name === 'truth') this.#press(this.truth, !truth, (on) => this.#set({ truth: on }));
     else if (name === 'pixelated') this.#press(this.pixelated, !pixelated, (on) => this.#setPixelated(on));
     else if (name === 'threshold-up') this.#slide(threshold + STEP);

@@ -25,7 +25,7 @@ const TEXTS = {
 };
 
 export class JobLog {
-  #list = el('ol', { class: 'log', 'aria-label': 'What happened' });
+  #list = el('ol', { class: 'log', tabindex: 0, 'aria-label': 'What happened' });
   #entries = [];
 
   constructor() {

@@ -10,23 +10,40 @@ const TABLE = [
     { keys: ['ArrowLeft', 'k'], show: ['\u2190', 'k'], command: 'previous', text: 'Previous slice' },
     { keys: ['ArrowDown'], show: ['\u2193'], command: 'down', text: 'Row down' },
     { keys: ['ArrowUp'], show: ['\u2191'], command: 'up', text: 'Row up' },
+    { keys: ['/'], command: 'search', text: 'Search by name, case or id' },
+    { keys: ['g'], command: 'wide', text: 'The list alone, or beside a slice' },
+    { keys: [], show: ['shift \u2192'], text: 'In the list: mark several, also by shift or ctrl and click' },
+    { keys: [], show: ['ctrl a'], text: 'In the list: mark all' },
   ]],
   ['Weak label', [
-    { keys: ['p'], command: 'presence', text: 'Presence: a lesion is there' },
+    { keys: ['p'], command: 'presence', text: 'Presence: a lesion is there (all marked)' },
     { keys: ['a'], command: 'absence', text: 'Absence: none is there' },
     { keys: ['u'], command: 'unknown', text: 'Unknown' },
   ]],
   ['Pictures', [
     { keys: [' '], show: ['space'], command: 'blink', text: 'Blink with the original' },
     { keys: ['s'], command: 'swipe', text: 'Swipe over the original' },
+    { keys: ['i'], command: 'difference', text: 'Difference from the original' },
     { keys: ['m'], command: 'mode', text: 'Remove lesion / add lesions' },
+    { keys: ['c'], command: 'channels', text: 'All channels' },
     { keys: ['n'], command: 'next-seeds', text: 'Nine further samples' },
     { keys: ['['], command: 'threshold-down', text: 'Lower threshold' },
     { keys: [']'], command: 'threshold-up', text: 'Higher threshold' },
     { keys: ['t'], command: 'truth', text: 'Annotation outline' },
     { keys: ['d'], command: 'annotate', text: 'Annotate: draw the mask' },
     { keys: ['x'], command: 'pixelated', text: 'Single pixels' },
-    { keys: ['Escape'], show: ['esc'], command: 'back', text: 'Leave an enlarged picture (double click enlarges)' },
+    { keys: ['e'], command: 'enlarge', text: 'Enlarge the next picture (double click)' },
+    { keys: ['Escape'], show: ['esc'], command: 'back', text: 'Leave an enlarged picture' },
+  ]],
+  ['Zoom and grays', [
+    { keys: ['+', '='], show: ['+'], command: 'zoom-in', text: 'Nearer (wheel, two fingers)' },
+    { keys: ['-'], show: ['\u2212'], command: 'zoom-out', text: 'Farther' },
+    { keys: ['Shift+ArrowLeft', 'Shift+ArrowRight', 'Shift+ArrowUp', 'Shift+ArrowDown'], show: ['shift \u2190\u2192'], command: 'pan', text: 'Move (shift and drag)' },
+    { keys: ['w'], command: 'window-narrower', text: 'More contrast (drag to the left)' },
+    { keys: ['W'], command: 'window-wider', text: 'Less contrast (drag to the right)' },
+    { keys: ['l'], command: 'level-lower', text: 'Brighter (drag up)' },
+    { keys: ['L'], command: 'level-higher', text: 'Darker (drag down)' },
+    { keys: ['0'], command: 'view-reset', text: 'All of it, in its own grays' },
   ]],
   ['While a mask is drawn', [ // annotate/shortcuts.js does these
     { keys: [], show: ['b', 'e', 'g', 'f', 'r'], text: 'Brush, eraser, polygon, fill, fill similar' },
@@ -61,14 +78,15 @@ function wants(element, key) {
   return key === ' ' && element.matches('button, summary, a, input');
 }
 
-// run(command) for each key pressed outside of fields and dialogs.
+// run(command, key) for each key pressed outside of fields and dialogs.
 export function listen(run) {
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
-    const command = COMMANDS.get(event.key);
+    const key = event.shiftKey && event.key.startsWith('Arrow') ? `Shift+${event.key}` : event.key;
+    const command = COMMANDS.get(key);
     if (!command || wants(event.target, event.key)) return;
     event.preventDefault();
-    run(command);
+    run(command, key);
   });
 }
 

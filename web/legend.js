@@ -26,6 +26,10 @@ export function signedLegend(limit) {
     ticks(signed(-limit, digits), signed(-limit / 2, digits), '0', signed(limit / 2, digits), signed(limit, digits)));
 }
 
+// The diverging scale from -1 to +1 with words instead of numbers.
+export const namedLegend = (names) => el('div', { class: 'scale' },
+  bar((t) => diverging(2 * t - 1), `Colour scale: ${names.join(', ')}`), ticks(...names));
+
 export function grayLegend([low, high]) {
   return el('div', { class: 'scale' },
     bar((t) => [255 * t, 255 * t, 255 * t], `Gray scale from ${low} to ${high}`),

@@ -1,55 +1,66 @@
-// The thumbnails: a grid of which only the visible rows exist, over a list that is fetched page by page as
-// one scrolls. Thousands of slices cost as much as forty.
+// The work list: a grid of which only the visible rows exist, over a list that is fetched page by page as one
+// scrolls. Thousands of slices cost as much as forty. One of them is current (shown), several may be marked.
 
 import * as api from './api.js';
 import { el, debounced } from './dom.js';
+import { Marks } from './marks.js';
+import { makeTile, nameOf } from './tile.js';
 import { report } from './toast.js';
 
 const PAGE = 120; // slices per request
+const MOST_OF_PAGE = 500; // when all are needed
 const GAP = 6; // px between tiles
 const SPARE_ROWS = 3; // rendered above and below what is visible
 const PORTRAIT = 0.8; // width / height below which four tiles fit in a row
-const LETTERS = { presence: 'P', absence: 'A', unknown: '?' };
+const WIDE_TILE = 132; // px
+const CAPTION = 40; // px under a tile of a wide list
+const STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'down', ArrowUp: 'up' };
 
 /** @typedef {import('./types').Slice} Slice */
 
-/** @param {Slice} slice */
-function describe(slice) {
-  const place = slice.index === null ? '' : `, slice ${slice.index}`;
-  const name = slice.name || `${slice.case || slice.id}${place}`;
-  return `${name}: ${slice.label}${slice.annotated ? ', annotated' : ''}`;
-}
-
 export class SliceList {
-  /** @type {Slice[]} */
+  /** @type {Slice[]} what was fetched */
+  #fetched = [];
+  /** @type {Slice[]} of these, what the search leaves */
   #items = [];
   #cursor = null; // of the next page; '' when all is here
   #filters = {};
+  #search = '';
   #fetching = null;
-  #selected = -1;
+  #current = -1;
+  #marks = new Marks();
+  #isWide = false;
   #tiles = new Map(); // index -> element
-  #geometry = { columns: 3, width: 80, height: 80 };
+  #geometry = { columns: 3, width: 80, height: 80, caption: 0 };
   #content = el('div', { class: 'tiles-content', role: 'presentation' });
-  #onSelect;
-  #onCount;
+  #calls;
 
-  // onSelect(slice); onCount(loaded, isAll).
-  constructor({ onSelect, onCount }) {
-    this.#onSelect = onSelect;
-    this.#onCount = onCount;
+  // onSelect(slice); onCount(shown, isAll); onMarks(number of marked); onOpen() by double click or enter.
+  constructor(calls) {
+    this.#calls = calls;
     this.element = el('div', {
-      class: 'tiles', role: 'listbox', tabindex: 0, 'aria-label': 'Slices',
+      class: 'tiles', role: 'listbox', tabindex: 0, 'aria-label': 'Slices', 'aria-multiselectable': 'true',
     }, this.#content);
     this.element.addEventListener('scroll', () => this.#render(), { passive: true });
     this.#content.addEventListener('click', (event) => {
       const tile = event.target.closest('.tile');
-      if (tile) this.select(Number(tile.dataset.index));
+      if (tile) this.#pick(Number(tile.dataset.index), event);
     });
+    this.#content.addEventListener('dblclick', () => calls.onOpen());
+    this.element.addEventListener('keydown', (event) => this.#key(event));
     new ResizeObserver(debounced(30, () => this.#measure())).observe(this.element);
   }
 
-  get selected() {
-    return this.#items[this.#selected] ?? null;
+  // At least the current one.
+  get marked() {
+    return this.#marks.all.map((index) => this.#items[index]);
+  }
+
+  // More room: larger tiles with words.
+  set isWide(isWide) {
+    this.#isWide = isWide;
+    this.#measure();
+    if (this.#current >= 0) this.#reveal(this.#current);
   }
 
   // Starts over. Resolves when the first page is here; false when another load() came in between.
@@ -57,15 +68,26 @@ export class SliceList {
     this.#fetching?.abort();
     this.#fetching = null;
     this.#filters = filters;
-    this.#items = [];
+    this.#fetched = [];
     this.#cursor = null;
-    this.#selected = -1;
-    this.#clear();
-    this.element.scrollTop = 0;
-    return this.#more();
+    this.#restart();
+    return this.#search ? this.search(this.#search) : this.#more(PAGE);
   }
 
-  // Selects what `wish(slices)` names among what is loaded.
+  // Leaves what has all these words in its name, case or id; fetches the rest of the list first.
+  async search(text) {
+    this.#search = text.trim().toLowerCase();
+    while (this.#search && this.#cursor !== '') {
+      if (!await this.#more(MOST_OF_PAGE)) return false;
+    }
+    const current = this.#items[this.#current];
+    this.#restart();
+    this.#sift();
+    if (current) this.selectWhere(({ id }) => id === current.id);
+    return true;
+  }
+
+  // Selects what `wish(slice)` names among what is loaded.
   selectWhere(wish) {
     const index = this.#items.findIndex(wish);
     if (index >= 0) this.select(index);
@@ -74,44 +96,111 @@ export class SliceList {
 
   select(index) {
     if (index < 0 || index >= this.#items.length) return;
-    this.#tiles.get(this.#selected)?.setAttribute('aria-selected', 'false');
-    this.#selected = index;
-    this.#reveal(index);
-    this.#tiles.get(index)?.setAttribute('aria-selected', 'true');
-    this.element.setAttribute('aria-activedescendant', `tile-${index}`);
-    this.#onSelect(this.#items[index]);
+    this.#marks.only(index);
+    this.#look(index);
   }
 
-  // One further (1), one back (-1), or a row ('down', 'up').
-  async move(step) {
+  // One further (1), one back (-1), or a row ('down', 'up'); `extend` marks all on the way.
+  async move(step, extend = false) {
     const by = { down: this.#geometry.columns, up: -this.#geometry.columns }[step] ?? step;
-    const target = this.#selected + by;
-    if (target >= this.#items.length && this.#cursor) await this.#more();
-    if (Number.isInteger(step)) this.select(Math.min(Math.max(target, 0), this.#items.length - 1));
-    else this.select(target);
+    let target = this.#current + by;
+    if (target >= this.#items.length && this.#cursor) await this.#more(PAGE);
+    if (Number.isInteger(step)) target = Math.min(Math.max(target, 0), this.#items.length - 1);
+    if (target < 0 || target >= this.#items.length) return;
+    if (!extend) return this.select(target);
+    this.#marks.extendTo(target);
+    this.#look(target);
+  }
+
+  unmark() {
+    if (this.#current >= 0) this.#marks.only(this.#current);
+    this.#showMarks();
   }
 
   // A slice changed (its label): shows it, and leaves it in its place even if a filter would hide it now.
   update(slice) {
-    const index = this.#items.findIndex(({ id }) => id === slice.id);
-    if (index < 0) return;
-    this.#items[index] = slice;
+    const replace = (items) => {
+      const index = items.findIndex(({ id }) => id === slice.id);
+      if (index >= 0) items[index] = slice;
+      return index;
+    };
+    replace(this.#fetched);
+    const index = replace(this.#items);
     this.#tiles.get(index)?.remove();
-    this.#tiles.delete(index);
-    this.#render();
+    if (this.#tiles.delete(index)) this.#render();
   }
 
-  async #more() {
+  #pick(index, event) {
+    if (event.shiftKey) this.#marks.extendTo(index);
+    else if (event.ctrlKey || event.metaKey) this.#marks.toggle(index);
+    else return this.select(index);
+    this.#look(index);
+  }
+
+  #key(event) {
+    const isMany = event.ctrlKey || event.metaKey;
+    if (event.key in STEPS && event.shiftKey) this.move(STEPS[event.key], true);
+    else if (event.key === 'a' && isMany) this.#markAll();
+    else if (event.key === 'Escape' && this.#marks.size > 1) this.unmark();
+    else if (event.key === 'Enter') this.#calls.onOpen();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #markAll() {
+    this.#marks.every(this.#items.length);
+    this.#showMarks();
+  }
+
+  // Makes it the one that is shown.
+  #look(index) {
+    const isOther = index !== this.#current;
+    this.#current = index;
+    this.#reveal(index);
+    this.element.setAttribute('aria-activedescendant', `tile-${index}`);
+    this.#showMarks();
+    if (isOther) this.#calls.onSelect(this.#items[index]);
+  }
+
+  #showMarks() {
+    for (const [index, tile] of this.#tiles) this.#showMark(index, tile);
+    this.#calls.onMarks(this.#marks.size);
+  }
+
+  #showMark(index, tile) {
+    tile.setAttribute('aria-selected', String(this.#marks.has(index)));
+    tile.classList.toggle('current', index === this.#current);
+  }
+
+  #restart() {
+    this.#items = [];
+    this.#current = -1;
+    this.#marks.clear();
+    this.#calls.onMarks(0);
+    this.#clear();
+    this.element.scrollTop = 0;
+  }
+
+  #sift() {
+    const words = this.#search.split(/\s+/).filter(Boolean);
+    const text = (slice) => `${nameOf(slice)} ${slice.case ?? ''} ${slice.id}`.toLowerCase();
+    this.#items = words.length
+      ? this.#fetched.filter((slice) => words.every((word) => text(slice).includes(word))) : [...this.#fetched];
+    this.#calls.onCount(this.#items.length, this.#cursor === '', this.#search);
+    this.#measure();
+  }
+
+  async #more(limit) {
     if (this.#fetching || this.#cursor === '') return false;
     const controller = new AbortController();
     this.#fetching = controller;
     this.element.setAttribute('aria-busy', 'true');
     try {
-      const page = await api.listSlices({ ...this.#filters, limit: PAGE, cursor: this.#cursor }, controller.signal);
+      const page = await api.listSlices({ ...this.#filters, limit, cursor: this.#cursor }, controller.signal);
       if (controller.signal.aborted) return false;
-      this.#items.push(...page.items);
+      this.#fetched.push(...page.items);
       this.#cursor = page.next_cursor || '';
-      this.#onCount(this.#items.length, this.#cursor === '');
     } catch (error) {
       report(error, 'The slices could not be listed');
       return false;
@@ -121,7 +210,7 @@ export class SliceList {
         this.element.setAttribute('aria-busy', 'false');
       }
     }
-    this.#measure();
+    this.#sift();
     return true;
   }
 
@@ -135,9 +224,10 @@ export class SliceList {
     const room = this.element.clientWidth;
     if (!room) return;
     const aspect = first ? first.width / first.height : 1;
-    const columns = aspect < PORTRAIT ? 4 : 3;
+    const columns = this.#isWide ? Math.max(1, Math.floor((room - GAP) / (WIDE_TILE + GAP))) : aspect < PORTRAIT ? 4 : 3;
     const width = Math.floor((room - GAP * (columns + 1)) / columns);
-    const geometry = { columns, width, height: Math.round(width / Math.max(aspect, 0.4)) };
+    const caption = this.#isWide ? CAPTION : 0;
+    const geometry = { columns, width, height: Math.round(width / Math.max(aspect, this.#isWide ? 0.8 : 0.4)) + caption, caption };
     if (JSON.stringify(geometry) !== JSON.stringify(this.#geometry)) this.#clear();
     this.#geometry = geometry;
     this.#render();
@@ -161,24 +251,15 @@ export class SliceList {
     for (let index = first; index < last; index++) {
       if (!this.#tiles.has(index)) this.#addTile(index);
     }
-    if (last === this.#items.length && this.#cursor) this.#more();
+    if (last === this.#items.length && this.#cursor && !this.#search) this.#more(PAGE);
   }
 
   #addTile(index) {
-    const slice = this.#items[index];
-    const { columns, width, height } = this.#geometry;
-    const text = describe(slice);
-    const tile = el('div', {
-      class: `tile ${slice.label}`, role: 'option', id: `tile-${index}`, 'data-index': index, 'data-id': slice.id,
-      title: text, 'aria-label': text, 'aria-selected': String(index === this.#selected),
-    },
-    el('img', { src: api.imageUrl(slice.id), alt: '', loading: 'lazy', decoding: 'async', draggable: 'false' }),
-    el('span', { class: 'badge', 'aria-hidden': 'true' }, LETTERS[slice.label] ?? '?'),
-    slice.annotated && el('span', { class: 'annotated', 'aria-hidden': 'true' }));
-    tile.style.width = `${width}px`;
-    tile.style.height = `${height}px`;
-    tile.style.left = `${GAP + (index % columns) * (width + GAP)}px`;
-    tile.style.top = `${GAP + Math.floor(index / columns) * (height + GAP)}px`;
+    const { columns, width, height, caption } = this.#geometry;
+    const tile = makeTile(this.#items[index], index, {
+      left: GAP + (index % columns) * (width + GAP), top: GAP + Math.floor(index / columns) * (height + GAP), width, height, caption,
+    });
+    this.#showMark(index, tile);
     this.#tiles.set(index, tile);
     this.#content.append(tile);
   }

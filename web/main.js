@@ -9,6 +9,7 @@ import { BrowserView, emptyState } from './browser_view.js';
 import { el } from './dom.js';
 import { modelName, number } from './format.js';
 import { helpDialog, listen } from './keys.js';
+import { relabel } from './labelling.js';
 import { ModelsView } from './models.js';
 import { session } from './session.js';
 import { accountButton, signedIn } from './sign_in.js';
@@ -25,7 +26,7 @@ const LOOK_AGAIN_MS = 4000; // for a first data set or slice
 const place = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 let tab = TABS.some(([name]) => name === place.view) ? place.view : 'slices';
 
-const slices = new SliceView({ onLabel: relabel, onAnnotate: annotate });
+const slices = new SliceView({ onLabel: label, onAnnotate: annotate });
 const annotator = new Annotator({ saved: showAnnotated, closed: leaveAnnotator });
 const browser = new BrowserView({
   onSelect: (slice) => {
@@ -34,6 +35,8 @@ const browser = new BrowserView({
     if (annotator.isOpen) annotate();
   },
   onFilters: remember,
+  onLabel: labelAll,
+  onWide: (isWide) => views.slices.classList.toggle('wide', isWide),
 });
 const models = new ModelsView();
 const training = new TrainingView({ onNext: leadOn });
@@ -49,12 +52,14 @@ const tabs = TABS.map(([name, text]) => el('button', {
   type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `view-${name}`, onclick: () => open(name),
 }, text));
 const views = {
-  slices: el('main', { class: 'slices' }, browser.element, slices.element, annotator.element, empty),
-  models: el('main', {}, models.element),
-  training: el('main', {}, training.element),
-  volumes: el('main', {}, volumes.element),
-  next: el('main', {}, suggestions.element),
+  slices: el('div', { class: 'slices' }, browser.element, slices.element, annotator.element, empty),
+  models: el('div', {}, models.element),
+  training: el('div', {}, training.element),
+  volumes: el('div', {}, volumes.element),
+  next: el('div', {}, suggestions.element),
 };
+
+const heading = el('h1', { class: 'unseen' });
 
 function remember(change) {
   Object.assign(place, change);
@@ -68,6 +73,9 @@ function open(name) {
   tab = name;
   for (const button of tabs) button.setAttribute('aria-selected', String(button.id === `tab-${name}`));
   for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
+  const [, text] = TABS.find(([each]) => each === name);
+  document.title = `${text} \u2013 GenSeg`;
+  heading.textContent = document.title;
   remember({ view: name });
   if (name === 'models') models.open();
   if (name === 'training') training.open(place.dataset);
@@ -118,22 +126,17 @@ function showSlices() {
   slices.element.hidden = false;
 }
 
-async function relabel(slice, label) {
-  if (label === slice.label) return;
-  const before = slice.label;
-  try {
-    const changed = await api.setLabel(slice.id, label);
+// Of one slice, or of all marked ones if it is among them.
+function label(slice, name) {
+  const { marked } = browser.list;
+  labelAll(marked.some(({ id }) => id === slice.id) ? marked : [slice], name);
+}
+
+function labelAll(chosen, name) {
+  return relabel(chosen.map((slice) => ({ slice, label: name })), (changed) => {
     browser.list.update(changed);
     slices.relabel(changed);
-    toast({
-      title: `${changed.name || changed.id}: ${label}`, key: 'label',
-      action: { text: 'Undo', run: () => relabel(changed, before) },
-    });
-    await app.refreshDatasets();
-  } catch (error) {
-    slices.relabel(slice);
-    report(error, 'The label could not be set');
-  }
+  });
 }
 
 // Which data set to begin with: the remembered one, else the fullest.
@@ -160,8 +163,8 @@ async function start() {
     return;
   }
   browser.showDatasets();
-  const { label = '', annotated = '', slice } = place;
-  await browser.open({ dataset: dataset.name, label, annotated }, slice);
+  const { label = '', annotated = '', sort = 'created', slice } = place;
+  await browser.open({ dataset: dataset.name, label, annotated, sort }, slice);
 }
 
 function showActive() {
@@ -172,19 +175,22 @@ function showActive() {
     ...(Number.isFinite(dice) ? [el('b', {}, `Dice ${number(dice, 2)}`)] : []));
 }
 
-function run(command) {
+function run(command, key) {
   if (command === 'help') return help.showModal();
   if (command.startsWith('tab-')) return open(command.slice(4));
   if (command.startsWith('queue-')) return queue.command(command.slice(6));
   if (tab !== 'slices' || slices.element.hidden || annotator.isOpen) return undefined;
   if (command === 'annotate') return annotate();
+  if (command === 'wide') return browser.widen();
+  if (command === 'search') return browser.focusSearch();
   const steps = { next: 1, previous: -1, down: 'down', up: 'up' };
-  return command in steps ? browser.list.move(steps[command]) : slices.command(command);
+  return command in steps ? browser.list.move(steps[command]) : slices.command(command, key);
 }
 
 for (const [name, view] of Object.entries(views)) {
   view.id = `view-${name}`;
   view.hidden = true; // until someone is signed in
+  view.classList.add('tab-view');
   view.setAttribute('role', 'tabpanel');
   view.setAttribute('aria-labelledby', `tab-${name}`);
 }
@@ -193,7 +199,7 @@ document.body.prepend(
     el('a', { class: 'brand', href: '/' }, el('img', { src: 'icon.svg', alt: '', width: 22, height: 22 }), 'GenSeg'),
     el('nav', { role: 'tablist', 'aria-label': 'Views' }, tabs), chip,
     el('button', { type: 'button', class: 'quiet', 'aria-label': 'Keyboard help', title: 'Keyboard (?)', onclick: () => help.showModal() }, '?'), accountButton()),
-  banner, queue.element, ...Object.values(views));
+  banner, queue.element, el('main', {}, heading, ...Object.values(views)));
 document.body.append(help);
 app.addEventListener('models', showActive);
 app.addEventListener('datasets', () => browser.showDatasets());

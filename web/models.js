@@ -15,7 +15,7 @@ const diceOf = (model) => model.metrics?.dice;
 export class ModelsView {
   #rows = el('tbody');
   #table = el('table', { class: 'models' },
-    el('thead', {}, el('tr', {}, ['', 'Compare', 'Model', 'Validation Dice', 'Preset', 'Trained on', 'From', 'Made', '']
+    el('thead', {}, el('tr', {}, ['State', 'Compare', 'Model', 'Validation Dice', 'Preset', 'Trained on', 'From', 'Made', 'Actions']
       .map((text) => el('th', { scope: 'col' }, text)))),
     this.#rows);
   #nothing = el('section', { class: 'empty', hidden: true },

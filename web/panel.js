@@ -1,8 +1,9 @@
-// One picture of the stage: a base image, a second one to compare it with, a tinted mask, outlines, a
-// cursor, a caption and a legend. Knows no API; the views give it numbers to paint.
+// One picture of the stage: a base image, a second one to compare it with or their difference, a tinted mask,
+// outlines, a cursor, a caption and a legend. Knows no API; the views give it numbers to paint.
 
 import { el, svg } from './dom.js';
 import { paintGray, paintSigned } from './colormap.js';
+import { watchGestures } from './gestures.js';
 import { outline } from './mask.js';
 
 const BLINK_MS = 600; // well under three flashes a second
@@ -20,6 +21,8 @@ export function paint(canvas, fillPixels) {
 export class Panel {
   #base = el('canvas', { class: 'base' });
   #other = el('canvas', { class: 'other' });
+  #clip = el('div', { class: 'clip' }, this.#other); // swiping cuts it off where the frame is, whatever the zoom
+  #difference = el('canvas', { class: 'difference', hidden: true });
   #tint = el('canvas', { class: 'tint' });
   #lines = svg('svg', { class: 'lines', 'aria-hidden': 'true', preserveAspectRatio: 'none' });
   #maskLine = svg('path', { class: 'mask-line' });
@@ -37,29 +40,42 @@ export class Panel {
   #blink = 0;
   #size = { width: 1, height: 1 };
 
-  // onCursor(x, y) in pixels of the image, or (null) when the pointer leaves; onEnlarge on double click.
-  constructor({ name, title, generated, onCursor, onEnlarge }) {
+  /**
+   * onCursor(x, y) in pixels of the image, or (null) when the pointer leaves; onEnlarge on double click;
+   * gestures as gestures.js takes them; onSave, if it can be saved as a file.
+   * @param {{ name: string, title: string, generated?: boolean, onSave?: () => void, onEnlarge: () => void,
+   *   onCursor: (x: number | null, y?: number) => void, gestures: Parameters<typeof watchGestures>[1] }} options
+   */
+  constructor({ name, title, generated, onCursor, onEnlarge, onSave, gestures }) {
     this.#handle = el('div', {
       class: 'handle', role: 'slider', tabindex: 0, hidden: true, 'aria-label': 'Swipe position',
       'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-orientation': 'horizontal',
     });
     this.#lines.append(this.#maskLine, this.#truthLine, this.#crossX, this.#crossY);
     this.#view = el('div', { class: 'view', role: 'img', 'aria-label': title },
-      this.#base, this.#other, this.#tint, this.#lines);
+      this.#base, this.#clip, this.#difference, this.#tint, this.#lines);
     this.#caption = el('figcaption', {}, el('span', { class: 'title' }, title),
-      generated && el('span', { class: 'generated', title: 'Made by the model, not measured' }, 'generated'),
-      this.#note);
+      this.#note,
+      onSave && el('button', {
+        type: 'button', class: 'quiet save', 'aria-label': `Save \u201c${title}\u201d as PNG`, title: 'Save as PNG, marked as generated', onclick: onSave,
+      }, '\u2913'));
     this.element = el('figure', { class: 'panel', 'data-panel': name }, this.#caption,
-      el('div', { class: 'frame' }, this.#view, this.#corner, this.#handle, this.#message), this.#footer);
+      el('div', { class: 'frame' }, this.#view,
+        generated && el('span', { class: 'generated', title: 'Made by the model, not measured' }, 'generated'), this.#corner, this.#handle, this.#message), this.#footer);
     this.#watchPointer(onCursor, onEnlarge);
+    watchGestures(this.#view, gestures);
     this.#watchHandle();
     this.setCompare('off');
+  }
+
+  get #canvases() {
+    return [this.#base, this.#other, this.#difference, this.#tint];
   }
 
   setSize(width, height) {
     if (width === this.#size.width && height === this.#size.height) return;
     this.#size = { width, height };
-    for (const canvas of [this.#base, this.#other, this.#tint]) {
+    for (const canvas of this.#canvases) {
       canvas.width = width;
       canvas.height = height;
     }
@@ -68,7 +84,7 @@ export class Panel {
 
   // Nothing of the slice before may be seen under the name of the next.
   clear() {
-    for (const canvas of [this.#base, this.#other, this.#tint]) {
+    for (const canvas of this.#canvases) {
       canvas.getContext('2d').clearRect(0, 0, canvas.width, canvas.height);
     }
     this.#maskLine.setAttribute('d', '');
@@ -107,6 +123,11 @@ export class Panel {
     paint(this.#other, (rgba) => paintGray(values, low, high, rgba));
   }
 
+  // What compare mode "difference" shows.
+  drawDifference(values, limit) {
+    paint(this.#difference, (rgba) => paintSigned(values, limit, rgba));
+  }
+
   // A mask of 0 and 1, or null for none.
   drawMask(mask, opacity) {
     const alpha = Math.round(255 * opacity);
@@ -136,17 +157,18 @@ export class Panel {
     this.#message.replaceChildren(...(kind === 'busy' ? [el('span', { class: 'spinner' })] : []), text);
   }
 
-  // 'off', 'swipe' or 'blink'.
+  // 'off', 'swipe', 'blink' or 'difference'.
   setCompare(mode) {
     clearInterval(this.#blink);
     this.element.dataset.compare = mode;
     this.#handle.hidden = mode !== 'swipe';
     this.#corner.hidden = mode !== 'blink';
-    this.#other.hidden = mode === 'off';
+    this.#other.hidden = mode === 'off' || mode === 'difference';
+    this.#difference.hidden = mode !== 'difference';
     if (mode === 'swipe') {
       this.#setSwipe(this.#swipe);
     } else if (mode === 'blink') {
-      this.#other.style.clipPath = 'none';
+      this.#clip.style.clipPath = 'none';
       this.#showOther(true);
       this.#blink = setInterval(() => this.#showOther(this.#other.hidden), BLINK_MS);
     }
@@ -160,14 +182,15 @@ export class Panel {
 
   #setSwipe(percentage) {
     this.#swipe = Math.min(100, Math.max(0, percentage));
-    this.#other.style.clipPath = `inset(0 ${100 - this.#swipe}% 0 0)`;
+    this.#clip.style.clipPath = `inset(0 ${100 - this.#swipe}% 0 0)`;
     this.#handle.style.left = `${this.#swipe}%`;
     this.#handle.setAttribute('aria-valuenow', String(Math.round(this.#swipe)));
     this.#handle.setAttribute('aria-valuetext', `${Math.round(this.#swipe)} % original`);
   }
 
-  #place(event) {
-    const box = this.#view.getBoundingClientRect();
+  // In parts of an element, which may be the zoomed picture.
+  #place(event, element = this.#base) {
+    const box = element.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   }
 
@@ -182,7 +205,7 @@ export class Panel {
   }
 
   #watchHandle() {
-    const drag = (event) => this.#setSwipe(100 * this.#place(event)[0]);
+    const drag = (event) => this.#setSwipe(100 * this.#place(event, this.#view)[0]);
     this.#handle.addEventListener('pointerdown', (event) => {
       this.#handle.setPointerCapture(event.pointerId);
       this.#handle.addEventListener('pointermove', drag);

@@ -16,6 +16,7 @@ const FIRST_SEED = 1;
 const LAST_SEED = 2 ** 31 - SAMPLES;
 
 export class AddMode {
+  needsModel = true;
   #sample;
   #residual;
   #grid;
@@ -29,16 +30,17 @@ export class AddMode {
   #planes = null;
   #onChange;
 
-  // onChange(): another seed was asked for or chosen; the owner loads and paints again.
-  constructor(make, onChange) {
+  // onChange(): another seed was asked for or chosen; the owner loads and paints again. onSave(seed, output) saves
+  // what the server answers for the chosen sample.
+  constructor(make, onChange, onSave) {
     this.#onChange = onChange;
-    this.#sample = make({ name: 'sample', title: 'Sample', generated: true });
-    this.#residual = make({ name: 'residual', title: 'Residual', generated: true });
+    this.#sample = make({ name: 'sample', title: 'Sample', generated: true, onSave: () => this.#save(onSave, 'translated') });
+    this.#residual = make({ name: 'residual', title: 'Residual', generated: true, onSave: () => this.#save(onSave, 'residual') });
     this.#seed.addEventListener('change', () => this.#start(Number(this.#seed.value)));
     this.#grid = {
       element: el('figure', { class: 'panel', 'data-panel': 'grid' },
-        el('figcaption', {}, el('span', { class: 'title' }, 'Samples'), el('span', { class: 'generated' }, 'generated')),
-        el('div', { class: 'frame' }, this.#picture, this.#message),
+        el('figcaption', {}, el('span', { class: 'title' }, 'Samples')),
+        el('div', { class: 'frame' }, this.#picture, el('span', { class: 'generated' }, 'generated'), this.#message),
         el('div', { class: 'legend seeds' }, el('label', { for: 'seed' }, 'Seeds'), this.#seed,
           el('button', { type: 'button', onclick: () => this.next(), title: 'Nine further seeds (n)' }, 'Next 9'))),
       setSize: () => {},
@@ -57,9 +59,8 @@ export class AddMode {
     this.#start(Number(this.#seed.value) + SAMPLES);
   }
 
-  // The chosen sample's left or right neighbour.
-  step(by) {
-    if (this.#samples.length) this.#choose((this.#chosen + by + this.#samples.length) % this.#samples.length);
+  #save(onSave, output) {
+    if (this.#samples.length) onSave(this.#samples[this.#chosen].seed, output);
   }
 
   async load({ slice, model, channel, signal }) {
@@ -92,6 +93,7 @@ export class AddMode {
     this.#sample.setTitle(`Seed ${seed}`);
     this.#sample.drawGray(translated, window);
     this.#sample.drawOther(original, window);
+    this.#sample.drawDifference(original.map((value, i) => value - translated[i]), limit);
     this.#sample.drawMask(mask, opacity);
     this.#sample.setNote(`${mask.reduce((sum, bit) => sum + bit, 0)} px`);
     this.#sample.setFooter(keyLegend([['mask', 'where the model finds it']]));

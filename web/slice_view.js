@@ -2,7 +2,8 @@
 // (remove_mode.js, samples.js). Loads for the slice shown last only; painting never asks the server.
 
 import { app } from './app.js';
-import { isAbort } from './api.js';
+import { additionPicture, isAbort, removalPicture } from './api.js';
+import { ChannelsMode } from './channels_mode.js';
 import { Controls } from './controls.js';
 import { debounced, el } from './dom.js';
 import { range, sharedWindow } from './colormap.js';
@@ -11,9 +12,11 @@ import { keyLegend } from './legend.js';
 import { dice, thresholded } from './mask.js';
 import { Panel } from './panel.js';
 import { normalized, plane } from './pixels.js';
+import { Reading } from './reading.js';
 import { RemoveMode } from './remove_mode.js';
 import { results } from './results.js';
 import { AddMode } from './samples.js';
+import { saveAs } from './save.js';
 import { Stage } from './stage.js';
 
 const SETTLE_MS = 90; // leafing through quickly asks for nothing in between
@@ -38,6 +41,11 @@ export class SliceView {
   #answering = el('p', { class: 'answering' });
   #panel;
   #modes;
+  #reading = new Reading({
+    element: this.#stage.element,
+    onPaint: () => this.#paint(),
+    onShow: (window, zoom) => this.#controls.showView(window, zoom),
+  });
   #loadSoon = debounced(SETTLE_MS, () => this.#load());
 
   // onLabel(slice, label) sets the weak label; onAnnotate() opens the shown slice for drawing.
@@ -47,23 +55,33 @@ export class SliceView {
         ...what,
         onCursor: (x, y) => this.#pointAt(x, y),
         onEnlarge: () => this.#stage.enlarge(panel.element),
+        gestures: this.#reading.gestures,
       });
       return panel;
     };
     this.#panel = make({ name: 'slice', title: 'Slice' });
-    this.#modes = { remove: new RemoveMode(make), add: new AddMode(make, () => this.#again()) };
+    this.#modes = {
+      remove: new RemoveMode(make, (output) => this.#save(removalPicture(this.#slice.id, output, this.#channel), output)),
+      add: new AddMode(make, () => this.#again(),
+        (seed, output) => this.#save(additionPicture(this.#slice.id, seed, output, this.#channel), `seed-${seed}-${output}`)),
+      channels: new ChannelsMode(make),
+    };
     this.#controls = new Controls({
       onPaint: () => this.#paint(),
       onChannel: () => this.#again(),
-      onCompare: (mode) => Object.values(this.#modes).forEach((each) => each.setCompare(mode)),
+      onCompare: (mode) => {
+        for (const each of Object.values(this.#modes)) each.setCompare(mode);
+        this.#paint();
+      },
       onPixelated: (on) => this.#stage.element.classList.toggle('pixelated', on),
       onMode: (name) => this.#enter(name),
+      onReset: () => this.#reading.reset(),
       onLabel: (label) => this.#slice && onLabel(this.#slice, label),
       onAnnotate,
     });
     this.element = el('section', { class: 'slice-view', 'aria-label': 'Slice' },
       this.#controls.header, this.#controls.toolbar, this.#stage.element,
-      el('div', { class: 'statusbar' }, this.#readout, this.#answering));
+      el('div', { class: 'statusbar' }, this.#readout, this.#controls.view, this.#answering));
     app.addEventListener('active', () => this.#slice && this.show(this.#slice));
     app.addEventListener('models', () => this.#showModel());
     this.#pointAt(null);
@@ -82,10 +100,13 @@ export class SliceView {
   }
 
   show(slice) {
+    const isElsewhere = slice.dataset !== this.#slice?.dataset;
     this.#slice = slice;
     this.#data = {};
     this.#controls.showSlice(slice);
-    this.#enter(slice.label === 'absence' ? 'add' : 'remove');
+    if (isElsewhere) this.#reading.reset();
+    const staysWithChannels = this.#modeName === 'channels' && slice.channels > 1;
+    this.#enter(staysWithChannels ? 'channels' : slice.label === 'absence' ? 'add' : 'remove');
   }
 
   // Its label changed; everything computed stays.
@@ -96,9 +117,12 @@ export class SliceView {
   }
 
   // What a key does here; see keys.js.
-  command(name) {
+  command(name, key) {
     if (name === 'next-seeds') return this.#modeName === 'add' && this.#modes.add.next();
     if (name === 'mode') return this.#enter(this.#modeName === 'add' ? 'remove' : 'add');
+    if (name === 'channels') return this.#slice.channels > 1 && this.#enter(this.#modeName === name ? 'remove' : name);
+    if (this.#reading.command(name, key)) return undefined;
+    if (name === 'enlarge') return this.#stage.enlargeNext();
     if (name === 'back') return this.#stage.isEnlarged && this.#stage.enlarge(null);
     return this.#controls.command(name);
   }
@@ -108,7 +132,16 @@ export class SliceView {
   }
 
   get #panels() {
-    return [this.#panel, ...this.#mode.panels];
+    const { channels } = this.#modes;
+    return this.#mode === channels ? channels.arrange(this.#panel, this.#channel) : [this.#panel, ...this.#mode.panels];
+  }
+
+  get #channel() {
+    return this.#controls.values.channel;
+  }
+
+  #save(answer, what) {
+    saveAs(() => answer, [this.#slice.name || this.#slice.case || this.#slice.id, what]);
   }
 
   #enter(name) {
@@ -117,21 +150,27 @@ export class SliceView {
     this.#loading.abort();
     this.element.setAttribute('aria-busy', 'true');
     const { width, height } = this.#slice;
+    this.#modes.channels.prepare(this.#slice);
     for (const mode of Object.values(this.#modes)) mode.reset();
     for (const panel of this.#panels) {
       panel.setSize(width, height);
       if (panel === this.#panel && this.#data.original) continue;
       panel.clear();
-      panel.setMessage(panel === this.#panel ? 'Loading\u2026' : 'Computing\u2026', 'busy');
+      panel.setMessage(panel === this.#panel || !this.#mode.needsModel ? 'Loading\u2026' : 'Computing\u2026', 'busy');
     }
-    this.#stage.setPanels(this.#panels.map(({ element }) => element), width / height);
+    this.#arrange();
     this.#loadSoon();
+  }
+
+  #arrange() {
+    this.#stage.setPanels(this.#panels.map(({ element }) => element), this.#slice.width / this.#slice.height);
   }
 
   // Another sample, other seeds or another channel of the same slice.
   async #again() {
     const { signal } = this.#loading;
-    if (!this.#data.original || obstacleOf(this.#slice, app.active)) return;
+    this.#arrange();
+    if (!this.#data.original || !this.#mode.needsModel || obstacleOf(this.#slice, app.active)) return;
     this.element.setAttribute('aria-busy', 'true');
     await this.#loadMode(this.#slice, app.active, signal);
     if (!signal.aborted) this.element.setAttribute('aria-busy', 'false');
@@ -159,7 +198,7 @@ export class SliceView {
     }
     const obstacle = obstacleOf(slice, model);
     if (obstacle) {
-      for (const panel of this.#mode.panels) panel.setMessage(obstacle);
+      if (this.#mode.needsModel) for (const panel of this.#mode.panels) panel.setMessage(obstacle);
       return;
     }
     await Promise.all([this.#loadSegmentation(slice, model, signal), this.#loadMode(slice, model, signal)]);
@@ -201,12 +240,16 @@ export class SliceView {
     const { threshold, opacity, truth, channel } = this.#controls.values;
     const shown = plane(original, Math.min(channel, original.channels - 1));
     const made = this.#mode.generated(channel);
-    const window = made ? sharedWindow(shown, made) : range(shown);
+    const window = this.#reading.setOwnWindow(made ? sharedWindow(shown, made) : range(shown));
+    this.#panel.setTitle(this.#modeName === 'channels' ? `Channel ${channel + 1}` : 'Slice');
     this.#panel.drawGray(shown, window);
     const keys = [];
     const notes = [];
+    let mask = null;
     if (probabilities) {
-      const { mask, area } = thresholded(probabilities, threshold);
+      const segmented = thresholded(probabilities, threshold);
+      const { area } = segmented;
+      mask = segmented.mask;
       this.#panel.drawMask(mask, opacity);
       keys.push(['mask', 'segmented']);
       if (annotation) notes.push(`Dice ${number(dice(mask, annotation), 2)}`);
@@ -219,7 +262,10 @@ export class SliceView {
     if (annotation) keys.push(['truth', 'annotated']);
     this.#panel.setNote(notes.join(' \u00b7 '), refusal);
     this.#panel.setFooter(keyLegend(keys));
-    if (made) this.#mode.paint({ original: shown, window, channel, opacity });
+    if (made || !this.#mode.needsModel) {
+      const windowOf = (own) => this.#reading.windowOf(own);
+      this.#mode.paint({ original: shown, pixels: original, window, windowOf, channel, opacity, mask, probabilities });
+    }
   }
 
   #pointAt(x, y) {

@@ -42,6 +42,13 @@ export class Stage {
     return this.#enlarged !== null;
   }
 
+  // The next panel alone; after the last one all again.
+  enlargeNext() {
+    const panels = [...this.element.children];
+    const next = panels[panels.indexOf(this.#enlarged) + 1];
+    this.enlarge(next ?? this.#enlarged);
+  }
+
   // Shows one panel alone, or all again.
   enlarge(element) {
     this.#enlarged = this.#enlarged === element ? null : element;

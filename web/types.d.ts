@@ -9,6 +9,7 @@ export type Slice = Schemas['Slice'];
 export type Volume = Schemas['Volume'];
 export type Model = Schemas['Model'];
 export type Job = Schemas['Job'];
+export type Sort = Schemas['SliceSort'];
 export type Label = Schemas['Label'];
 export type Strategy = Schemas['Strategy'];
 export type Annotation = Schemas['Annotation'];

@@ -466,6 +466,7 @@ ROUTES = [
     ("GET", "/v1/slices", Handler.slice_list),
     ("GET", f"/v1/slices/{ONE}", Handler.slice_get),
     ("GET", f"/v1/slices/{ONE}/image", Handler.slice_image),
+    ("GET", f"/v1/slices/{ONE}/thumbnail", Handler.slice_image),
     ("GET", f"/v1/slices/{ONE}/content", Handler.slice_content),
     ("PUT", f"/v1/slices/{ONE}/label", Handler.label_put),
     ("PUT", f"/v1/slices/{ONE}/annotation", Handler.annotation_put),

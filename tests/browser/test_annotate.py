@@ -15,6 +15,7 @@ from selenium.webdriver.common.actions.pointer_input import PointerInput  # noqa
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 import backend  # noqa: E402
+import npm  # noqa: E402
 import synthetic  # noqa: E402
 from conftest import set_screen  # noqa: E402
 from viewer import Viewer  # noqa: E402
@@ -165,8 +166,12 @@ def desk(browser, server):
     """Leaves no drafts to the next test."""
     desk = Desk(browser, server.url)
     yield desk
+    forget_drafts(desk)
+
+
+def forget_drafts(desk):
     desk.open()
-    browser.execute_async_script("""
+    desk.driver.execute_async_script("""
         const done = arguments[0];
         import('/annotate/drafts.js').then(async ({ drafts }) => {
           for (const { slice } of await drafts.all()) await drafts.remove(slice);
@@ -609,3 +614,28 @@ def test_every_control_has_a_name_and_nothing_overflows(desk, record):
         for button in desk.all(".annotator button"):
             if button.is_displayed():
                 assert button.rect["x"] + button.rect["width"] <= width + 1, button.text
+
+
+def test_axe_finds_no_accessibility_error(desk, person, record):
+    axe = npm.package("axe-core/axe.min.js").read_text()
+    person.draw(record, TARGET, "Bob")
+    for scheme in ("dark", "light"):
+        set_screen(desk.driver, 1280, 720, scheme)
+        desk.draw(record)
+        desk.js(axe)
+        desk.press("y")
+        desk.until(lambda: desk.all(".annotate-entries button"), "the entries")
+        assert violations(desk, ".annotator") == []
+        desk.shown('[data-begin="nothing"]').click()
+        desk.save()
+        desk.shown('dialog[data-ask="empty"]')
+        assert violations(desk, 'dialog[data-ask="empty"]') == []
+        desk.answer("empty", "")
+        forget_drafts(desk)
+
+
+def violations(desk, part):
+    return desk.driver.execute_async_script("""
+        const [part, done] = arguments;
+        axe.run(part).then(({ violations }) => done(violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' ')}`)));
+        """, part)

@@ -48,7 +48,7 @@ def test_the_page_calls_what_is_described(page):
 
 def test_a_renamed_field_is_found(page):
     page.replace("openapi.yaml", "annotated: {type: boolean}", "is_annotated: {type: boolean}")
-    assert "web/list.js" in page.check()
+    assert "web/tile.js" in page.check()
 
 
 def test_a_renamed_parameter_and_a_moved_path_are_found(page):

@@ -1,4 +1,5 @@
 """The viewer in Chromium: what a person sees and does in it."""
+import gzip
 import os
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def test_swipe_shows_the_original_beside_the_translation(viewer, slices):
     handle = viewer.shown('[data-panel="healthy"] .handle')
     assert viewer.pixels("healthy", "other") == viewer.pixels("slice")
     assert viewer.pixels("healthy", "other") != viewer.pixels("healthy")
-    clip = "return getComputedStyle(document.querySelector('[data-panel=\"healthy\"] canvas.other')).clipPath"
+    clip = "return getComputedStyle(document.querySelector('[data-panel=\"healthy\"] .clip')).clipPath"
     before = viewer.js(clip)
     ActionChains(viewer.driver).drag_and_drop_by_offset(handle, 40, 0).perform()
     assert int(handle.get_attribute("aria-valuenow")) > 55 and viewer.js(clip) != before
@@ -117,7 +118,7 @@ def test_blink_alternates(viewer, slices):
 def test_generated_pictures_say_so(viewer, slices):
     at(viewer, slices["presence"])
     marked = {p.get_attribute("data-panel") for p in viewer.all(".panel") if "generated" in p.text}
-    assert marked == {"healthy", "residual", "reconstruction"}
+    assert marked == {"healthy", "residual", "reconstruction", "uncertainty"}
     assert "Not for clinical use" in viewer.text("footer") and "simulated" in viewer.text("footer")
 
 
@@ -161,6 +162,89 @@ def test_pictures_are_never_stretched(viewer, slices):
                 assert abs(size["height"] - 2 * size["width"]) <= 2 and size["width"] > 90
         overflow = viewer.js("const d = document.documentElement; return [d.scrollWidth - innerWidth, d.scrollHeight - innerHeight]")
         assert max(overflow) <= 0
+
+
+def transform(viewer, panel):
+    return viewer.js("return getComputedStyle(document.querySelector(arguments[0])).transform",
+                     f'[data-panel="{panel}"] canvas.base')
+
+
+def test_zoom_is_shared_and_the_cursor_reads_what_is_seen(viewer, slices):
+    at(viewer, slices["presence"])
+    view = viewer.find('[data-panel="healthy"] .view')
+    ActionChains(viewer.driver).move_to_element_with_offset(view, -view.size["width"] // 4, 0).perform()
+
+    def read():
+        return viewer.js("return [...document.querySelectorAll('.readout span')].slice(0, 2).map((s) => s.textContent)")
+
+    before = read()
+    viewer.press("+")
+    viewer.press("+")
+    assert transform(viewer, "slice") == transform(viewer, "residual") != "none"
+    assert "156" in viewer.text(".view-state")
+    ActionChains(viewer.driver).move_to_element_with_offset(view, -view.size["width"] // 4, 1).perform()
+    assert read()[0] != before[0]  # nearer to the middle now
+    moved = transform(viewer, "slice")
+    ActionChains(viewer.driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT).key_up(Keys.SHIFT).perform()
+    assert transform(viewer, "slice") != moved
+    viewer.press("0")
+    viewer.until(lambda: transform(viewer, "slice") == "matrix(1, 0, 0, 1, 0, 0)", "all of it again")
+
+
+def test_dragging_changes_contrast_of_all_pictures_alike(viewer, slices):
+    at(viewer, slices["presence"])
+    before = viewer.pixels("slice"), viewer.pixels("healthy")
+    view = viewer.find('[data-panel="slice"] .view')
+    ActionChains(viewer.driver).drag_and_drop_by_offset(view, -30, 0).perform()
+    viewer.until(lambda: viewer.pixels("slice") != before[0], "another window")
+    assert viewer.pixels("healthy") != before[1] and "own range" not in viewer.text(".view-state")
+    viewer.press("0")
+    viewer.until(lambda: viewer.pixels("slice") == before[0], "its own grays again")
+    viewer.press("w")
+    viewer.until(lambda: viewer.pixels("slice") != before[0], "the same by keyboard")
+
+
+def test_difference_is_slice_minus_healthy(viewer, slices):
+    at(viewer, slices["presence"])
+    viewer.press("i")
+    assert viewer.find('[data-panel="healthy"] canvas.difference').is_displayed()
+    ticks = [tick.text for tick in viewer.all('[data-panel="healthy"] .ticks span')]
+    assert ticks[2] == "0" and ticks[0][1:] == ticks[4][1:]
+    viewer.press("i")
+    assert not viewer.find('[data-panel="healthy"] canvas.difference').is_displayed()
+
+
+def test_uncertainty_says_how_little_mask_and_residual_agree(viewer, slices):
+    at(viewer, slices["presence"])
+    assert 0 <= float(viewer.text('[data-panel="uncertainty"] .note')) <= 1
+    painted = viewer.pixels("uncertainty")
+    assert len({tuple(painted[i:i + 3]) for i in range(0, len(painted), 4)}) > 3
+
+
+def test_saved_pictures_say_that_they_are_generated(viewer, slices, tmp_path):
+    viewer.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    at(viewer, slices["presence"])
+    viewer.shown('[data-panel="healthy"] .save').click()
+    saved = viewer.until(lambda: next(tmp_path.glob("*.png"), None), "a file")
+    assert saved.name.endswith("-translated.png")
+    content = viewer.until(saved.read_bytes, "its content")
+    assert b"tEXt" in content and b"Generated image (translated), not an acquired one" in content
+
+
+def test_channels_side_by_side(viewer):
+    viewer.open(dataset="channels").settled()
+    viewer.press("c")
+    viewer.settled()
+    titles = [title.text for title in viewer.all(".panel .title") if title.is_displayed()]
+    assert titles == ["Channel 1", "Channel 2"]
+    viewer.until(lambda: any(viewer.pixels("channel-0")), "the other channel is painted")
+    first, second = viewer.pixels("slice"), viewer.pixels("channel-0")
+    viewer.js("const s = document.getElementById('channel'); s.value = 1; s.dispatchEvent(new Event('change'))")
+    viewer.until(lambda: viewer.pixels("slice") == second, "the second one is the chosen one")
+    assert viewer.pixels("channel-0") == first
+    viewer.press("e")
+    assert len([p for p in viewer.all(".panel") if p.is_displayed()]) == 1
+    viewer.press(Keys.ESCAPE)
 
 
 def test_slice_the_model_does_not_take(viewer):
@@ -213,6 +297,83 @@ def test_keyboard_walks_the_list_and_explains_itself(viewer):
     assert viewer.shown("dialog.help kbd")
     viewer.shown("dialog.help button").click()
     viewer.gone("dialog.help")
+
+
+def shown_ids(viewer):
+    return viewer.js("return [...document.querySelectorAll('.tile')].sort((a, b) => a.dataset.index - b.dataset.index)"
+                     ".map((t) => t.dataset.id)")
+
+
+def test_search_finds_by_words_of_name_and_case(viewer, client):
+    items = client.get("/v1/slices", dataset=backend.DATASET, limit=500)["items"]
+    wish = items[5]["case"]
+    expected = [s["id"] for s in items if wish in (s["name"] or "") + " " + s["case"]]
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.press("/")
+    viewer.driver.switch_to.active_element.send_keys(wish.upper())
+    viewer.until(lambda: shown_ids(viewer) == expected, f"only {wish}")
+    assert viewer.text(".list-count") == f"{len(expected)} found"
+
+
+def test_search_looks_at_pages_that_were_not_loaded(viewer):
+    viewer.open(dataset="many").settled()
+    viewer.find("#search").send_keys(f"c{backend.MANY - 1}")
+    viewer.until(lambda: len(viewer.all(".tile")) == 1, "the last one is found")
+
+
+def test_sorted_by_name_and_the_order_is_remembered(viewer, client):
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.js("const s = document.getElementById('sort'); s.value = 'name'; s.dispatchEvent(new Event('change'))")
+    expected = [s["id"] for s in client.get("/v1/slices", dataset=backend.DATASET, sort="name", limit=8)["items"]]
+    viewer.js("document.querySelector('.tiles').scrollTop = 0")
+    viewer.until(lambda: shown_ids(viewer)[:8] == expected, "by name")
+    assert "sort=name" in viewer.driver.current_url
+
+
+def test_predictions_are_made_and_shown_in_the_wide_list(viewer, client):
+    viewer.open(dataset=backend.DATASET).settled()
+    viewer.js("[...document.querySelectorAll('.list-foot button')].find((b) => b.textContent === 'Predict').click()")
+    viewer.until(lambda: all(s["prediction"] for s in client.get("/v1/slices", dataset=backend.DATASET, limit=500)["items"]),
+                 "every slice has a prediction")
+    viewer.open(dataset=backend.DATASET, sort="-score").settled()
+    viewer.press("g")
+    viewer.shown(".tile-text small")
+    best = client.get("/v1/slices", dataset=backend.DATASET, sort="-score", limit=1)["items"][0]
+    viewer.js("document.querySelector('.tiles').scrollTop = 0")
+    said = viewer.until(lambda: viewer.text(f'.tile[data-id="{best["id"]}"] small'), "the first tile")
+    assert said == f"{best['prediction']['area']} px \u00b7 {best['prediction']['score']:.3f}"
+    assert not viewer.find(".slice-view").is_displayed()
+    viewer.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    viewer.shown(".slice-view")
+
+
+def test_many_are_labelled_at_once_and_undone(viewer, client):
+    viewer.open(dataset="many").settled()
+    viewer.shown('.tile[data-index="2"]').click()
+    ActionChains(viewer.driver).key_down(Keys.SHIFT).click(viewer.find('.tile[data-index="7"]')).key_up(Keys.SHIFT).perform()
+    ActionChains(viewer.driver).key_down(Keys.CONTROL).click(viewer.find('.tile[data-index="4"]')).key_up(Keys.CONTROL).perform()
+    ids = [t.get_attribute("data-id") for t in viewer.all('.tile[aria-selected="true"]')]
+    assert len(ids) == 5 and viewer.text(".marked [role=status]") == "5 marked"
+
+    def labels():
+        return {client.get(f"/v1/slices/{each}")["label"] for each in ids}
+
+    viewer.choose("absence", ".marked")
+    viewer.until(lambda: labels() == {"absence"}, "all five are labelled")
+    assert client.get("/v1/datasets/many")["counts"]["absence"] == 5
+    viewer.until(lambda: "5 slices: absence" in viewer.text(".toasts"), "it says so")
+    viewer.shown(".toast button:not(.quiet)").click()
+    viewer.until(lambda: labels() == {"unknown"}, "undone")
+
+
+def test_marking_by_keyboard(viewer):
+    viewer.open(dataset="many").settled()
+    tiles = viewer.find(".tiles")
+    tiles.send_keys(Keys.HOME)
+    ActionChains(viewer.driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).key_up(Keys.SHIFT).perform()
+    viewer.until(lambda: viewer.text(".marked [role=status]") == "3 marked", "three are marked")
+    tiles.send_keys(Keys.ESCAPE)
+    viewer.gone(".marked")
 
 
 def test_names_are_text_never_markup(viewer, slices):
@@ -344,6 +505,26 @@ class TestServerAway:
 
 
 # ==== How it looks ====
+
+def test_the_whole_page_is_small_and_loads_nothing_from_elsewhere(viewer, slices):
+    at(viewer, slices["presence"])
+    loaded = viewer.js("return performance.getEntriesByType('resource').map((e) => e.name)")
+    assert loaded and all(name.startswith(viewer.url) for name in loaded)
+    folder = Path(__file__).resolve().parents[2] / "web"
+    files = [path for path in folder.rglob("*") if path.suffix in (".html", ".js", ".css", ".svg")]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) < 300_000
+
+
+def test_readable_on_a_tablet(viewer, slices):
+    for width, height in ((1024, 768), (820, 1180)):
+        set_screen(viewer.driver, width, height)
+        at(viewer, slices["presence"])
+        overflow = viewer.js("const d = document.documentElement; return [d.scrollWidth - innerWidth, d.scrollHeight - innerHeight]")
+        assert max(overflow) <= 0
+        for button in viewer.all(".slice-header button, .toolbar button, .top button"):
+            box = button.rect
+            assert not button.is_displayed() or (box["x"] >= 0 and box["x"] + box["width"] <= width), button.text
+
 
 def test_every_control_has_a_name(viewer, slices):
     at(viewer, slices["annotated"])

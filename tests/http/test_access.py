@@ -334,3 +334,13 @@ def test_the_author_of_a_mask_is_the_holder_of_the_token(house):
     answer = house.server.put(slice_url, params={"author": "someone else"}, headers=headers,
                               json={"size": [6, 4], "counts": [12, 12]})
     assert answer.status_code == 200 and answer.json()["author"] == "annotate"
+
+
+def test_the_author_of_a_job_is_the_holder_of_the_token(house):
+    """Also of one that is found by its Idempotency-Key again."""
+    request = {"json": {"kind": "train", "dataset": "d", "preset": "tiny", "max_steps": 1},
+               "headers": {"Idempotency-Key": "once", **bearer(house.tokens["train"])}}
+    jobs = [house.server.post("/v1/jobs", **request).json() for _ in range(2)]
+    assert jobs[0]["id"] == jobs[1]["id"] and [job["author"] for job in jobs] == ["train", "train"]
+    earlier = house.server.get(f"/v1/jobs/{house.filled.job}", headers=bearer(house.tokens["read"])).json()
+    assert earlier["author"] == "admin"

@@ -5,7 +5,7 @@
 
 static void add(fixture *f, char id[GS_ID_SIZE]) {
     gs_job_record record;
-    assert_ok(gs_store_job_add(f->store, "train", "demo", "{}", NULL, &record, NULL, &error));
+    assert_ok(gs_store_job_add(f->store, "train", "demo", "{}", NULL, NULL, &record, NULL, &error));
     assert_int_equal(record.state, GS_JOB_QUEUED);
     memcpy(id, record.id, GS_ID_SIZE);
     gs_job_record_deinit(&record);
@@ -212,9 +212,11 @@ static void a_key_gives_the_first_job(void **state) {
     gs_idempotency key = {.key = "k", .scope = "POST /v1/jobs", .sha256 = "1"};
     gs_job_record first, second;
     bool created;
-    assert_ok(gs_store_job_add(f->store, "train", "demo", "{}", &key, &first, &created, &error));
+    assert_ok(
+        gs_store_job_add(f->store, "train", "demo", "{}", NULL, &key, &first, &created, &error));
     assert_true(created);
-    assert_ok(gs_store_job_add(f->store, "train", "demo", "{}", &key, &second, &created, &error));
+    assert_ok(
+        gs_store_job_add(f->store, "train", "demo", "{}", NULL, &key, &second, &created, &error));
     assert_false(created);
     assert_string_equal(first.id, second.id);
     gs_job_record_deinit(&first);

@@ -178,8 +178,9 @@ static void a_cursor_belongs_to_its_order(void **state) {
 static void predictions_wait_in_a_queue_of_their_own(void **state) {
     fixture *f = *state;
     gs_job_record training, predicting, claimed;
-    assert_ok(gs_store_job_add(f->store, "train", "a", "{}", NULL, &training, NULL, &error));
-    assert_ok(gs_store_job_add(f->store, "predict", "a", "{}", NULL, &predicting, NULL, &error));
+    assert_ok(gs_store_job_add(f->store, "train", "a", "{}", NULL, NULL, &training, NULL, &error));
+    assert_ok(
+        gs_store_job_add(f->store, "predict", "a", "{}", NULL, NULL, &predicting, NULL, &error));
     assert_int_equal(gs_job_record_queue(&training), GS_QUEUE_TRAINING);
     assert_int_equal(gs_job_record_queue(&predicting), GS_QUEUE_PREDICTIONS);
     assert_ok(gs_store_job_claim(f->store, GS_QUEUE_PREDICTIONS, &claimed, &error));

@@ -158,11 +158,11 @@ static void jobs_on_volumes_have_a_queue_of_their_own(void **state) {
     make_dataset(f, "d");
     gs_volume_record volume = add_one(f, "a");
     gs_job_record training, job, claimed;
-    assert_ok(gs_store_job_add(f->store, "train", "d", "{}", NULL, &training, NULL, &error));
-    assert_ok(gs_store_job_add_for_volume(f->store, "segment", volume.id, "{}", NULL, &job, NULL,
-                                          &error));
+    assert_ok(gs_store_job_add(f->store, "train", "d", "{}", NULL, NULL, &training, NULL, &error));
+    assert_ok(gs_store_job_add_for_volume(f->store, "segment", volume.id, "{}", NULL, NULL, &job,
+                                          NULL, &error));
     assert_string_equal(job.dataset, "d");
-    assert_int_equal(gs_store_job_add_for_volume(f->store, "segment", "vol_none", "{}", NULL,
+    assert_int_equal(gs_store_job_add_for_volume(f->store, "segment", "vol_none", "{}", NULL, NULL,
                                                  &claimed, NULL, &error),
                      GS_NOT_FOUND);
     assert_ok(gs_store_job_claim(f->store, GS_QUEUE_VOLUMES, &claimed, &error));

@@ -2,11 +2,7 @@
 // Takes the place of the slice view while it is open.
 
 import { getSlice, Unreachable } from '../api.js';
-import { app } from '../app.js';
-import { range } from '../colormap.js';
 import { count, when } from '../format.js';
-import { thresholded } from '../mask.js';
-import { plane } from '../pixels.js';
 import { results } from '../results.js';
 import { dismiss, report, toast } from '../toast.js';
 import { Bar } from './bar.js';
@@ -17,9 +13,10 @@ import { loadMask, restoreVersion } from './exchange.js';
 import { Frame } from './frame.js';
 import { Hand } from './hand.js';
 import { HistoryPanel } from './history.js';
-import { countsOf, NOT_ANNOTATED, TARGET } from './raster.js';
+import { BACKGROUND, countsOf, NOT_ANNOTATED } from './raster.js';
 import { Saver, stateText } from './saver.js';
 import { keyCommand } from './shortcuts.js';
+import { Source } from './source.js';
 import { Surface } from './surface.js';
 import { makeTools } from './tools.js';
 
@@ -30,7 +27,7 @@ const nameOf = (slice) => slice.name || slice.case || slice.id;
 export class Annotator {
   isOpen = false;
   #slice = null;
-  #pixels = null;
+  #source = null;
   #drawing = null;
   #saver = null;
   #threshold = 0.5;
@@ -47,7 +44,7 @@ export class Annotator {
   constructor(on) {
     this.#on = on;
     this.#bar = new Bar({ tool: () => this.#hand?.rest(), show: () => this.#showPicture(), begin: (kind) => this.#begin(kind) });
-    this.#tools = makeTools(this.#bar.settings, () => this.#intensities());
+    this.#tools = makeTools(this.#bar.settings, () => this.#source.intensities);
     this.#hand = new Hand({
       surface: this.#surface, settings: this.#bar.settings, tool: () => this.#tools[this.#bar.settings.tool],
       drawing: () => this.#drawing, say: (text) => this.#frame.speak(text),
@@ -81,7 +78,7 @@ export class Annotator {
     try {
       const [stored, pixels, draft] = await Promise.all([loadMask(slice.id, signal), results.pixels(slice, signal), drafts.get(slice.id)]);
       if (signal.aborted) return;
-      this.#pixels = pixels;
+      this.#source = new Source(stored.slice, pixels, () => this.#bar.settings.channel);
       await this.#start(stored, draft, signal);
     } catch (error) {
       if (signal.aborted) return;
@@ -93,12 +90,12 @@ export class Annotator {
   async #start({ slice, mask, base }, draft, signal) {
     const { width, height } = slice;
     this.#slice = slice;
-    this.#bar.setSlice(slice, this.#obstacle());
-    this.#surface.setPicture({ width, height, ...this.#picture() });
+    this.#bar.setSlice(slice, this.#source.obstacle);
+    this.#surface.setPicture(this.#source.shown);
     let chosen = { mask: mask ?? new Uint8Array(width * height), base };
     let isDraft = false;
     if (draft) {
-      const answer = await askDraft({ picture: { width, height, ...this.#picture() }, draft, stored: mask, isChanged: draft.base !== base });
+      const answer = await askDraft({ picture: this.#source.shown, draft, stored: mask, isChanged: draft.base !== base });
       if (signal.aborted) return;
       if (!answer) return void this.close();
       if (answer === 'discard') await drafts.remove(slice.id);
@@ -106,13 +103,18 @@ export class Annotator {
       if (isDraft) chosen = { mask: Uint8Array.from(draft.mask), base: draft.base };
     }
     this.#drawing = new Drawing(chosen.mask, width, height);
-    this.#drawing.addEventListener('touched', () => this.#show());
+    const drawing = this.#drawing;
+    drawing.addEventListener('touched', () => {
+      this.#surface.setMask(drawing.mask);
+      this.#hand.show();
+    });
     this.#saver = new Saver({
       slice, drawing: this.#drawing, base: chosen.base, author: () => this.#frame.author,
       onSaved: (saved) => this.#saved(saved),
     });
     this.#drawing.addEventListener('changed', () => this.#show());
-    this.#saver.addEventListener('state', () => this.#showState());
+    const saver = this.#saver;
+    saver.addEventListener('state', () => (saver === this.#saver ? this.#showState() : this.#tellLate(saver)));
     if (isDraft) this.#saver.state = 'draft';
     this.element.setAttribute('aria-busy', 'false');
     if (this.#history.isOpen) this.#history.load(slice);
@@ -142,32 +144,12 @@ export class Annotator {
     this.#on.closed();
   }
 
-  #obstacle() {
-    const { active } = app;
-    if (!active) return 'No model is active.';
-    const { input } = active;
-    const { channels, height, width } = this.#slice;
-    return input.channels === channels && input.height === height && input.width === width ? ''
-      : 'The active model takes slices of another size.';
-  }
-
   // ==== Showing ====
-
-  #picture() {
-    const values = plane(this.#pixels, Math.min(this.#bar.settings.channel, this.#pixels.channels - 1));
-    return { values, window: range(values) };
-  }
-
-  #intensities() {
-    const { values, window: [low, high] } = this.#picture();
-    return values.map((value) => (value - low) / (high - low || 1));
-  }
 
   #showPicture() {
     if (!this.#drawing) return;
-    const { width, height } = this.#slice;
     this.#surface.opacity = this.#bar.settings.opacity;
-    this.#surface.setPicture({ width, height, ...this.#picture() });
+    this.#surface.setPicture(this.#source.shown);
     this.#hand.show();
   }
 
@@ -192,6 +174,15 @@ export class Annotator {
     if (state === 'conflict') this.#decide(saver);
   }
 
+  // Of a drawing that was closed while the server was away.
+  #tellLate({ slice, state }) {
+    if (state !== 'failed' && state !== 'conflict') return;
+    toast({
+      title: `${nameOf(slice)}: not saved`, kind: 'bad', key: 'annotation',
+      lines: [state === 'conflict' ? 'Somebody else saved meanwhile. Open the drawing to decide.' : 'Open the drawing to see why; it is kept.'],
+    });
+  }
+
   async #saved(slice) {
     results.forgetAnnotation(slice.id);
     if (this.#slice !== slice || !this.#saver) toast({ title: `${nameOf(slice)}: saved`, key: 'annotation' });
@@ -206,10 +197,7 @@ export class Annotator {
     const { current } = saver.problem;
     try {
       const { mask, base } = await loadMask(saver.slice.id);
-      const { width, height } = saver.drawing;
-      const answer = await askConflict({
-        picture: { width, height, ...this.#picture() }, mine: saver.drawing.mask, theirs: mask, current,
-      });
+      const answer = await askConflict({ picture: this.#source.shown, mine: saver.drawing.mask, theirs: mask, current });
       await saver.resolve(answer, { mask, base });
     } catch (error) {
       report(error, 'The other mask could not be read');
@@ -247,15 +235,14 @@ export class Annotator {
     this.#hand.giveUp();
     if (kind === 'prediction') {
       try {
-        const probabilities = await results.probabilities(this.#slice, app.active, this.#loading.signal);
-        if (drawing !== this.#drawing) return;
-        drawing.replace(thresholded(probabilities, this.#threshold).mask.map((bit) => (bit ? TARGET : 0)));
+        const mask = await this.#source.prediction(this.#threshold, this.#loading.signal);
+        if (drawing === this.#drawing) drawing.replace(mask);
       } catch (error) {
         report(error, 'There is no prediction');
       }
       return;
     }
-    drawing.replace(new Uint8Array(drawing.mask.length).fill(kind === 'scribbles' ? NOT_ANNOTATED : 0));
+    drawing.replace(new Uint8Array(drawing.mask.length).fill(kind === 'scribbles' ? NOT_ANNOTATED : BACKGROUND));
   }
 
   // ==== Commands ====

@@ -18,7 +18,7 @@ export class HistoryPanel {
   // on: { show(path or null): the border of a mask, restore(entry) }
   constructor(on) {
     this.#on = on;
-    this.element = el('aside', { class: 'annotate-history', 'aria-label': 'History of the mask', hidden: true },
+    this.element = el('section', { class: 'annotate-history', 'aria-label': 'History of the mask', hidden: true },
       el('header', {}, el('h2', {}, 'History'), this.#restore),
       el('p', { class: 'muted' }, 'A chosen mask is shown as a dashed line. Restoring keeps all others.'), this.#nothing, this.#list);
   }

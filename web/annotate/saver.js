@@ -62,7 +62,9 @@ export class Saver extends EventTarget {
     if (!this.isUnsaved || this.#stop.signal.aborted) return;
     const { slice, drawing, base } = this;
     const { width, height } = drawing;
+    const wasLasting = drafts.isLasting;
     await drafts.put({ slice: slice.id, name: slice.name || slice.case || slice.id, width, height, mask: drawing.mask.slice(), base, at: Date.now() });
+    if (drafts.isLasting !== wasLasting && this.state === 'draft') this.#enter('draft'); // its words are others
   }
 
   async save() {

@@ -55,6 +55,7 @@ export class Surface {
   #base = null;
   #veils = null; // value -> canvas that is opaque where the mask has the value
   #border = '';
+  #mask = null; // when veils and border are of an older one
   #asked = 0;
 
   constructor() {
@@ -96,8 +97,15 @@ export class Surface {
     this.paint();
   }
 
-  // The mask is another one.
+  // The mask is another one, or was drawn in.
   setMask(mask) {
+    this.#mask = mask;
+    this.paint();
+  }
+
+  // At most once a frame, however fast a pen reports.
+  #update() {
+    const mask = this.#mask;
     const { width, height } = this.#size;
     const isPartial = mask.includes(NOT_ANNOTATED);
     this.#veils = new Map([TARGET, NOT_ANNOTATED, BACKGROUND].map((value) => {
@@ -113,7 +121,7 @@ export class Surface {
       return [value, veil];
     }));
     this.#border = outline(mask.map((value) => (value === TARGET ? 1 : 0)), width, height);
-    this.paint();
+    this.#mask = null;
   }
 
   // Draws anew with the next frame.
@@ -124,6 +132,7 @@ export class Surface {
 
   #paint() {
     if (!this.#base) return;
+    if (this.#mask) this.#update();
     const context = this.#canvas.getContext('2d');
     context.resetTransform();
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);

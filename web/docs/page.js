@@ -43,7 +43,7 @@ function media(content, resolve) {
   return Object.entries(content ?? {}).flatMap(([type, body]) => {
     const example = exampleOf(body, resolve);
     return [el('p', {}, el('code', {}, type)),
-      table(['Field', '', 'Type', ''], fieldRows(body.schema ?? {}, resolve)),
+      table(['Field', 'Needed', 'Type', 'Meaning'], fieldRows(body.schema ?? {}, resolve)),
       example === undefined ? null : code(example)];
   });
 }
@@ -69,7 +69,7 @@ function article({ method, path, item, operation, scope }, resolve) {
     el('p', {}, el('code', { class: 'method' }, method.toUpperCase()), el('code', {}, path)),
     scope ? el('p', {}, 'On a server with tokens: scope ', el('code', {}, scope)) : null,
     prose(operation.description), el('pre', { class: 'curl', tabindex: '0' }, command),
-    table(['Parameter', '', 'Type', ''], parameterRows(parameters, resolve)),
+    table(['Parameter', 'Where', 'Type', 'Meaning'], parameterRows(parameters, resolve)),
     body ? [el('h4', {}, 'Body'), ...media(body.content, resolve)] : null,
     el('h4', {}, 'Answers'), answers(operation.responses, resolve));
 }

@@ -3,14 +3,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { compareWithResidual } from '../web/agreement.js';
 import { thinned, ticks } from '../web/chart.js';
 import { diverging, paintGray, paintSigned, sharedWindow, symmetricLimit } from '../web/colormap.js';
 import { dice, outline, thresholded } from '../web/mask.js';
+import { Marks } from '../web/marks.js';
 import { parseNpy } from '../web/npy.js';
 import { decodeRle } from '../web/rle.js';
 import { EventParser } from '../web/sse.js';
 import { bestGrid } from '../web/stage.js';
 import { inventory, lacks, nextStep, presetFor, settingsFor, trainable } from '../web/training_plan.js';
+import { draggedWindow, Viewport } from '../web/viewport.js';
 import { commonName, faultsOf, guessRole, levelsOf, rowOf, windowOf } from '../web/volume_plan.js';
 
 function npy(descr, shape, bytes, { fortran = 'False', version = 1 } = {}) {
@@ -205,4 +208,51 @@ test('volumes: the window leaves the ground and a few bright voxels out', () => 
   assert.ok(low > -0.1 && low < 0.05 && high > 0.9 && high < 1);
   assert.deepEqual(windowOf([new Float32Array(4).fill(3)]), [3, 4]);
   assert.deepEqual(windowOf([]), [0, 1]);
+});
+
+test('viewport: what is under the pointer stays, and no side of the frame is left empty', () => {
+  const viewport = new Viewport(() => {});
+  const under = (x) => viewport.x + (x - 0.5) / viewport.zoom;
+  viewport.zoomBy(4, 0.75, 0.5);
+  assert.ok(Math.abs(under(0.75) - 0.75) < 1e-12);
+  viewport.pan(10, -10);
+  assert.deepEqual([viewport.x, viewport.y], [0.125, 0.875]);
+  assert.deepEqual(viewport.properties, { '--zoom': '4', '--shift-x': '0%', '--shift-y': '-300%' });
+  viewport.zoomBy(0.01);
+  assert.deepEqual([viewport.zoom, viewport.x, viewport.y], [1, 0.5, 0.5]);
+});
+
+test('window: sideways widens, downwards raises the level, and neither runs away', () => {
+  assert.deepEqual(draggedWindow([0, 1], [0, 1], 0.5, 0), [-0.5, 1.5]);
+  assert.deepEqual(draggedWindow([0, 1], [0, 1], 0, 0.25), [0.25, 1.25]);
+  const [low, high] = draggedWindow([0, 1], [0, 1], -100, 0);
+  assert.ok(high > low);
+  assert.deepEqual(draggedWindow([0, 1], [0, 1], 100, 100), [0, 4]);
+});
+
+test('agreement of mask and residual: nothing to tell apart, and nothing in common', () => {
+  const residual = (...data) => ({ channels: 2, height: 1, width: data.length / 2, data });
+  const same = compareWithResidual([1, 0, 0], residual(0.4, 0, 0, 0, 0, 0));
+  assert.equal(same.disagreement, 0);
+  assert.deepEqual([...same.difference], [0, 0, 0]);
+  const other = compareWithResidual([1, 0, 0], residual(0, 0, 0, 0, -0.4, 0)); // a magnitude, in another channel
+  assert.deepEqual([...other.difference], [1, -1, 0]);
+  assert.ok(other.disagreement > 0.9);
+  assert.ok(compareWithResidual([0, 0], residual(0.02, 0, 0, 0)).difference[0] > -0.11); // a weak residual stays weak
+});
+
+test('marks: one, a range in either direction, one more and one less, never none', () => {
+  const marks = new Marks();
+  marks.only(5);
+  marks.extendTo(3);
+  assert.deepEqual(marks.all, [3, 4, 5]);
+  marks.extendTo(7);
+  assert.deepEqual(marks.all, [5, 6, 7]);
+  marks.toggle(6);
+  assert.deepEqual(marks.all, [5, 7]);
+  marks.extendTo(8); // from the last one clicked
+  assert.deepEqual(marks.all, [6, 7, 8]);
+  marks.only(1);
+  marks.toggle(1);
+  assert.deepEqual(marks.all, [1]);
 });
