@@ -189,8 +189,8 @@ function run(command, key) {
 
 for (const [name, view] of Object.entries(views)) {
   view.id = `view-${name}`;
-  view.classList.add('tab-view');
   view.hidden = true; // until someone is signed in
+  view.classList.add('tab-view');
   view.setAttribute('role', 'tabpanel');
   view.setAttribute('aria-labelledby', `tab-${name}`);
 }
