@@ -25,10 +25,26 @@ typedef struct writer {
     char *sums; /* the text of SHA256SUMS so far, through `sums_out` */
     size_t sums_size;
     FILE *sums_out;
-    char *chunk;   /* [GS__COPY_BYTES] */
-    bool outdated; /* a file that the database names is gone */
+    char *chunk;    /* [GS__COPY_BYTES] */
+    bool outdated;  /* a file that the database names is gone */
+    int fd;         /* of the archive */
+    gs_status lost; /* why nothing more is written to it; explained by `why` */
+    gs_error why;
     gs_backup_summary summary;
 } writer;
+
+/* What libarchive writes with. It never learns that a write failed: after that it would not free
+ * all that it has. */
+static la_ssize_t put_block(struct archive *archive, void *state, const void *bytes, size_t size) {
+    (void)archive;
+    writer *w = state;
+    if (!w->lost) w->lost = gs_file_write(w->fd, w->path, bytes, size, &w->why);
+    return (la_ssize_t)size;
+}
+
+static gs_status check_written(const writer *w, gs_error *err) {
+    return w->lost ? gs_fail(err, w->lost, "%s", w->why.text) : GS_OK;
+}
 
 static gs_status archive_fail(const writer *w, const char *name, gs_error *err) {
     errno = archive_errno(w->archive);
@@ -45,13 +61,13 @@ static gs_status put_head(writer *w, const char *name, int64_t size, time_t time
     archive_entry_set_mtime(entry, time, 0);
     int rc = archive_write_header(w->archive, entry);
     archive_entry_free(entry);
-    return rc == ARCHIVE_OK ? GS_OK : archive_fail(w, name, err);
+    return rc == ARCHIVE_OK ? check_written(w, err) : archive_fail(w, name, err);
 }
 
 static gs_status put_bytes(writer *w, const char *name, const void *bytes, size_t size,
                            gs_error *err) {
     la_ssize_t put = archive_write_data(w->archive, bytes, size);
-    return put == (la_ssize_t)size ? GS_OK : archive_fail(w, name, err);
+    return put == (la_ssize_t)size ? check_written(w, err) : archive_fail(w, name, err);
 }
 
 static void hex(const uint8_t *digest, char out[GS_SHA256_SIZE]) {
@@ -180,21 +196,27 @@ static gs_status put_everything(writer *w, const char *database, gs_error *err) 
     return status ? status : put_sums(w, err);
 }
 
-/* All of the archive into `fd`. */
-static gs_status write_archive(writer *w, int fd, const char *database, gs_error *err) {
+static gs_status open_archive(writer *w, gs_error *err) {
+    bool failed = archive_write_set_format_pax_restricted(w->archive) != ARCHIVE_OK ||
+                  archive_write_set_bytes_in_last_block(w->archive, 1) != ARCHIVE_OK ||
+                  archive_write_open(w->archive, w, NULL, put_block, NULL) != ARCHIVE_OK;
+    return failed ? archive_fail(w, "the head", err) : GS_OK;
+}
+
+/* All of the archive into w->fd. */
+static gs_status write_archive(writer *w, const char *database, gs_error *err) {
     w->archive = archive_write_new();
     w->chunk = gs_alloc(GS__COPY_BYTES, 1);
     w->sums_out = open_memstream(&w->sums, &w->sums_size);
     gs_status status = w->archive && w->chunk && w->sums_out
                            ? GS_OK
                            : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a backup");
-    if (!status && (archive_write_set_format_pax_restricted(w->archive) != ARCHIVE_OK ||
-                    archive_write_open_fd(w->archive, fd) != ARCHIVE_OK))
-        status = archive_fail(w, "the head", err);
+    if (!status) status = open_archive(w, err);
     if (!status) status = put_everything(w, database, err);
     if (!status && archive_write_close(w->archive) != ARCHIVE_OK)
         status = archive_fail(w, "the end", err);
-    if (status && w->archive) archive_write_fail(w->archive); /* nothing more is written */
+    if (!status) status = check_written(w, err);
+    if (status && !w->lost) w->lost = status; /* nothing more is written */
     archive_write_free(w->archive);
     if (w->sums_out) fclose(w->sums_out);
     free(w->sums);
@@ -207,11 +229,11 @@ static gs_status try_once(const char *folder, const char *partial, const char *d
                           gs_backup_summary *out, bool *outdated_out, gs_error *err) {
     writer w = {.folder = folder, .path = partial};
     GS_TRY(copy_database(folder, database, err));
-    int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return gs_fail_errno(err, "cannot make %s", partial);
-    gs_status status = write_archive(&w, fd, database, err);
-    if (!status && fsync(fd) != 0) status = gs_fail_errno(err, "cannot sync %s", partial);
-    if (close(fd) != 0 && !status) status = gs_fail_errno(err, "cannot close %s", partial);
+    w.fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (w.fd < 0) return gs_fail_errno(err, "cannot make %s", partial);
+    gs_status status = write_archive(&w, database, err);
+    if (!status && fsync(w.fd) != 0) status = gs_fail_errno(err, "cannot sync %s", partial);
+    if (close(w.fd) != 0 && !status) status = gs_fail_errno(err, "cannot close %s", partial);
     *outdated_out = status && w.outdated;
     if (!status) *out = w.summary;
     return status;
