@@ -341,7 +341,7 @@ def test_predictions_are_made_and_shown_in_the_wide_list(viewer, client):
     best = client.get("/v1/slices", dataset=backend.DATASET, sort="-score", limit=1)["items"][0]
     viewer.js("document.querySelector('.tiles').scrollTop = 0")
     said = viewer.until(lambda: viewer.text(f'.tile[data-id="{best["id"]}"] small'), "the first tile")
-    assert said == f"{best['prediction']['area']} px \u00b7 {best['prediction']['score']:.3f}"
+    assert said == f"{best['prediction']['area']:,} px \u00b7 {best['prediction']['score']:.3f}"
     assert not viewer.find(".slice-view").is_displayed()
     viewer.driver.switch_to.active_element.send_keys(Keys.ENTER)
     viewer.shown(".slice-view")
