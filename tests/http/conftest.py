@@ -56,6 +56,16 @@ class Server:
     def log_text(self):
         return self.log_path.read_text(errors="replace")
 
+    def log_line(self, part, seconds=30):
+        """The first line with this in it. A request's line is written after its client has the answer, so wait for it."""
+        end = time.monotonic() + seconds
+        while True:
+            found = [line for line in self.log_text().splitlines(keepends=True) if part in line and line.endswith("\n")]
+            if found:
+                return found[0]
+            assert time.monotonic() < end, f"no line with {part}: {self.log_text()[-2000:]}"
+            time.sleep(0.02)
+
     def api(self, method, path, **options):
         options.setdefault("timeout", 60)
         return self.session.request(method, self.url + path, **options)
