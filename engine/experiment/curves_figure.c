@@ -50,13 +50,15 @@ static const gs_dice_point *find_step(const gs_curves *c, uint64_t step) {
     return low < c->dice_count && c->dice[low].step == step ? &c->dice[low] : NULL;
 }
 
-/* Whether the run is finished, and of this method and fraction. */
+/* Whether the run is finished, and of this method and fraction. A failed run is left out, as it is
+ * of the table: its collapse would be all that the others' mean and deviation show. */
 static bool is_of(const gs_trial *run, size_t method, size_t fraction) {
-    return run->result && run->method == method && run->fraction == fraction;
+    return run->result && !gs__trial_has_failed(run) && run->method == method &&
+           run->fraction == fraction;
 }
 
-/* The mean and deviation at each step that all finished seeds have validated at; points has room
- * for those of the first of them. */
+/* The mean and deviation at each step that all these seeds have validated at; points has room for
+ * those of the first of them. */
 static size_t make_band(const drawing *d, size_t method, size_t fraction, band_point *points) {
     const gs_experiment_state *s = d->state;
     const gs_curves *first = NULL;
