@@ -4,11 +4,12 @@ GPU and beside what the GPU can do at most. Exit status: 0 measured, 1 something
 usage: bench.py build/genseg [--reference genseg_torch.py] [--preset brain]"""
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-PYTHON = "/usr/bin/python3"
+PYTHON = os.environ.get("PYTHON", "python3")  # one whose torch has CUDA; Debian's has not
 PEER = Path(__file__).resolve().parent / "pytorch_peer.py"
 PRECISIONS = ("fp32", "tf32", "bf16")
 # What is timed: operation, images (a training step: pairs), runs.

@@ -2,11 +2,13 @@
 # What only a GPU can show: operations and training steps against the reference, parity, CUDA's own checkers
 # of memory and races, and a training that is interrupted. Run by `make test-gpu` after a build.
 # usage: test.sh build [genseg_torch.py]
+# PYTHON is one that has torch, for the parity of every preset; without it the first in PATH.
 #
 # Exit status: 0 all passed, 1 something failed, 2 there is no GPU or something else is missing.
 set -u
 build=$(cd "$1" && pwd) reference=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
+export PYTHON=${PYTHON:-python3}
 genseg=$build/genseg tiny=$here/../train/tiny
 export GENSEG_CUDA_PLUGIN=$build/libgenseg_cuda.so OMP_WAIT_POLICY=passive
 work=$(mktemp -d)
@@ -56,7 +58,7 @@ resume() { # precision
   "$genseg" "${common[@]}" --out "$whole" --max-steps 12 &&
     "$genseg" "${common[@]}" --out "$cut" --max-steps 6 &&
     "$genseg" "${common[@]}" --out "$cut" --max-steps 12 --resume &&
-    /usr/bin/python3 "$here/same_tensors.py" "$whole/checkpoint.safetensors" "$cut/checkpoint.safetensors"
+    "$PYTHON" "$here/same_tensors.py" "$whole/checkpoint.safetensors" "$cut/checkpoint.safetensors"
 }
 
 check "operations against the reference" "$build/tests/test_cuda_operations"
@@ -71,13 +73,13 @@ for tool in memcheck racecheck; do
   check "$tool of all operations" sanitized "$tool" "$build/tests/test_cuda_operations"
   check "$tool of training steps" sanitized "$tool" "$build/tests/test_cuda_steps"
 done
-if [ -n "$reference" ] && [ -r "$reference" ] && /usr/bin/python3 -c 'import torch' 2>/dev/null; then
+if [ -n "$reference" ] && [ -r "$reference" ] && "$PYTHON" -c 'import torch' 2>/dev/null; then
   for precision in fp32 tf32 bf16; do
     check "parity of every preset with PyTorch, $precision" "$here/../train/parity.sh" "$reference" "$genseg" \
       "" cuda "$precision"
   done
 else
-  echo "== parity of every preset: not run, as REFERENCE=genseg_torch.py or python3-torch is missing"
+  echo "== parity of every preset: not run, as REFERENCE=genseg_torch.py or torch for $PYTHON is missing"
 fi
 
 [ -z "$failed" ] || { echo "failed:${failed#,}"; exit 1; }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Dumps cases with the reference program (Debian's python3-torch) and compares the engine with them.
 # usage: parity.sh genseg_torch.py build/genseg [TASK [BACKEND [PRECISION]]]   ("" TASK: all; cpu fp32)
+# PYTHON is one that has torch; without it Debian's.
 #
 # A case passes when the backend is within the tolerance. Where it is not, the dump is one that single
 # precision cannot follow, or we are wrong: it counts as `rounding` when the reference backend, which runs
@@ -9,8 +10,8 @@
 set -eu
 reference=$1 genseg=$2 only=${3:-} backend=${4:-cpu} precision=${5:-fp32}
 here=$(cd "$(dirname "$0")" && pwd)
-python=/usr/bin/python3
-"$python" -c 'import torch' 2>/dev/null || { echo "needs Debian's python3-torch"; exit 2; }
+python=${PYTHON:-/usr/bin/python3}
+"$python" -c 'import torch' 2>/dev/null || { echo "$python has no torch: install Debian's python3-torch, or set PYTHON"; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
