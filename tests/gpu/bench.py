@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """`make bench-gpu`: latency and throughput of segmentation, the training step, and both beside PyTorch on the same
 GPU and beside what the GPU can do at most. Exit status: 0 measured, 1 something failed, 2 there is no GPU.
-usage: bench.py build/genseg [--reference genseg_torch.py] [--preset brain]"""
+usage: bench.py build/genseg [--reference genseg_torch.py] [--preset brain] [--modes eager,compile]
+    [--precisions fp32,tf32,bf16]"""
 import argparse
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 PYTHON = os.environ.get("PYTHON", "python3")  # one whose torch has CUDA; Debian's has not
 PEER = Path(__file__).resolve().parent / "pytorch_peer.py"
+MODES = ("eager", "compile")
 PRECISIONS = ("fp32", "tf32", "bf16")
 # What is timed: operation, images (a training step: pairs), runs.
 WORKLOADS = (("segment", 1, 100), ("segment", 8, 50), ("segment", 32, 20), ("translate", 8, 50),
@@ -47,31 +49,31 @@ def share(amount, ceiling):
     return f"{100 * amount / ceiling:5.1f} %" if ceiling else "      -"
 
 
-def ratio(theirs, ours):
-    return f"{theirs['seconds'] / ours:8.2f}" if theirs else "       -"
+def ratio(theirs, workload, ours):
+    return f"{theirs[workload] / ours:8.2f}" if theirs else "       -"
 
 
-def print_row(ours, op, batch, precision, eager, compiled, ceiling):
+def print_row(ours, workload, precision, peers, ceiling):
+    op, batch, _ = workload
+    name = ",".join(map(str, workload))
     seconds = ours["seconds_median"]
     print(f"| {op:9} | {batch:3} | {precision} | {1e3 * seconds:9.3f} | {batch / seconds:9.1f} "
-          f"| {ratio(eager, seconds)} | {ratio(compiled, seconds)} "
+          f"| {ratio(peers['eager'], name, seconds)} | {ratio(peers['compile'], name, seconds)} "
           f"| {share(1e9 * ours['gflop'] / seconds, ceiling and ceiling['flops'])} "
           f"| {share(1e9 * ours['gigabytes'] / seconds, ceiling and ceiling['bytes'])} | {ours['device_mib']:6} |",
           flush=True)
 
 
 def measure(arguments):
-    has_peer = bool(arguments.reference)
+    names = [",".join(map(str, workload)) for workload in WORKLOADS]
     print("| operation | n   | in   | ms        | per s     | eager    | compiled | products | copies  | MiB    |\n"
           "| --------- | --- | ---- | --------- | --------- | -------- | -------- | -------- | ------- | ------ |")
-    for precision in PRECISIONS:
-        ceiling = peer(arguments, "ceilings", precision) if has_peer else None
-        for op, batch, runs in WORKLOADS:
-            ours = genseg(arguments, op, batch, runs, precision)
-            words = (op, arguments.preset, batch, runs, precision)
-            eager = peer(arguments, *words, "eager") if has_peer else None
-            compiled = peer(arguments, *words, "compile") if has_peer else None
-            print_row(ours, op, batch, precision, eager, compiled, ceiling)
+    for precision in arguments.precisions.split(","):
+        ceiling = peer(arguments, "ceilings", precision) if arguments.reference else None
+        peers = {mode: peer(arguments, arguments.preset, precision, mode, *names) if mode in arguments.modes else None
+                 for mode in MODES}
+        for workload in WORKLOADS:
+            print_row(genseg(arguments, *workload, precision), workload, precision, peers, ceiling)
     print("eager, compiled: PyTorch's time as a multiple of ours. products, copies: our share of what the GPU does in "
           "a large\nmatrix product, and in a copy, both measured with PyTorch.")
 
@@ -81,11 +83,14 @@ def parse():
     parser.add_argument("genseg")
     parser.add_argument("--reference", default="")
     parser.add_argument("--preset", default="brain")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS))
+    parser.add_argument("--modes", default="eager,compile", help="of PyTorch; compile takes minutes")
     arguments = parser.parse_args()
     if arguments.reference and not Path(arguments.reference).is_file():
         arguments.reference = ""
     if not arguments.reference:
         print("bench-gpu: without REFERENCE=genseg_torch.py there is no PyTorch beside it", file=sys.stderr)
+    arguments.modes = arguments.modes.split(",") if arguments.reference else []
     return arguments
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The reference program on a GPU in PyTorch, and the GPU's ceilings. Prints one JSON object.
 usage: pytorch_peer.py genseg_torch.py ceilings PRECISION
-       pytorch_peer.py genseg_torch.py OP PRESET BATCH RUNS PRECISION eager|compile"""
+       pytorch_peer.py genseg_torch.py PRESET PRECISION eager|compile OP,BATCH,RUNS…"""
 import importlib.util
 import json
 import sys
@@ -65,19 +65,25 @@ def prepare(reference, op, preset, batch, compiles):
     return torch.compile(function) if compiles else function, xp
 
 
+def workload_seconds(reference, preset, precision, compiles, op, batch, runs):
+    prepared = prepare(reference, op, preset, int(batch), compiles)
+    with set_precision(precision):
+        if op == "train":
+            return median_seconds(prepared, int(runs))
+        function, images = prepared
+        with torch.no_grad():
+            return median_seconds(lambda: function(images), int(runs))
+
+
 def main(path, what, *words):
     if not torch.cuda.is_available():
         sys.exit("this PyTorch has no GPU")
     if what == "ceilings":
         return ceilings(*words)
-    preset, batch, runs, precision, mode = words
-    prepared = prepare(load(path), what, preset, int(batch), mode == "compile")
-    with set_precision(precision):
-        if what == "train":
-            return {"seconds": median_seconds(prepared, int(runs))}
-        function, images = prepared
-        with torch.no_grad():
-            return {"seconds": median_seconds(lambda: function(images), int(runs))}
+    precision, mode, *workloads = words
+    reference = load(path)
+    return {workload: workload_seconds(reference, what, precision, mode == "compile", *workload.split(","))
+            for workload in workloads}
 
 
 if __name__ == "__main__":

@@ -30,8 +30,10 @@ check() { # name command…
   local name=$1
   shift
   echo "== $name"
+  SECONDS=0
   if "$@" >"$work/log" 2>&1; then
     tail -2 "$work/log" | sed 's/^/   /'
+    echo "   $SECONDS s"
   else
     tail -25 "$work/log" | sed 's/^/   /'
     failed="$failed, $name"
@@ -74,10 +76,8 @@ for tool in memcheck racecheck; do
   check "$tool of training steps" sanitized "$tool" "$build/tests/test_cuda_steps"
 done
 if [ -n "$reference" ] && [ -r "$reference" ] && "$PYTHON" -c 'import torch' 2>/dev/null; then
-  for precision in fp32 tf32 bf16; do
-    check "parity of every preset with PyTorch, $precision" "$here/../train/parity.sh" "$reference" "$genseg" \
-      "" cuda "$precision"
-  done
+  check "parity of every preset with PyTorch" "$here/../train/parity.sh" "$reference" "$genseg" \
+    "" cuda fp32 tf32 bf16
 else
   echo "== parity of every preset: not run, as REFERENCE=genseg_torch.py or torch for $PYTHON is missing"
 fi

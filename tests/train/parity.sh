@@ -1,6 +1,6 @@
 #!/bin/sh
 # Dumps cases with the reference program (Debian's python3-torch) and compares the engine with them.
-# usage: parity.sh genseg_torch.py build/genseg [TASK [BACKEND [PRECISION]]]   ("" TASK: all; cpu fp32)
+# usage: parity.sh genseg_torch.py build/genseg [TASK [BACKEND [PRECISION…]]]   ("" TASK: all; cpu fp32)
 # PYTHON is one that has torch; without it Debian's.
 #
 # A case passes when the backend is within the tolerance. Where it is not, the dump is one that single
@@ -8,7 +8,9 @@
 # the same graph in double precision, is within the tolerance, and then PyTorch's own single precision is
 # shown beside. Anything else fails, and so does a task of which fewer than two cases pass.
 set -eu
-reference=$1 genseg=$2 only=${3:-} backend=${4:-cpu} precision=${5:-fp32}
+reference=$1 genseg=$2 only=${3:-} backend=${4:-cpu}
+shift $(($# < 4 ? $# : 4))
+precisions=${*:-fp32}
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-/usr/bin/python3}
 "$python" -c 'import torch' 2>/dev/null || { echo "$python has no torch: install Debian's python3-torch, or set PYTHON"; exit 2; }
@@ -21,15 +23,12 @@ compare() { # backend task width precision
 }
 
 failed="" passed="" rounding=0
-while read -r task width batch seed steps; do
-  [ -z "$only" ] || [ "$only" = "$task" ] || continue
-  "$python" "$reference" dump --task "$task" --width "$width" --batch "$batch" --seed "$seed" \
-    --steps "$steps" --out "$work" >/dev/null
-  echo "== $task width $width batch $batch seed $seed steps $steps"
-  if compare "$backend" "$task" "$width" "$precision"; then
+compare_in() { # precision
+  echo "== $task width $width batch $batch seed $seed steps $steps, $1"
+  if compare "$backend" "$task" "$width" "$1"; then
     sed 's/^/   /' "$work/log"
-    passed="$passed $task"
-    continue
+    passed="$passed $task,$1"
+    return
   fi
   sed "s/^/   $backend: /" "$work/log"
   echo "   PyTorch's single precision: $("$python" "$here/parity_peer.py" "$reference" "$task" "$width" "$work")"
@@ -38,8 +37,15 @@ while read -r task width batch seed steps; do
     echo "   rounding: the reference backend passed"
   else
     sed 's/^/   reference: /' "$work/log"
-    failed="$failed $task/$width/$batch/$seed"
+    failed="$failed $task/$width/$batch/$seed/$1"
   fi
+}
+
+while read -r task width batch seed steps; do
+  [ -z "$only" ] || [ "$only" = "$task" ] || continue
+  "$python" "$reference" dump --task "$task" --width "$width" --batch "$batch" --seed "$seed" \
+    --steps "$steps" --out "$work" >/dev/null
+  for precision in $precisions; do compare_in "$precision"; done
 done <<CASES
 tiny 1 4 1 5
 tiny 1 1 2 5
@@ -69,8 +75,10 @@ CASES
 
 for task in tiny synthetic48 synthetic128 brain liver; do
   [ -z "$only" ] || [ "$only" = "$task" ] || continue
-  count=$(echo "$passed" | tr ' ' '\n' | grep -c "^$task\$" || true)
-  [ "$count" -ge 2 ] || failed="$failed $task: only $count passed"
+  for precision in $precisions; do
+    count=$(echo "$passed" | tr ' ' '\n' | grep -c "^$task,$precision\$" || true)
+    [ "$count" -ge 2 ] || failed="$failed $task, $precision: only $count passed"
+  done
 done
 echo "passed: $(echo "$passed" | wc -w), rounding: $rounding, failed:${failed:- none}"
 [ -z "$failed" ]
