@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -66,6 +66,13 @@ def available_precisions(setup, table, comparison):
     return available
 
 
+def of_peak(setup, precision, measurement, seconds):
+    """Our time, and the share of it that the arithmetic alone would take at the processors' peak."""
+    peak = setup.peak.get(precision)
+    share = f", {measurement.gflop / seconds / peak:.0%} of peak" if peak else ""
+    return f"{duration(seconds)}{share}"
+
+
 def compare(setup, table, comparison, peer_name, peer):
     workload, theirs = comparison.workload, []
     ours = {precision: [] for precision in available_precisions(setup, table, comparison)}
@@ -76,7 +83,7 @@ def compare(setup, table, comparison, peer_name, peer):
     peer_seconds = median(m.seconds for m in theirs)
     for precision, measured in ours.items():
         seconds = median(m.seconds for m in measured)
-        table.add(f"{workload}, {precision}", f"{peer_name} {duration(peer_seconds)}", duration(seconds),
+        table.add(f"{workload}, {precision}", f"{peer_name} {duration(peer_seconds)}", of_peak(setup, precision, measured[0], seconds),
                   peer_seconds / seconds, comparison.goals[precision])
     if comparison.memory_goal:
         peer_mib, mib = (median(m.peak_mib for m in side) for side in (theirs, ours[FP32]))
@@ -166,7 +173,10 @@ def main():
                            work=work.resolve())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the server and removes its files as well
     try:
-        print(f"Machine: {machine()}. {versions()}. Medians of {setup.rounds} rounds.\n", flush=True)
+        setup = replace(setup, peak=programs.peak(setup))
+        print(f"Machine: {machine()}, {setup.threads} threads at most "
+              + " and ".join(f"{rate} GFLOP/s {precision}" for precision, rate in setup.peak.items() if rate)
+              + f". {versions()}. Medians of {setup.rounds} rounds.\n", flush=True)
         for group in options.rows:
             watch = processors.Watch()
             GROUPS[group](setup, table)

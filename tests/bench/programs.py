@@ -2,7 +2,7 @@
 import functools
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -19,6 +19,7 @@ class Setup:
     rounds: int
     minutes: float
     work: Path
+    peak: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Workload:
 class Measurement:
     seconds: float
     peak_mib: float = 0
+    gflop: float = 0
 
 
 class Unavailable(Exception):
@@ -62,7 +64,14 @@ def genseg(setup, workload, precision="fp32", threads=None):
     result = run_json([setup.genseg, "bench", "--backend", "cpu", "--op", workload.op, "--preset", workload.preset,
                        "--width", workload.width, "--batch", workload.batch, "--precision", precision,
                        "--threads", threads or setup.threads, "--iterations", workload.iterations, "--json"])
-    return Measurement(result["seconds_median"], result["peak_rss_mib"])
+    return Measurement(result["seconds_median"], result["peak_rss_mib"], result["gflop"])
+
+
+def peak(setup):
+    """What the processors compute at most, in GFLOP/s by precision; None where they have no instruction for it."""
+    program = setup.work / "peak"
+    run(["cc", "-O2", "-march=native", "-ffp-contract=fast", "-fopenmp", HERE / "peak.c", "-o", program])
+    return run_json([program, setup.threads])
 
 
 @functools.lru_cache(maxsize=None)
