@@ -18,6 +18,7 @@ import backend  # noqa: E402
 import npm  # noqa: E402
 import synthetic  # noqa: E402
 from conftest import set_screen  # noqa: E402
+from desk import SURFACE, Desk  # noqa: E402
 from viewer import Viewer  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not {"GENSEG_BINARY", "GENSEG_URL"} & os.environ.keys(),
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.skipif(not {"GENSEG_BINARY", "GENSEG_URL"} & os.environ
 
 WIDTH, HEIGHT = 40, 30
 TARGET, UNKNOWN, GROUND = 255, 127, 0
-SURFACE = ".annotate-surface"
 
 
 @pytest.fixture
@@ -100,71 +100,10 @@ def record(person):
     return person.new_slice(next(_seed))
 
 
-class Desk(Viewer):
-    """The annotator as a test uses it; places are pixels of the slice."""
-
-    def draw(self, record):
-        self.open(dataset=record["dataset"], slice=record["id"]).settled()
-        return self.enter()
-
-    def enter(self):
-        self.shown(".slice-view button.annotate").click()
-        return self.ready()
-
-    def ready(self):
-        self.until(lambda: self.find(".annotator").get_attribute("aria-busy") == "false", "the drawing is open")
-        return self
-
-    def place(self, x, y):
-        """Offset from the middle of the area, as long as all of the slice is shown."""
-        width, height = self.js("const s = document.querySelector(arguments[0]); return [s.clientWidth, s.clientHeight]", SURFACE)
-        scale = min(width / WIDTH, height / HEIGHT)
-        return round((x - WIDTH / 2) * scale), round((y - HEIGHT / 2) * scale)
-
-    def stroke(self, *points):
-        area = self.find(SURFACE)
-        chain = ActionChains(self.driver, duration=20)
-        chain.move_to_element_with_offset(area, *self.place(*points[0])).click_and_hold()
-        for point in points[1:]:
-            chain.move_to_element_with_offset(area, *self.place(*point))
-        chain.release().perform()
-
-    def click(self, *points):
-        for point in points:
-            ActionChains(self.driver, duration=20).move_to_element_with_offset(self.find(SURFACE), *self.place(*point)).click().perform()
-
-    def counts(self):
-        """(target, background, not annotated)"""
-        words = self.text(".annotate-counts").replace(",", "").split()
-        return tuple(int(word) for word in words if word.isdigit())
-
-    def status(self):
-        return self.text(".annotate-status")
-
-    def says(self, text):
-        self.until(lambda: text in self.status(), f"the state says {text!r}, not {self.status()!r}")
-
-    def save(self):
-        self.shown(".annotator button.primary").click()
-
-    def answer(self, question, answer):
-        self.shown(f'dialog[data-ask="{question}"] [data-answer="{answer}"]').click()
-        self.gone(f'dialog[data-ask="{question}"]')
-
-    def control(self, key, *others):
-        chain = ActionChains(self.driver)
-        for each in (Keys.CONTROL, *others):
-            chain.key_down(each)
-        chain.send_keys(key)
-        for each in (Keys.CONTROL, *others):
-            chain.key_up(each)
-        chain.perform()
-
-
 @pytest.fixture
 def desk(browser, server):
     """Leaves no drafts to the next test."""
-    desk = Desk(browser, server.url)
+    desk = Desk(browser, server.url, WIDTH, HEIGHT)
     yield desk
     forget_drafts(desk)
 
@@ -568,7 +507,7 @@ class TestServerAway:
     def test_what_is_drawn_meanwhile_is_sent_when_the_server_is_back(self, browser, empty_server):
         person = Person(empty_server.url)
         record = person.new_slice(1)
-        desk = Desk(browser, empty_server.url).draw(record)
+        desk = Desk(browser, empty_server.url, WIDTH, HEIGHT).draw(record)
         assert not desk.find('[data-begin="prediction"]').is_enabled()
         desk.stroke((10, 10), (25, 10))
         empty_server.stop()
@@ -585,7 +524,7 @@ class TestServerAway:
 
     def test_even_if_the_drawing_was_closed(self, browser, empty_server):
         record = Person(empty_server.url).new_slice(1)
-        desk = Desk(browser, empty_server.url).draw(record)
+        desk = Desk(browser, empty_server.url, WIDTH, HEIGHT).draw(record)
         desk.stroke((10, 10), (25, 10))
         drawn = desk.counts()
         empty_server.stop()

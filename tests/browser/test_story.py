@@ -10,10 +10,12 @@ import requests
 
 pytest.importorskip("selenium", reason="python3-selenium is not installed")
 
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
 import backend  # noqa: E402
 import synthetic  # noqa: E402
 from conftest import set_screen  # noqa: E402
-from viewer import Viewer  # noqa: E402
+from desk import Desk  # noqa: E402
 
 WIDTH, HEIGHT, LEVELS = backend.WIDTH, backend.HEIGHT, 12
 DOWNLOAD = """
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.skipif(not {"GENSEG_BINARY", "GENSEG_URL"} & os.environ
 
 @pytest.fixture
 def viewer(browser, server):
-    return Viewer(browser, server.url)
+    return Desk(browser, server.url, WIDTH, HEIGHT)
 
 
 @pytest.fixture
@@ -71,6 +73,31 @@ def upload(viewer, files, dataset, together="one"):
     viewer.shown(".volume-upload .primary").click()
 
 
+def rows_seen(mask, level):
+    """Rows of one level as the page shows them: from the front, from the right."""
+    plane = mask[level * WIDTH * HEIGHT:][:WIDTH * HEIGHT]
+    return [plane[y * WIDTH:(y + 1) * WIDTH][::-1] for y in reversed(range(HEIGHT))]
+
+
+def scribble(desk, rows):
+    """One stroke through the target where it is widest, one through the ground far from it; the rest stays not annotated."""
+    widest = max(range(HEIGHT), key=lambda y: sum(rows[y]))
+    target = [x for x in range(WIDTH) if rows[widest][x]]
+    ground = 3 if widest > HEIGHT // 2 else HEIGHT - 4
+    desk.enter()
+    desk.shown('[data-begin="scribbles"]').click()
+    desk.press("1")
+    desk.stroke((target[0], widest), (target[-1], widest))
+    desk.press("2")
+    desk.stroke((4, ground), (WIDTH - 5, ground))
+    counts = desk.counts()
+    assert min(counts) > 0 and sum(counts) == WIDTH * HEIGHT
+    desk.save()
+    desk.says("Saved")
+    desk.press(Keys.ESCAPE)
+    desk.settled()
+
+
 def test_from_a_scan_to_its_mask(viewer, client, scan):
     dataset = f"story-{os.getpid()}"
     image, _, truth = scan
@@ -98,12 +125,19 @@ def test_from_a_scan_to_its_mask(viewer, client, scan):
         viewer.press(".")
     viewer.gone(".queue")
 
-    # Scribbles on three slices: the target and some ground, the rest not annotated.
-    for record in slices[LEVELS // 2:LEVELS // 2 + 3]:
-        plane = truth[record["index"] * WIDTH * HEIGHT:][:WIDTH * HEIGHT]
-        rows = [plane[y * WIDTH:(y + 1) * WIDTH][::-1] for y in reversed(range(HEIGHT))]  # from the front, from the right
-        client.annotate(record["id"], bytes(255 if v else 0 if y % 3 else 127 for y, row in enumerate(rows) for v in row),
-                        WIDTH, HEIGHT)
+    # Scribbles on three suggested slices.
+    viewer.open(view="next", dataset=dataset)
+    viewer.choose("annotate", ".suggest-bar")
+    viewer.until(lambda: len(viewer.all(".suggestion")) == LEVELS // 2, "every presence slice is suggested")
+    viewer.shown(".suggestions-view .primary").click()
+    for number in range(3):
+        viewer.until(lambda: f"{number + 1} of {LEVELS // 2}" in viewer.text(".queue"), f"suggestion {number + 1}")
+        record = viewer.until(lambda: next((s for s in slices if f"slice={s['id']}" in viewer.driver.current_url), None), "a slice is open")
+        viewer.settled()
+        scribble(viewer, rows_seen(truth, record["index"]))
+        assert client.get(f"/v1/slices/{record['id']}")["annotated"]
+        viewer.press(".")
+    assert client.get(f"/v1/datasets/{dataset}")["counts"]["annotated"] == 3
 
     # Train, and watch.
     viewer.open(view="training", dataset=dataset)
@@ -220,7 +254,7 @@ class TestServerAway:
         return ["ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET"]
 
     def test_volumes_are_there_again_when_the_server_is(self, browser, empty_server, scan):
-        viewer = Viewer(browser, empty_server.url)
+        viewer = Desk(browser, empty_server.url, WIDTH, HEIGHT)
         upload(viewer, [scan[0]], "mine")
         viewer.shown(".upload-files p.good")
         empty_server.stop()
