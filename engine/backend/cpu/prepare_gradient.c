@@ -13,6 +13,13 @@ enum {
     BLOCK = 32768,   /* floats that are summed up in single precision */
 };
 
+/* The longest run of columns that are used once each, one after the other: their gradients are read
+ * where they are. Those around them, at reflected edges, are made in a row of their own. */
+typedef struct column_run {
+    int first, count; /* count 0: there is none worth it */
+    int use;          /* of the first */
+} column_run;
+
 typedef struct gradient_job {
     const gs_node *node;
     const float *dy, *x;
@@ -20,9 +27,9 @@ typedef struct gradient_job {
     gs_flat_map map;
     gs_norm_inputs norm;
     float slope;
-    bool has_all_columns; /* in order, and no others */
-    double *sums;         /* [samples·chunks][2·C]: Σ g and Σ g·x̂ */
-    double *threads;      /* of thread_doubles each */
+    column_run run;
+    double *sums;    /* [samples·chunks][2·C]: Σ g and Σ g·x̂ */
+    double *threads; /* of thread_doubles each */
 } gradient_job;
 
 /* A thread's memory. */
@@ -53,10 +60,25 @@ static workspace workspace_of(const gradient_job *job, int thread) {
     return w;
 }
 
-static bool is_identity(const gs_axis_map *map) {
-    for (int i = 0; i < map->out; i++)
-        if (map->source[i] != i) return false;
-    return map->in == map->out;
+/* How many columns from c on are used once each, one after the other. */
+static int run_length(const gs_axis_map *columns, int c) {
+    const int *uses = columns->uses + columns->first[c];
+    int length = 0;
+    while (c + length < columns->in &&
+           columns->first[c + length + 1] == columns->first[c] + length + 1 &&
+           uses[length] == uses[0] + length)
+        length++;
+    return length;
+}
+
+static column_run longest_run(const gs_axis_map *columns) {
+    column_run best = {.count = 0};
+    for (int c = 0, length; c<columns->in; c += length> 0 ? length : 1) {
+        length = run_length(columns, c);
+        if (length > best.count && 2 * length > columns->in)
+            best = (column_run){c, length, columns->uses[columns->first[c]]};
+    }
+    return best;
 }
 
 static gradient_job job_of(const gs_node *node, int threads, void *scratch) {
@@ -64,7 +86,7 @@ static gradient_job job_of(const gs_node *node, int threads, void *scratch) {
     gradient_job job = {.node = node,
                         .map = gs__flat_map(shape, threads),
                         .slope = node->as.prepare.activate ? node->as.prepare.slope : 1,
-                        .has_all_columns = is_identity(&node->as.prepare.columns)};
+                        .run = longest_run(&node->as.prepare.columns)};
     if ((size_t)shape.h * job.map.row > LARGE)
         job.map.chunks = threads < shape.h ? threads : shape.h;
     job.sums = scratch;
@@ -91,44 +113,50 @@ GS_VECTORIZED static void add_into(float *restrict to, const float *restrict fro
     for (size_t i = 0; i < count; i++) to[i] += from[i];
 }
 
-/* Sums the padded columns made from column c, or copies a run of columns used once each; returns
- * how many columns it did. */
-static int fold_columns(const float *from, const gs_axis_map *columns, int c, size_t channels,
-                        float *out) {
-    const int *uses = columns->uses + columns->first[c];
-    int count = columns->first[c + 1] - columns->first[c], run = 1;
-    float *to = out + (size_t)c * channels;
-    if (count == 0) memset(to, 0, channels * sizeof *to);
-    if (count == 0) return 1;
-    const float *pixel = from + (size_t)uses[0] * channels;
-    if (count == 1)
-        while (c + run < columns->in &&
-               columns->first[c + run + 1] - columns->first[c + run] == 1 &&
-               uses[run] == uses[0] + run)
-            run++;
-    memcpy(to, pixel, (size_t)run * channels * sizeof *to);
-    for (int u = 1; u < count; u++) add_into(to, from + (size_t)uses[u] * channels, channels);
-    return run;
+/* Sums the padded columns made from each of the columns from..to. */
+static void fold_columns(const float *row, const gs_axis_map *columns, int from, int to,
+                         size_t channels, float *out) {
+    for (int c = from; c < to; c++) {
+        const int *uses = columns->uses + columns->first[c];
+        int count = columns->first[c + 1] - columns->first[c];
+        float *sum = out + (size_t)c * channels;
+        memset(sum, 0, channels * sizeof *sum);
+        for (int u = 0; u < count; u++) add_into(sum, row + (size_t)uses[u] * channels, channels);
+    }
 }
 
-/* What reaches row r of sample n: in its place in dy where nothing is to be summed, else made in
- * `to`. */
-static const float *fold_row(const gradient_job *job, int n, int r, float *padded, float *to) {
-    const gs_axis_map *rows = &job->node->as.prepare.rows,
-                      *columns = &job->node->as.prepare.columns;
+/* What reaches a row: three pieces of it, each wherever it is. */
+enum { PIECES = 3 };
+
+typedef struct folded_row {
+    const float *piece[PIECES];
+    size_t at[PIECES + 1]; /* where in the row each begins, in floats; at last the row's length */
+} folded_row;
+
+/* The padded rows made from row r of sample n: the one in dy, or their sum in `padded`. */
+static const float *fold_rows(const gradient_job *job, int n, int r, float *padded) {
+    const gs_axis_map *rows = &job->node->as.prepare.rows;
     size_t length = padded_floats(job);
-    const float *image = job->dy + (size_t)n * (size_t)rows->out * length, *from = padded;
+    const float *image = job->dy + (size_t)n * (size_t)rows->out * length;
     int first = rows->first[r], last = rows->first[r + 1];
-    if (last - first == 1)
-        from = image + (size_t)rows->uses[first] * length;
-    else
-        memset(padded, 0, length * sizeof *padded);
-    for (int k = first; k < last && last - first > 1; k++)
+    if (last - first == 1) return image + (size_t)rows->uses[first] * length;
+    memset(padded, 0, length * sizeof *padded);
+    for (int k = first; k < last; k++)
         add_into(padded, image + (size_t)rows->uses[k] * length, length);
-    if (job->has_all_columns) return from;
-    for (int c = 0; c < columns->in;)
-        c += fold_columns(from, columns, c, (size_t)job->map.channels, to);
-    return to;
+    return padded;
+}
+
+/* What is not in a run of columns is made in its place in `to`. */
+static folded_row fold_row(const gradient_job *job, int n, int r, float *padded, float *to) {
+    const gs_axis_map *columns = &job->node->as.prepare.columns;
+    size_t channels = (size_t)job->map.channels;
+    const float *row = fold_rows(job, n, r, padded);
+    int first = job->run.first, end = first + job->run.count;
+    fold_columns(row, columns, 0, first, channels, to);
+    fold_columns(row, columns, end, columns->in, channels, to);
+    size_t before = (size_t)first * channels, after = (size_t)end * channels;
+    return (folded_row){{to, row + (size_t)job->run.use * channels, to + after},
+                        {0, before, after, job->map.row}};
 }
 
 /* ---- Without a norm -------------------------------------------------------------------------- */
@@ -140,13 +168,16 @@ GS_VECTORIZED static void activation_gradient(const float *g, const float *restr
 }
 
 static void plain_row(const gradient_job *job, int i, workspace *w) {
-    size_t at = (size_t)i * job->map.row;
-    float *dx = job->dx + at;
-    const float *g = fold_row(job, i / job->map.rows, i % job->map.rows, w->padded, dx);
-    if (job->slope != 1)
-        activation_gradient(g, job->x + at, job->slope, dx, job->map.row);
-    else if (g != dx)
-        memcpy(dx, g, job->map.row * sizeof *dx);
+    size_t start = (size_t)i * job->map.row;
+    folded_row g = fold_row(job, i / job->map.rows, i % job->map.rows, w->padded, job->dx + start);
+    for (int p = 0; p < PIECES; p++) {
+        float *dx = job->dx + start + g.at[p];
+        size_t count = g.at[p + 1] - g.at[p];
+        if (job->slope != 1)
+            activation_gradient(g.piece[p], job->x + start + g.at[p], job->slope, dx, count);
+        else if (g.piece[p] != dx)
+            memcpy(dx, g.piece[p], count * sizeof *dx);
+    }
 }
 
 /* ---- With one -------------------------------------------------------------------------------- */
@@ -202,8 +233,10 @@ static void sum_chunk(const gradient_job *job, int n, int chunk, const gs_norm_t
         memset(w->sum_g, 0, 2 * map->tile * sizeof *w->sum_g); /* and sum_gx */
         for (int r = from; r < end && r < from + together; r++) {
             const float *x = job->x + ((size_t)n * (size_t)map->rows + (size_t)r) * map->row;
-            add_gradients(fold_row(job, n, r, w->padded, w->row), x, tiles, job->slope, map->tile,
-                          w->sum_g, w->sum_gx, map->row);
+            folded_row g = fold_row(job, n, r, w->padded, w->row);
+            for (int p = 0; p < PIECES; p++)
+                add_gradients(g.piece[p], x + g.at[p], tiles, job->slope, map->tile, w->sum_g,
+                              w->sum_gx, g.at[p + 1] - g.at[p]);
         }
         gs__add_tile(map, w->sum_g, sums);
         gs__add_tile(map, w->sum_gx, sums + map->channels);
@@ -245,8 +278,10 @@ static void write_chunk(const gradient_job *job, int n, int chunk, const gs_norm
     const gs_flat_map *map = &job->map;
     for (int r = gs__chunk_start(map, chunk); r < gs__chunk_start(map, chunk + 1); r++) {
         size_t at = ((size_t)n * (size_t)map->rows + (size_t)r) * map->row;
-        combine(fold_row(job, n, r, w->padded, w->row), job->x + at, tiles, job->slope, w->of_x,
-                w->one, map->tile, job->dx + at, map->row);
+        folded_row g = fold_row(job, n, r, w->padded, w->row);
+        for (int p = 0; p < PIECES; p++)
+            combine(g.piece[p], job->x + at + g.at[p], tiles, job->slope, w->of_x, w->one,
+                    map->tile, job->dx + at + g.at[p], g.at[p + 1] - g.at[p]);
     }
 }
 
