@@ -9,7 +9,7 @@ import pytest
 
 import formats
 from conftest import BINARY, ROOT
-from test_tour import blocks, demo  # noqa: F401 (a fixture)
+from test_tour import blocks, bring_scan, demo  # noqa: F401 (a fixture)
 
 PAGE = ROOT / "docs" / "clients.md"
 PROGRAMS = {"bash": ("bash", "-euo", "pipefail"), "python": ("/usr/bin/python3",), "js": ("node",)}
@@ -39,6 +39,7 @@ def results(demo, tmp_path_factory):  # noqa: F811
     results = {}
     for language, command in PROGRAMS.items():
         folder = tmp_path_factory.mktemp(language)
+        bring_scan(demo, folder)
         run(["bash", "-euo", "pipefail", "-c", "".join(blocks(PAGE, "sh"))], folder, demo)
         program = folder / ("program.mjs" if language == "js" else "program")
         program.write_text("".join(blocks(PAGE, language)), encoding="utf-8")
