@@ -86,8 +86,8 @@ def test_a_token_is_sent_where_there_is_one(start_server, tmp_path, language):
     token = subprocess.run([BINARY, "token", "create", "--data", server.data, "--name", "reader", "--scopes", "annotate"],
                            check=True, capture_output=True, text=True).stdout.strip()
     server.start()
-    for name, value in (("lesion.png", 3), ("healthy.png", 5)):
-        (tmp_path / name).write_bytes(formats.png([[value] * 4] * 4))
+    for name, value in (("lesion.npy", 0.25), ("healthy.npy", 0.5)):
+        (tmp_path / name).write_bytes(formats.npy([value] * 16, (4, 4)))
     program = tmp_path / ("program.mjs" if language == "js" else "program")
     program.write_text("".join(blocks(PAGE, language)[:3]), encoding="utf-8")
     printed = run([*PROGRAMS[language], program], tmp_path, server, GENSEG_TOKEN=token)
