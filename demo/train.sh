@@ -14,8 +14,12 @@ if [ ! -e $out/truth/dataset.json ]; then
   done
 fi
 # One thread: more are faster and end with other last digits.
-"$genseg" train --dataset $out/brains --out $out/run --resume --preset brain --width 0.25 --batch-size 4 \
-  --min-annotated 1 --augment --average-decay 0.995 --discriminator-rate 0.1 --weights adv=20,seg=5,rec=50,cyc=50 \
-  --pretraining-steps 7000 --max-steps 10000 --keep-last --seed 1 --threads 1 --validate-every 500 --checkpoint-every 500
+train() {
+  "$genseg" train --dataset $out/brains --out $out/run --resume --preset brain --width 0.25 --batch-size 4 \
+    --min-annotated 1 --augment --average-decay 0.995 --discriminator-rate 0.1 --weights adv=10,seg=5,rec=20,cyc=20 \
+    --keep-last --seed 1 --threads 1 --validate-every 250 --checkpoint-every 250 "$@"
+}
+train --max-steps 6000
+train --max-steps 7000 --learning-rate 0.0003 # slower steps calm the adversaries
 cp $out/run/model.safetensors demo/model.safetensors
 "$genseg" eval --model demo/model.safetensors --dataset $out/brains --healthy $out/truth --split test
