@@ -115,6 +115,48 @@ static void slices_know_their_volume_and_go_with_it(void **state) {
     gs_volume_record_deinit(&second);
 }
 
+/* Remembers what it is shown; fails at the second when it is told to. */
+typedef struct viewer {
+    char seen[64];
+    int count, fails_at;
+} viewer;
+
+static gs_status view(void *context, const gs_volume_mask *mask, gs_error *err) {
+    viewer *v = context;
+    size_t length = strlen(v->seen);
+    if (++v->count == v->fails_at) return gs_fail(err, GS_NUMERIC, "no number");
+    snprintf(v->seen + length, sizeof v->seen - length, "%d%s=%.*s ", (int)mask->index, mask->part,
+             (int)mask->mask_size, (const char *)mask->mask);
+    return GS_OK;
+}
+
+static void masks_of_a_volume_are_visited_from_the_bottom_up(void **state) {
+    fixture *f = *state;
+    make_dataset(f, "d");
+    gs_volume_record first = add_one(f, "a"), second = add_one(f, "b");
+    gs_slice_list slices;
+    gs_slice_filter filter = {.volume = first.id};
+    assert_ok(
+        gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &(gs_page){0}, &slices, &error));
+    const gs_annotation_edit edit = {0};
+    gs_annotation_record record;
+    for (size_t i = 3; i-- > 1;)
+        assert_ok(gs_store_annotation_put(f->store, slices.items[i].id, i == 1 ? "one" : "two", 3,
+                                          &edit, &record, &error));
+    viewer all = {0}, none = {0}, failing = {.fails_at = 2};
+    assert_ok(gs_store_annotation_each(f->store, first.id, view, &all, &error));
+    assert_string_equal(all.seen, "0left=mask 1right=one 2left=two ");
+    assert_ok(gs_store_annotation_delete(f->store, slices.items[0].id, &edit, &error));
+    assert_int_equal(gs_store_annotation_each(f->store, first.id, view, &failing, &error),
+                     GS_NUMERIC);
+    assert_string_equal(failing.seen, "1right=one ");
+    assert_ok(gs_store_annotation_each(f->store, "vol_none", view, &none, &error));
+    assert_int_equal(none.count, 0);
+    gs_free(slices.items);
+    gs_volume_record_deinit(&first);
+    gs_volume_record_deinit(&second);
+}
+
 static void a_volume_is_stored_whole_or_not_at_all(void **state) {
     fixture *f = *state;
     make_dataset(f, "d");
@@ -265,6 +307,7 @@ static void a_store_of_the_first_schema_is_brought_up_to_date(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(slices_know_their_volume_and_go_with_it),
+        TEST(masks_of_a_volume_are_visited_from_the_bottom_up),
         TEST(a_volume_is_stored_whole_or_not_at_all),
         TEST(the_same_bytes_give_the_volume_that_is_there),
         TEST(jobs_on_volumes_have_a_queue_of_their_own),
