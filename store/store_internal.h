@@ -86,8 +86,6 @@ const void *gs__sql_bytes(gs__sql *query, int column, size_t *size_out);
 
 /* `prefix`_ and 16 random letters and digits. */
 GS_MUST_CHECK gs_status gs__id_make(const char *prefix, char out[GS_ID_SIZE], gs_error *err);
-/* The time `hours` ago, as gs_time_now writes it. */
-void gs__time_before(int hours, char out[GS_TIME_SIZE]);
 /* INVALID_ARGUMENT naming `field` unless `text` is UTF-8 without control characters, shorter than
  * `size` bytes. NULL is fine. */
 GS_MUST_CHECK gs_status gs__text_check(const char *field, const char *text, size_t size,
