@@ -1,5 +1,5 @@
 /* POST /v1/volumes: NIfTI files in, a volume with its slices out. The files are inflated into a
- * folder of uploads, looked at there, cut while the store's transaction runs, and moved. */
+ * folder of uploads, looked at there, cut as the store asks for slices, and moved. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
