@@ -57,14 +57,25 @@ static gs_status put_mask(gs_volume_masks *masks, const char *folder, const mask
     return status;
 }
 
+static gs_status put_masks(gs_volume_masks *masks, const char *folder, const mask_place *places,
+                           size_t count, gs_error *err) {
+    for (size_t i = 0; i < count; i++) GS_TRY(put_mask(masks, folder, &places[i], err));
+    return gs_volume_masks_finish(masks, err);
+}
+
+/* *written_out is false where the volume has no place for its slices. */
 static gs_status write_masks(gs_store *store, const char *id, const char *folder, const char *path,
-                             const mask_place *places, size_t count, gs_error *err) {
+                             const mask_place *places, size_t count, bool *written_out,
+                             gs_error *err) {
     gs_volume_record volume;
     gs_volume_masks *masks = NULL;
     GS_TRY(gs_store_volume_get(store, id, &volume, err));
     gs_status status = gs_volume_masks_open(store, &volume, path, &masks, err);
-    for (size_t i = 0; i < count && !status; i++) status = put_mask(masks, folder, &places[i], err);
-    if (!status) status = gs_volume_masks_finish(masks, err);
+    *written_out = status != GS_UNUSABLE;
+    if (status == GS_UNUSABLE)
+        status = GS_OK;
+    else if (!status)
+        status = put_masks(masks, folder, places, count, err);
     gs_volume_masks_close(masks);
     gs_volume_record_deinit(&volume);
     return status;
@@ -85,12 +96,13 @@ static gs_status write_volume(gs_store *store, const char *id, const char *folde
                               const mask_place *places, size_t count, json_t *volume,
                               gs_error *err) {
     json_t *file = NULL;
+    bool written = false;
     char *name = gs_format("volumes/%04zu/annotations.nii.gz", places->volume);
     char *path = name ? gs_format("%s/%s", folder, name) : NULL;
-    gs_status status = path ? write_masks(store, id, folder, path, places, count, err)
+    gs_status status = path ? write_masks(store, id, folder, path, places, count, &written, err)
                             : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    if (!status) status = describe(path, name, &file, err);
-    if (!status && json_object_set_new(volume, "annotations", file) != 0)
+    if (!status && written) status = describe(path, name, &file, err);
+    if (!status && written && json_object_set_new(volume, "annotations", file) != 0)
         status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a volume");
     gs_free(path);
     gs_free(name);

@@ -37,7 +37,10 @@ static gs_status send(const gs_api_context *context, const gs_volume_record *vol
 gs_status gs_api_volume_annotations(const gs_api_context *context, const gs_request *request,
                                     gs_response *response, gs_error *err) {
     gs_volume_record volume;
+    gs_fields fields;
     char *folder = NULL;
+    gs_fields_of_query(request, response, &fields);
+    GS_TRY(gs_fields_finish(&fields, err)); /* there are none */
     GS_TRY(gs_store_volume_get(context->store, request->params[0], &volume, err));
     gs_status status = gs_upload_folder_make(context->data_folder, &folder, err);
     if (status == GS_OK) status = send(context, &volume, folder, response, err);

@@ -45,20 +45,22 @@ static gs_status choose_form(gs_volume_masks *m, gs_store *store, const gs_volum
     return GS_OK;
 }
 
-/* What could be cut once can be cut again, unless something is wrong with the files. */
+/* What was uploaded could be cut once; what was imported need never have been. */
 static gs_status open_cutter(gs_volume_masks *m, gs_store *store, const gs_volume_record *volume,
                              gs_error *err) {
     gs_volume_preset preset;
     gs_error why;
     GS_TRY(gs_volume_set_open(store, volume, &m->files, err));
     if (!gs_volume_preset_find(volume->preset, &preset))
-        return gs_fail(err, GS_IO, "the preset '%s' of volume %s is unknown", volume->preset,
+        return gs_fail(err, GS_UNUSABLE, "the preset '%s' of volume %s is unknown", volume->preset,
                        volume->id);
     GS_TRY(choose_form(m, store, volume, preset, err));
-    gs_status status = gs_volume_cutter_open(preset, &m->files.volume, &m->form, &m->cutter, &why);
+    gs_status status =
+        gs_volume_cutter_open_to_place(preset, &m->files.volume, &m->form, &m->cutter, &why);
     if (status == GS_OK) return GS_OK;
     if (status == GS_OUT_OF_MEMORY) return gs_fail(err, status, "%s", why.text);
-    return gs_fail(err, GS_IO, "the files of volume %s are damaged: %s", volume->id, why.text);
+    return gs_fail(err, GS_UNUSABLE, "slices of volume %s have no place in it: %s", volume->id,
+                   why.text);
 }
 
 static gs_status allocate(gs_volume_masks *m, gs_error *err) {

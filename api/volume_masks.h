@@ -9,9 +9,9 @@ enum { GS_VOXEL_NOT_ANNOTATED = 255 };
 
 typedef struct gs_volume_masks gs_volume_masks;
 
-/* Begins the .nii.gz `path` for a stored volume, whose files are read: all their voxels where the
- * preset measures them. IO when the files are damaged; DISK_FULL. Caller closes; `path` is there
- * when it was finished. */
+/* Begins the .nii.gz `path` for a stored volume, whose files are read. UNUSABLE when the preset
+ * does not say where slices lie in these files, which can be only of volumes that were imported; IO
+ * when they are damaged; DISK_FULL. Caller closes; `path` is there when it was finished. */
 GS_MUST_CHECK gs_status gs_volume_masks_open(gs_store *store, const gs_volume_record *volume,
                                              const char *path, gs_volume_masks **out,
                                              gs_error *err);

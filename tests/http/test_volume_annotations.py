@@ -124,3 +124,22 @@ def test_an_export_has_it_beside_the_slices(data, tmp_path):
     assert "annotations" not in told[1]
     assert [path.parent.name for path in tmp_path.rglob("annotations.nii.gz*")] == ["0001"]
     genseg("import", "--data", tmp_path / "again", "--from", tmp_path / "out")
+
+
+@pytest.mark.skipif(BINARY.name != "genseg", reason="needs the program itself")
+def test_an_imported_volume_whose_preset_does_not_fit_has_none(data, start_toy, tmp_path):
+    """Import takes slices as they are, without cutting them: here the scan has no brain as the preset wants it."""
+    folder = tmp_path / "out"
+    volume = upload(data, nifti.volume(lambda x, y, z: 1 + 60 * z + x + y, SIZE))
+    draw(data, volume, SCRIBBLES)
+    genseg("export", "--data", data.data, "--dataset", "d", "--out", folder)
+    coco = (folder / "coco.json").read_text(encoding="utf-8")
+    (folder / "coco.json").write_text(coco.replace('"preset":"plain"', '"preset":"brain"'), encoding="utf-8")
+    genseg("import", "--data", tmp_path / "again", "--from", folder)
+    other = start_toy(name="again")
+    imported, = other.get("/v1/volumes").json()["items"]
+    assert imported["preset"] == "brain"
+    assert "no place" in problem(other.get(f"/v1/volumes/{imported['id']}/annotations"), 422)["detail"]
+    genseg("export", "--data", other.data, "--dataset", "d", "--out", tmp_path / "third")
+    assert len(list((tmp_path / "third").glob("masks/*.png"))) == 3
+    assert not list((tmp_path / "third").rglob("annotations.nii.gz*"))
