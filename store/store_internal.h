@@ -15,6 +15,8 @@ struct gs_store {
     bool beside; /* another process has the folder: its schema is taken as it is */
     pthread_mutex_t write_mutex;
     sqlite3 *writer; /* guarded by write_mutex; NULL: opened to read */
+    /* Prepared, for want of memory is a reason to need it; NULL during the migrations. */
+    sqlite3_stmt *rollback;
     pthread_mutex_t pool_mutex;
     pthread_cond_t reader_returned;
     sqlite3 *readers[GS__READERS]; /* guarded by pool_mutex: the first idle_readers are idle */
