@@ -1,5 +1,4 @@
-/* Invariant: what is in volume_contents is shown by one slice, or waits for its row, or is of a
- * process that ended. */
+/* Invariant: what is in volume_contents is shown by one slice, or is in waiting_contents, too. */
 #include "store/volume_slices.h"
 #include "store/slice_internal.h"
 #include "base/memory.h"
@@ -56,12 +55,18 @@ static gs_status add_slice(gs__volume_slices *s, const gs_new_slice *slice, gs_e
 
 /* ==== Writing bytes ==== */
 
+static gs_status run_for(sqlite3 *db, const char *sql, int64_t seq, gs_error *err) {
+    gs__sql query = gs__sql_prepare(db, sql, err);
+    gs__sql_bind_int(&query, 1, seq);
+    return gs__sql_finish(&query);
+}
+
 static gs_status insert_content(sqlite3 *db, waiting_slice *item, gs_error *err) {
     gs__sql query = gs__sql_prepare(db, "INSERT INTO volume_contents (bytes) VALUES (?1)", err);
     gs__sql_bind_bytes(&query, 1, item->content, item->slice.content_size);
     GS_TRY(gs__sql_finish(&query));
     item->stored.seq = sqlite3_last_insert_rowid(db);
-    return GS_OK;
+    return run_for(db, "INSERT INTO waiting_contents VALUES (?1)", item->stored.seq, err);
 }
 
 static gs_status insert_pending(sqlite3 *db, gs__volume_slices *s, gs_error *err) {
@@ -121,6 +126,9 @@ gs_status gs__volume_slices_insert(const gs__volume_slices *s, sqlite3 *db, cons
         bool created;
         GS_TRY(gs__slice_insert(db, dataset, &slice, volume, &s->items[i].stored, &record, &created,
                                 err));
+        if (created)
+            GS_TRY(run_for(db, "DELETE FROM waiting_contents WHERE seq = ?1",
+                           s->items[i].stored.seq, err));
         created_count += created;
     }
     if (s->count == 0) return gs_fail(err, GS_UNUSABLE, "no slice of the volume is of use");
@@ -133,21 +141,15 @@ gs_status gs__volume_slices_insert(const gs__volume_slices *s, sqlite3 *db, cons
 
 /* ==== The end ==== */
 
-static gs_status delete_content(sqlite3 *db, const waiting_slice *item, gs_error *err) {
-    gs__sql query = gs__sql_prepare(db,
-                                    "DELETE FROM volume_contents WHERE seq = ?1"
-                                    " AND NOT EXISTS (SELECT 1 FROM slices WHERE content = ?1)",
-                                    err);
-    gs__sql_bind_int(&query, 1, item->stored.seq);
-    return gs__sql_finish(&query);
-}
-
 /* From item `first` on, about a portion; *end_out: the first that is left. */
 static gs_status delete_portion(sqlite3 *db, const gs__volume_slices *s, size_t first,
                                 size_t *end_out, gs_error *err) {
     size_t bytes = 0, i = first;
     for (; i < s->written && bytes < GS__PORTION_BYTES; i++) {
-        GS_TRY(delete_content(db, &s->items[i], err));
+        GS_TRY(run_for(db,
+                       "DELETE FROM volume_contents WHERE seq ="
+                       " (SELECT seq FROM waiting_contents WHERE seq = ?1)",
+                       s->items[i].stored.seq, err));
         bytes += s->items[i].slice.content_size;
     }
     *end_out = i;
@@ -179,8 +181,8 @@ gs_status gs__volume_slices_sweep(gs_store *store, gs_error *err) {
     sqlite3 *db;
     GS_TRY(gs__write_begin(store, &db, err));
     gs_status status = gs__sql_run(db,
-                                   "DELETE FROM volume_contents WHERE seq NOT IN"
-                                   " (SELECT content FROM slices WHERE content IS NOT NULL)",
+                                   "DELETE FROM volume_contents"
+                                   " WHERE seq IN (SELECT seq FROM waiting_contents)",
                                    err);
     return gs__write_end(store, status, err);
 }
