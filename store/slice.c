@@ -60,12 +60,16 @@ gs_status gs__slice_find(sqlite3 *db, const char *id, int64_t *seq_out, gs_error
 
 /* ==== Adding ==== */
 
+gs_status gs__split_check(const char *split, gs_error *err) {
+    return split ? gs__word_check("split", split, splits, err) : GS_OK;
+}
+
 gs_status gs__slice_check(const gs_new_slice *slice, gs_error *err) {
     GS_TRY(gs__text_check("case", slice->case_name, GS_CASE_SIZE, err));
     GS_TRY(gs__text_check("name", slice->name, GS_SLICE_NAME_SIZE, err));
     GS_TRY(gs__text_check("content type", slice->content_type, GS_MEDIA_TYPE_SIZE, err));
     if (slice->label) GS_TRY(gs__word_check("label", slice->label, labels, err));
-    if (slice->split) GS_TRY(gs__word_check("split", slice->split, splits, err));
+    GS_TRY(gs__split_check(slice->split, err));
     if (slice->part) GS_TRY(gs__word_check("part", slice->part, parts, err));
     if (slice->index < -1) return gs_fail(err, GS_INVALID_ARGUMENT, "index must not be negative");
     if (slice->channels < 1 || slice->height < 1 || slice->width < 1)

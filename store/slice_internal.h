@@ -35,6 +35,8 @@ GS_MUST_CHECK gs_status gs__slice_load(sqlite3 *db, const char *id, gs_slice_rec
 GS_MUST_CHECK gs_status gs__slice_find(sqlite3 *db, const char *id, int64_t *seq_out,
                                        gs_error *err);
 
+/* NULL is fine. */
+GS_MUST_CHECK gs_status gs__split_check(const char *split, gs_error *err);
 /* What gs_store_slice_add says of its fields. */
 GS_MUST_CHECK gs_status gs__slice_check(const gs_new_slice *slice, gs_error *err);
 

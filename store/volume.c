@@ -241,6 +241,7 @@ static gs_status check_new_volume(const gs_new_volume *volume, gs_error *err) {
     GS_TRY(gs__text_check("case", volume->case_name, GS_CASE_SIZE, err));
     GS_TRY(gs__text_check("name", volume->name, GS_SLICE_NAME_SIZE, err));
     GS_TRY(gs__text_check("preset", volume->preset, GS_WORD_SIZE, err));
+    GS_TRY(gs__split_check(volume->split, err));
     if (strlen(volume->geometry_json) > GS_VOLUME_GEOMETRY_MAX)
         return gs_fail(err, GS_TOO_LARGE, "the geometry has more than %d bytes",
                        GS_VOLUME_GEOMETRY_MAX);

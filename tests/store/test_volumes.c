@@ -281,6 +281,30 @@ static void others_write_while_a_volume_is_cut_and_nothing_of_it_shows(void **st
     gs_volume_record_deinit(&record);
 }
 
+static void words_are_looked_at_before_anything_is_cut(void **state) {
+    fixture *f = *state;
+    make_dataset(f, "d");
+    giver g = {.count = 3, .prefix = "a"};
+    gs_volume_record record;
+    const gs_new_volume good = {.preset = "plain",
+                                .geometry_json = "{}",
+                                .sha256 = "a",
+                                .channels = 1,
+                                .folder = f->folder,
+                                .next = give,
+                                .context = &g};
+    gs_new_volume bad[] = {good, good, good};
+    bad[0].split = "nonsense";
+    bad[1].case_name = "a\nb";
+    bad[2].preset = "much longer than any word is";
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(gs_store_volume_add(f->store, "d", &bad[i], NULL, &record, NULL, &error),
+                         GS_INVALID_ARGUMENT);
+    assert_int_equal(gs_store_volume_add(f->store, "none", &good, NULL, &record, NULL, &error),
+                     GS_NOT_FOUND);
+    assert_int_equal(g.given, 0);
+}
+
 static void the_same_bytes_give_the_volume_that_is_there(void **state) {
     fixture *f = *state;
     make_dataset(f, "d");
@@ -416,6 +440,7 @@ int main(void) {
         TEST(masks_of_a_volume_are_visited_from_the_bottom_up),
         TEST(a_volume_is_stored_whole_or_not_at_all),
         TEST(others_write_while_a_volume_is_cut_and_nothing_of_it_shows),
+        TEST(words_are_looked_at_before_anything_is_cut),
         TEST(the_same_bytes_give_the_volume_that_is_there),
         TEST(jobs_on_volumes_have_a_queue_of_their_own),
         TEST(adding_survives_every_failing_allocation),
