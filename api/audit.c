@@ -42,7 +42,7 @@ void gs_audit_finish(const gs_api_context *context, int64_t entry, int http_stat
     if (entry) (void)!gs_store_audit_finish(context->store, entry, http_status, &ignored);
 }
 
-static json_t *entry_to_json(const gs_audit_record *entry) {
+json_t *gs_audit_to_json(const gs_audit_record *entry) {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "at", entry->at, "request_id",
                      entry->request, "token", entry->token, "name", entry->name, "address",
                      entry->address, "method", entry->method, "path", entry->path, "status",
@@ -54,15 +54,21 @@ gs_status gs_api_audit_list(const gs_api_context *context, const gs_request *req
     gs_fields fields;
     gs_page page;
     gs_audit_list list;
+    gs_error why;
+    char time[GS_TIME_SIZE];
     gs_fields_of_query(request, response, &fields);
     gs_fields_page(&fields, &page);
     const char *name = gs_fields_string(&fields, "name", GS_OPTIONAL, GS_TOKEN_NAME_SIZE - 1);
+    const char *since = gs_fields_string(&fields, "since", GS_OPTIONAL, GS_TIME_SIZE - 1);
     GS_TRY(gs_fields_finish(&fields, err));
-    GS_TRY(gs_store_audit_list(context->store, name, &page, &list, err));
+    if (since && gs_time_parse("since", since, time, &why) != GS_OK)
+        return gs_response_add_error(response, err, "since", "%s", why.text);
+    const gs_audit_filter filter = {.name = name, .since = since ? time : NULL};
+    GS_TRY(gs_store_audit_list(context->store, &filter, &page, &list, err));
     int failed = 0;
     json_t *items = json_array();
     for (size_t i = 0; i < list.count; i++)
-        failed |= json_array_append_new(items, entry_to_json(&list.items[i]));
+        failed |= json_array_append_new(items, gs_audit_to_json(&list.items[i]));
     gs_free(list.items);
     if (failed) {
         json_decref(items);

@@ -1,7 +1,8 @@
 /* A data set as a folder that other programs read, and back: docs/exchange.md.
  *
  * Such a folder holds coco.json, the stored bytes of every slice, a PNG of each to look at, masks
- * as PNG, the files of volumes, and what models made of these, marked as generated. */
+ * as PNG, the files of volumes, what was drawn on them as one volume, and what models made of these,
+ * marked as generated. */
 #ifndef GS_API_EXCHANGE_H
 #define GS_API_EXCHANGE_H
 

@@ -4,6 +4,7 @@
 
 #include "engine/data/volume.h"
 #include "engine/image/mask.h"
+#include "store/slice.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -37,6 +38,26 @@ GS_MUST_CHECK gs_status gs__exchange_volume_write(gs_store *store, const char *i
                                                   const char *folder, const char *name,
                                                   json_t **json_out, size_t *generated,
                                                   gs_error *err);
+
+/* ==== exchange_annotations.c ==== */
+
+/* Which masks in the folder are those of which volume's slices. Zero = none. */
+typedef struct gs__mask_places {
+    struct gs__mask_place *items;
+    size_t count, room;
+} gs__mask_places;
+
+void gs__mask_places_deinit(gs__mask_places *places);
+
+/* The mask of image number `image` is that of `slice`, cut from volume number `volume`. */
+GS_MUST_CHECK gs_status gs__mask_places_add(gs__mask_places *places, const gs_slice_record *slice,
+                                            size_t volume, size_t image, gs_error *err);
+
+/* Writes annotations.nii.gz for each volume that has masks, and tells of it in its object of
+ * `volumes`. The masks, and the folders of volumes, are in `folder`. */
+GS_MUST_CHECK gs_status gs__mask_places_write(gs__mask_places *places, gs_store *store,
+                                              const char (*volume_ids)[GS_ID_SIZE],
+                                              const char *folder, json_t *volumes, gs_error *err);
 
 /* ==== exchange_file.c ==== */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/exchange_read_internal.h"
+#include "api/upload_folder.h"
 #include "api/volume_files.h"
 #include "api/volume_json.h"
 #include "base/file.h"
@@ -21,20 +22,6 @@ typedef struct volume_reader {
 } volume_reader;
 
 /* ==== Files ==== */
-
-static gs_status make_folder(volume_reader *r, const gs_store *store, gs_error *err) {
-    char *parent = gs_format("%s/uploads", gs_store_get_folder(store));
-    char *folder = parent ? gs_format("%s/import-XXXXXX", parent) : NULL;
-    gs_status status = folder ? gs_folder_make(parent, err)
-                              : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    gs_free(parent);
-    if (!status && !mkdtemp(folder)) status = gs_fail_errno(err, "cannot make %s", folder);
-    if (status)
-        gs_free(folder);
-    else
-        r->folder = folder;
-    return status;
-}
 
 /* Which file of a volume this is; false for one too many. */
 static bool take_role(volume_reader *r, const char *role, int *channel_out) {
@@ -169,7 +156,7 @@ static gs_status read_volume(const gs_exchange *x, gs_store *store, const char *
     gs_new_volume volume = {0};
     char *geometry = NULL;
     gs_status status = describe(json, &volume, err);
-    if (!status) status = make_folder(&r, store, err);
+    if (!status) status = gs_upload_folder_make(gs_store_get_folder(store), &r.folder, err);
     if (!status) status = take_files(&r, json, err);
     if (!status) status = read_geometry(&r, &geometry, err);
     if (!status && dataset) {

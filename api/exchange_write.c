@@ -1,6 +1,6 @@
 /* Out of the store. Slices are visited as of one moment; what COCO says of images goes straight
  * into coco.json, what it says of masks into a file that is appended to it, so that memory holds
- * one slice and the list of volumes. */
+ * one slice, the list of volumes and where their masks lie. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +24,7 @@ typedef struct writer {
     size_t annotation_id; /* of the next */
     char (*volume_ids)[GS_ID_SIZE];
     json_t *volumes; /* as many as volume_ids */
+    gs__mask_places places;
     gs_exchange_summary summary;
 } writer;
 
@@ -156,6 +157,8 @@ static gs_status put_slice(void *context, const gs_slice_view *slice, gs_error *
     snprintf(picture, sizeof picture, "images/%06zu.png", w->summary.slices + 1);
     GS_TRY(enter_volume(w, slice, &volume, err));
     if (slice->mask) GS_TRY(put_mask(w, slice, err));
+    if (slice->mask && volume)
+        GS_TRY(gs__mask_places_add(&w->places, &slice->record, volume, w->summary.slices + 1, err));
     GS_TRY(put_content(w, slice, picture, stored, &shown, err));
     json_t *image =
         json_pack("{s:I, s:s, s:i, s:i, s:o}", "id", (json_int_t)w->summary.slices + 1, "file_name",
@@ -247,6 +250,8 @@ static gs_status write_all(writer *w, gs_error *err) {
     GS_TRY(make_folders(w->folder, err));
     GS_TRY(put_head(w, err));
     GS_TRY(gs_store_slice_each(w->store, w->dataset, put_slice, w, err));
+    GS_TRY(gs__mask_places_write(&w->places, w->store, (const char(*)[GS_ID_SIZE])w->volume_ids,
+                                 w->folder, w->volumes, err));
     GS_TRY(gs_store_dataset_get(w->store, w->dataset, &dataset, err));
     return put_tail(w, &dataset, err);
 }
@@ -276,6 +281,7 @@ static gs_status fill(void *context, const char *staging, gs_error *err) {
     if (!status) status = sync_all(staging, err);
     json_decref(w->volumes);
     gs_free(w->volume_ids);
+    gs__mask_places_deinit(&w->places);
     gs_free(aside);
     gs_free(path);
     return status;

@@ -42,13 +42,14 @@ GS_HANDLER(gs_api_suggestion_list);
 /* thumbnail.c */
 GS_HANDLER(gs_api_slice_thumbnail);
 
-/* volume_upload.c, volumes.c */
+/* volume_upload.c, volumes.c, volume_annotations.c */
 GS_HANDLER(gs_api_volume_create);
 GS_HANDLER(gs_api_volume_list);
 GS_HANDLER(gs_api_volume_get);
 GS_HANDLER(gs_api_volume_delete);
 GS_HANDLER(gs_api_volume_segment);
 GS_HANDLER(gs_api_volume_translate);
+GS_HANDLER(gs_api_volume_annotations);
 
 /* labels.c */
 GS_HANDLER(gs_api_label_put);

@@ -62,6 +62,7 @@ const gs_route gs_routes[] = {
     {GET, "/v1/volumes", gs_api_volume_list, READ},
     {GET, "/v1/volumes/{id}", gs_api_volume_get, READ},
     {DELETE, "/v1/volumes/{id}", gs_api_volume_delete, ADMIN},
+    {GET, "/v1/volumes/{id}/annotations", gs_api_volume_annotations, READ},
     {POST, "/v1/volumes/{id}/segment", gs_api_volume_segment, ANNOTATE},
     {POST, "/v1/volumes/{id}/translate", gs_api_volume_translate, ANNOTATE},
 

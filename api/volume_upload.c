@@ -1,10 +1,11 @@
 /* POST /v1/volumes: NIfTI files in, a volume with its slices out. The files are inflated into a
- * folder of uploads, looked at there, cut while the store's transaction runs, and moved. */
+ * folder of uploads, looked at there, cut as the store asks for slices, and moved. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/resources.h"
+#include "api/upload_folder.h"
 #include "api/volume_files.h"
 #include "api/volume_json.h"
 #include "base/file.h"
@@ -128,20 +129,6 @@ static gs_status digest(upload *u, gs_error *err) {
 
 /* ==== Files ==== */
 
-static gs_status make_folder(upload *u, gs_error *err) {
-    char *parent = gs_format("%s/uploads", u->context->data_folder);
-    u->folder = parent ? gs_format("%s/volume-XXXXXX", parent) : NULL;
-    gs_status status = u->folder ? gs_folder_make(parent, err)
-                                 : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    gs_free(parent);
-    if (status == GS_OK && !mkdtemp(u->folder)) {
-        status = gs_fail_errno(err, "cannot make a folder for the upload");
-        gs_free(u->folder);
-        u->folder = NULL;
-    }
-    return status;
-}
-
 /* One part to its file; the room for voxels is that of all channels together. */
 static gs_status take_file(upload *u, const gs_part *part, int channel, size_t *voxels,
                            gs_error *err) {
@@ -170,7 +157,7 @@ static gs_status take_file(upload *u, const gs_part *part, int channel, size_t *
 
 static gs_status take_files(upload *u, gs_error *err) {
     size_t voxels = 0;
-    GS_TRY(make_folder(u, err));
+    GS_TRY(gs_upload_folder_make(u->context->data_folder, &u->folder, err));
     for (int i = 0; i < u->channels; i++) GS_TRY(take_file(u, &u->images[i], i, &voxels, err));
     for (int i = 0; i < NAMED_PARTS; i++)
         if (u->named[i].bytes) GS_TRY(take_file(u, &u->named[i], -1 - i, &voxels, err));

@@ -34,8 +34,7 @@ static gs_status run(int argc, char **argv, const char *usage, const char *help,
 
 int gs_cli_backup(int argc, char **argv) {
     gs_error err;
-    return run(argc, argv,
-               "usage: genseg backup FILE --data DIR   (while a server runs on it, too)",
+    return run(argc, argv, "backup FILE --data DIR   (while a server runs on it, too)",
                "the folder of `genseg serve`", "backed up", write_backup, &err)
                ? gs_cli_fail("backup", &err)
                : 0;
@@ -43,8 +42,8 @@ int gs_cli_backup(int argc, char **argv) {
 
 int gs_cli_restore(int argc, char **argv) {
     gs_error err;
-    return run(argc, argv, "usage: genseg restore FILE --data DIR",
-               "the folder to make; missing or empty", "restored", gs_backup_restore, &err)
+    return run(argc, argv, "restore FILE --data DIR", "the folder to make; missing or empty",
+               "restored", gs_backup_restore, &err)
                ? gs_cli_fail("restore", &err)
                : 0;
 }

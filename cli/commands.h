@@ -4,6 +4,7 @@
 
 int gs_cli_serve(int argc, char **argv);
 int gs_cli_token(int argc, char **argv);
+int gs_cli_audit(int argc, char **argv);
 int gs_cli_backup(int argc, char **argv);
 int gs_cli_restore(int argc, char **argv);
 int gs_cli_export(int argc, char **argv);

@@ -35,9 +35,8 @@ int gs_cli_export(int argc, char **argv) {
     };
     gs_error err;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, as a full disk is */
-    gs_status status =
-        gs_options_parse(argc, argv, "usage: genseg export --data DIR --dataset NAME --out DIR",
-                         options, sizeof options / sizeof *options, &err);
+    gs_status status = gs_options_parse(argc, argv, "export --data DIR --dataset NAME --out DIR",
+                                        options, sizeof options / sizeof *options, &err);
     if (!status) status = export_dataset(data, dataset, folder, &err);
     return status ? gs_cli_fail("export", &err) : 0;
 }
@@ -88,9 +87,8 @@ int gs_cli_import(int argc, char **argv) {
     };
     gs_error err;
     signal(SIGXFSZ, SIG_IGN);
-    gs_status status =
-        gs_options_parse(argc, argv, "usage: genseg import --data DIR --from DIR [--dataset NAME]",
-                         options, sizeof options / sizeof *options, &err);
+    gs_status status = gs_options_parse(argc, argv, "import --data DIR --from DIR [--dataset NAME]",
+                                        options, sizeof options / sizeof *options, &err);
     if (!status) status = import_dataset(data, folder, dataset, &err);
     return status ? gs_cli_fail("import", &err) : 0;
 }

@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
     {"serve", gs_cli_serve, "the HTTP server"},
     {"token", gs_cli_token, "who may use a server with --auth"},
+    {"audit", gs_cli_audit, "who wrote what on a server with --auth"},
     {"backup", gs_cli_backup, "a server's data folder as one file, also while it runs"},
     {"restore", gs_cli_restore, "a data folder from such a file"},
     {"export", gs_cli_export, "a data set as PNG, NIfTI and COCO JSON"},

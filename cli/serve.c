@@ -31,6 +31,7 @@ static const char usage[] =
     "                         X-Forwarded-For\n"
     "  --rate-limit N         requests per second of one token, in bursts of 4 N (default: any)\n"
     "  --failure-limit N      bad tokens per minute and address before 429 (default 60)\n"
+    "  --audit-days N         how long the audit log is kept (default 365; 0: for ever)\n"
     "  --cors-origin ORIGIN   pages of this origin may ask, too; may be repeated\n"
     "  --import DIR           take this data set directory into the store first; may be repeated\n"
     "  --import-model FILE    register these weights, and activate them when no model is active\n"
@@ -58,6 +59,7 @@ typedef enum option_id {
     OPTION_TLS_BY_PROXY,
     OPTION_RATE_LIMIT,
     OPTION_FAILURE_LIMIT,
+    OPTION_AUDIT_DAYS,
     OPTION_CORS_ORIGIN,
     OPTION_IMPORT,
     OPTION_IMPORT_MODEL,
@@ -85,6 +87,7 @@ static const struct option option_table[] = {
     {"tls-by-proxy", no_argument, NULL, OPTION_TLS_BY_PROXY},
     {"rate-limit", required_argument, NULL, OPTION_RATE_LIMIT},
     {"failure-limit", required_argument, NULL, OPTION_FAILURE_LIMIT},
+    {"audit-days", required_argument, NULL, OPTION_AUDIT_DAYS},
     {"cors-origin", required_argument, NULL, OPTION_CORS_ORIGIN},
     {"import", required_argument, NULL, OPTION_IMPORT},
     {"import-model", required_argument, NULL, OPTION_IMPORT_MODEL},
@@ -188,6 +191,8 @@ static bool take_option(gs_server_options *options, int id, const char *name, co
         return read_number(name, value, 1, 1000000, &options->rate_limit);
     case OPTION_FAILURE_LIMIT:
         return read_number(name, value, 1, 1000000, &options->failure_limit);
+    case OPTION_AUDIT_DAYS:
+        return read_number(name, value, 0, GS_AUDIT_DAYS_MAX, &options->audit_days);
     case OPTION_CORS_ORIGIN:
         return add_origin(&options->cors, value);
     case OPTION_IMPORT:
@@ -299,7 +304,8 @@ static void share_heap(void) {
 }
 
 int gs_cli_serve(int argc, char **argv) {
-    gs_server_options options = {.engine = {.precision = GS_PRECISION_AUTO}};
+    gs_server_options options = {.engine = {.precision = GS_PRECISION_AUTO},
+                                 .audit_days = GS_AUDIT_DAYS_DEFAULT};
     int status = read_options(argc, argv, &options);
     if (status >= 0) return status;
     share_heap();

@@ -65,7 +65,12 @@ static int is_panel(const struct dirent *entry) {
     return entry->d_name[0] != '.';
 }
 
-/* Of finished trainings only the latest PANELS_KEPT are shown. */
+static bool is_before(struct timespec a, struct timespec b) {
+    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+/* Of finished trainings only the latest PANELS_KEPT are shown. A restore makes them anew in their
+ * order, all within a second. */
 static void drop_old_panels(const char *folder) {
     struct dirent **entries;
     int count = scandir(folder, &entries, is_panel, NULL);
@@ -76,7 +81,7 @@ static void drop_old_panels(const char *folder) {
             char *path = gs_format("%s/%s", folder, entries[i]->d_name);
             struct stat status;
             bool older =
-                path && stat(path, &status) == 0 && (!oldest || status.st_mtim.tv_sec < age.tv_sec);
+                path && stat(path, &status) == 0 && (!oldest || is_before(status.st_mtim, age));
             if (older) age = status.st_mtim;
             gs_free(older ? oldest : path);
             if (older) oldest = path;

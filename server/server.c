@@ -26,6 +26,7 @@ enum {
     INFERENCE_MS = 120 * 1000, /* longest wait for an answer of the executor */
     DRAIN_MS = 30 * 1000,
     TRAINER_STOP_SECONDS = 60,
+    AUDIT_PERIOD_MS = 24 * 60 * 60 * 1000,
 };
 
 static void fill_defaults(gs_server *server) {
@@ -190,6 +191,13 @@ static gs_status open_http(gs_server *server, gs_error *err) {
     return GS_OK;
 }
 
+static gs_status open_pruner(gs_server *server, gs_error *err) {
+    const gs_audit_pruner_options options = {.days = server->options.audit_days,
+                                             .period_ms = AUDIT_PERIOD_MS};
+    if (options.days == 0) return GS_OK;
+    return gs_audit_pruner_open(server->store, &options, &server->pruner, err);
+}
+
 /* Beyond this machine only with tokens, and tokens only where nobody in between can read them. */
 static gs_status open_address(gs_server *server, gs_error *err) {
     const gs_server_options *options = &server->options;
@@ -224,6 +232,7 @@ static gs_status open_all(gs_server *server, gs_error *err) {
     gs__preload_active(server);
     GS_TRY(open_supervisors(server, err));
     GS_TRY(open_limits(server, err));
+    GS_TRY(open_pruner(server, err));
     return open_http(server, err);
 }
 
@@ -266,6 +275,7 @@ void gs_server_close(gs_server *server) {
     gs_metrics_free(server->metrics);
     gs_web_folder_free(server->web);
     gs_thumbnail_cache_free(server->context.thumbnails);
+    gs_audit_pruner_close(server->pruner);
     gs_store_close(server->store);
     gs_rate_limit_free(server->requests);
     gs_rate_limit_free(server->failures);

@@ -12,7 +12,7 @@
 
 typedef struct gs_server gs_server;
 
-enum { GS_SERVER_IMPORTS_MAX = 16 };
+enum { GS_SERVER_IMPORTS_MAX = 16, GS_AUDIT_DAYS_DEFAULT = 365, GS_AUDIT_DAYS_MAX = 36500 };
 
 /* Strings are borrowed for the life of the server. Zero or NULL means the default named here. */
 typedef struct gs_server_options {
@@ -33,6 +33,7 @@ typedef struct gs_server_options {
     gs_cors cors;      /* pages of these origins may ask, too */
     int rate_limit;    /* requests per second of one token, bursts of four times that; 0 = any */
     int failure_limit; /* bad tokens per minute and address, before 429; 60 */
+    int audit_days;    /* the audit log is kept for; 0 = for ever */
     bool tls_by_proxy; /* who connects is a proxy that has TLS, and says for whom it asks */
     const char *imports[GS_SERVER_IMPORTS_MAX]; /* data set folders, taken into the store first */
     size_t import_count;

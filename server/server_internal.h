@@ -2,6 +2,7 @@
 #ifndef GS_SERVER_SERVER_INTERNAL_H
 #define GS_SERVER_SERVER_INTERNAL_H
 
+#include "server/audit_pruner.h"
 #include "server/executor.h"
 #include "server/http.h"
 #include "server/server.h"
@@ -20,6 +21,7 @@ struct gs_server {
     gs_rate_limit *requests; /* of each token; NULL = no limit */
     gs_rate_limit *failures; /* of each address */
     gs_store *store;
+    gs_audit_pruner *pruner; /* NULL = the audit log is kept for ever */
     gs_web_folder *web;
     gs_metrics *metrics;
     gs_model_cache *cache;

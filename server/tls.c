@@ -15,6 +15,10 @@ static gnutls_datum_t datum(char *text) {
     return (gnutls_datum_t){.data = (unsigned char *)text, .size = (unsigned)strlen(text)};
 }
 
+static gs_status status_of(int rc) {
+    return rc == GNUTLS_E_MEMORY_ERROR ? GS_OUT_OF_MEMORY : GS_INVALID_ARGUMENT;
+}
+
 /* Whether browsers would take the certificate today. */
 static gs_status check_dates(char *pem, const char *path, gs_error *err) {
     gnutls_x509_crt_t chain[CHAIN_MAX];
@@ -23,8 +27,7 @@ static gs_status check_dates(char *pem, const char *path, gs_error *err) {
     int rc = gnutls_x509_crt_list_import(chain, &count, &text, GNUTLS_X509_FMT_PEM,
                                          GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
     if (rc < 0)
-        return gs_fail(err, GS_INVALID_ARGUMENT, "--tls-cert %.200s: %s", path,
-                       gnutls_strerror(rc));
+        return gs_fail(err, status_of(rc), "--tls-cert %.200s: %s", path, gnutls_strerror(rc));
     time_t now = time(NULL), begins = gnutls_x509_crt_get_activation_time(chain[0]),
            ends = gnutls_x509_crt_get_expiration_time(chain[0]);
     for (int i = 0; i < rc; i++) gnutls_x509_crt_deinit(chain[i]);
@@ -45,7 +48,7 @@ static gs_status check_key(const char *key_path, const char *key, gs_error *err)
     int rc = gnutls_x509_privkey_import2(parsed, &text, GNUTLS_X509_FMT_PEM, NULL, 0);
     gnutls_x509_privkey_deinit(parsed);
     if (rc == 0) return GS_OK;
-    return gs_fail(err, GS_INVALID_ARGUMENT,
+    return gs_fail(err, status_of(rc),
                    "--tls-key %.200s: %s (expected a private key in PEM without a password)",
                    key_path, gnutls_strerror(rc));
 }
@@ -61,9 +64,8 @@ static gs_status check_pair(const gs_tls *tls, const char *certificate_path, con
     int rc = gnutls_certificate_set_x509_key_mem(pair, &certificate, &key, GNUTLS_X509_FMT_PEM);
     gnutls_certificate_free_credentials(pair);
     if (rc >= 0) return GS_OK;
-    return gs_fail(err, GS_INVALID_ARGUMENT,
-                   "--tls-key %.120s is not the key of --tls-cert %.120s (%s)", key_path,
-                   certificate_path, gnutls_strerror(rc));
+    return gs_fail(err, status_of(rc), "--tls-key %.120s is not the key of --tls-cert %.120s (%s)",
+                   key_path, certificate_path, gnutls_strerror(rc));
 }
 
 static gs_status read_pem(const char *option, const char *path, char **out, gs_error *err) {

@@ -216,3 +216,30 @@ gs_status gs_store_annotation_list(gs_store *store, const char *slice_id, const 
         *out = list;
     return status;
 }
+
+static gs_status visit_masks(sqlite3 *db, const char *volume, gs_volume_mask_visit *visit,
+                             void *context, gs_error *err) {
+    gs__sql query = gs__sql_prepare(db,
+                                    "SELECT s.position, s.part, a.mask FROM slices s"
+                                    " JOIN annotations a ON a.seq = s.annotation"
+                                    " WHERE s.volume = (SELECT seq FROM volumes WHERE id = ?1)"
+                                    " ORDER BY s.position, s.part, s.seq",
+                                    err);
+    gs__sql_bind_text(&query, 1, volume);
+    while (gs__sql_row(&query)) {
+        gs_volume_mask mask = {.index = gs__sql_int(&query, 0)};
+        gs__sql_text(&query, 1, mask.part, sizeof mask.part);
+        mask.mask = gs__sql_bytes(&query, 2, &mask.mask_size);
+        if (!query.status) gs__sql_stop(&query, visit(context, &mask, err));
+    }
+    return gs__sql_end(&query);
+}
+
+gs_status gs_store_annotation_each(gs_store *store, const char *volume, gs_volume_mask_visit *visit,
+                                   void *context, gs_error *err) {
+    sqlite3 *db;
+    GS_TRY(gs__read_begin(store, &db, err));
+    gs_status status = visit_masks(db, volume, visit, context, err);
+    gs__read_end(store, db);
+    return status;
+}

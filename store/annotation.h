@@ -41,6 +41,23 @@ GS_MUST_CHECK gs_status gs_store_annotation_get(gs_store *store, const char *sli
 GS_MUST_CHECK gs_status gs_store_annotation_delete(gs_store *store, const char *slice_id,
                                                    const gs_annotation_edit *edit, gs_error *err);
 
+/* The current mask of one slice of a volume; borrowed until the visit returns. */
+typedef struct gs_volume_mask {
+    int64_t index;           /* its level */
+    char part[GS_WORD_SIZE]; /* "left", "right" or "" */
+    const void *mask;
+    size_t mask_size;
+} gs_volume_mask;
+
+typedef gs_status gs_volume_mask_visit(void *context, const gs_volume_mask *mask, gs_error *err);
+
+/* Visits the current masks of a volume's slices, from the lowest level up and the left part before
+ * the right, as they were at one moment; an unknown volume has none. A failing visit ends it with
+ * the same status. */
+GS_MUST_CHECK gs_status gs_store_annotation_each(gs_store *store, const char *volume,
+                                                 gs_volume_mask_visit *visit, void *context,
+                                                 gs_error *err);
+
 typedef struct gs_annotation_list {
     gs_annotation_record *items; /* caller frees with gs_free */
     size_t count;

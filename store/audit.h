@@ -1,4 +1,5 @@
-/* The audit log: every write of somebody with a token, refused ones too. Rows are only added. */
+/* The audit log: every write of somebody with a token, refused ones too. Rows are added,
+ * and those of long ago forgotten. */
 #ifndef GS_STORE_AUDIT_H
 #define GS_STORE_AUDIT_H
 
@@ -31,8 +32,21 @@ typedef struct gs_audit_list {
     char next_cursor[GS_CURSOR_SIZE]; /* "" at the end */
 } gs_audit_list;
 
-/* Newest first; of one token's holder unless `name` is NULL. */
-GS_MUST_CHECK gs_status gs_store_audit_list(gs_store *store, const char *name, const gs_page *page,
-                                            gs_audit_list *out, gs_error *err);
+typedef struct gs_audit_filter {
+    const char *name;  /* of one token's holder; NULL = of all */
+    const char *since; /* as gs_time_now writes it; NULL = from the first on */
+} gs_audit_filter;
+
+/* Newest first. */
+GS_MUST_CHECK gs_status gs_store_audit_list(gs_store *store, const gs_audit_filter *filter,
+                                            const gs_page *page, gs_audit_list *out, gs_error *err);
+
+enum { GS_AUDIT_PRUNE_MAX = 500, GS_AUDIT_PRUNE_PAUSE_MS = 50 };
+
+/* Forgets the oldest entries from before a time (as gs_time_now writes it), at most
+ * GS_AUDIT_PRUNE_MAX in a short transaction: fewer in *count_out means that none is left. Whoever
+ * calls again pauses first, so that other writers get their turn. */
+GS_MUST_CHECK gs_status gs_store_audit_prune(gs_store *store, const char *before, size_t *count_out,
+                                             gs_error *err);
 
 #endif

@@ -133,9 +133,11 @@ static gs_status put_entry(writer *w, const char *disk_folder, const char *folde
     return status;
 }
 
-static gs_status put_folder(writer *w, const char *disk_path, const char *name, gs_error *err) {
+static gs_status put_folder(writer *w, const char *disk_path, const char *name,
+                            gs__backup_kind kind, gs_error *err) {
     struct dirent **entries;
     int count = scandir(disk_path, &entries, NULL, alphasort);
+    if (count < 0 && errno == ENOENT && kind == GS__BACKUP_FOLDER_IF_THERE) return GS_OK;
     if (count < 0) return gone(w, disk_path, err);
     gs_status status = GS_OK;
     for (int i = 0; i < count; i++) {
@@ -146,12 +148,12 @@ static gs_status put_folder(writer *w, const char *disk_path, const char *name, 
     return status;
 }
 
-static gs_status put_named(void *state, const char *name, bool is_folder, gs_error *err) {
+static gs_status put_named(void *state, const char *name, gs__backup_kind kind, gs_error *err) {
     writer *w = state;
     char *disk_path = gs_format("%s/%s", w->folder, name);
     if (!disk_path) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %s", name);
-    gs_status status =
-        is_folder ? put_folder(w, disk_path, name, err) : put_file(w, disk_path, name, err);
+    gs_status status = kind == GS__BACKUP_FILE ? put_file(w, disk_path, name, err)
+                                               : put_folder(w, disk_path, name, kind, err);
     gs_free(disk_path);
     return status;
 }

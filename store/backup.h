@@ -1,8 +1,8 @@
 /* A data folder as one file, and back.
  *
  * The file is a tar archive (POSIX pax, as every tar reads): genseg.db, models/<id>.safetensors,
- * volumes/<id>/…, and as its last entry SHA256SUMS, a line for each of the others as sha256sum
- * prints it. Checkpoints of unfinished trainings are not in it. */
+ * volumes/<id>/…, panels/<job>/…, and as its last entry SHA256SUMS, a line for each of the others
+ * as sha256sum prints it. Checkpoints and panels of unfinished trainings are not in it. */
 #ifndef GS_STORE_BACKUP_H
 #define GS_STORE_BACKUP_H
 

@@ -16,28 +16,31 @@ gs_status gs__backup_open_database(const char *path, sqlite3 **db_out, gs_error 
     return is_ours ? GS_OK : gs_fail(err, GS_UNUSABLE, "%s is another program's database", path);
 }
 
-static gs_status walk(sqlite3 *db, const char *sql, bool is_folder,
-                      gs_status (*visit)(void *, const char *, bool, gs_error *), void *state,
-                      gs_error *err) {
+static gs_status walk(sqlite3 *db, const char *sql, gs__backup_kind kind, gs__backup_visit *visit,
+                      void *state, gs_error *err) {
     gs__sql query = gs__sql_prepare(db, sql, err);
     while (gs__sql_row(&query)) {
         char name[GS__ENTRY_NAME_MAX + 1];
         gs__sql_text(&query, 0, name, sizeof name);
-        gs_status status = query.status ? query.status : visit(state, name, is_folder, err);
+        gs_status status = query.status ? query.status : visit(state, name, kind, err);
         if (status) gs__sql_stop(&query, status);
     }
     return gs__sql_end(&query);
 }
 
-gs_status gs__backup_walk(sqlite3 *db, gs_status (*visit)(void *, const char *, bool, gs_error *),
-                          void *state, gs_error *err) {
-    GS_TRY(walk(db, "SELECT 'models/' || id || '.safetensors' FROM models ORDER BY seq", false,
-                visit, state, err));
-    GS_TRY(walk(db, "SELECT 'volumes/' || id FROM volumes ORDER BY seq", true, visit, state, err));
+gs_status gs__backup_walk(sqlite3 *db, gs__backup_visit *visit, void *state, gs_error *err) {
+    GS_TRY(walk(db, "SELECT 'models/' || id || '.safetensors' FROM models ORDER BY seq",
+                GS__BACKUP_FILE, visit, state, err));
+    GS_TRY(walk(db, "SELECT 'volumes/' || id FROM volumes ORDER BY seq", GS__BACKUP_FOLDER, visit,
+                state, err));
     /* What jobs that are over made; others may still be writing. */
-    return walk(db,
+    GS_TRY(walk(db,
                 "SELECT 'volumes/' || volumes.id || '/' || jobs.id FROM jobs"
                 " JOIN volumes ON volumes.id = jobs.volume"
                 " WHERE jobs.state = 'succeeded' AND jobs.outputs <> '[]' ORDER BY jobs.seq",
-                true, visit, state, err);
+                GS__BACKUP_FOLDER, visit, state, err));
+    return walk(db,
+                "SELECT 'panels/' || id FROM jobs WHERE kind = 'train' AND state = 'succeeded'"
+                " ORDER BY seq",
+                GS__BACKUP_FOLDER_IF_THERE, visit, state, err);
 }

@@ -92,6 +92,12 @@ static gs_status open_readers(gs_store *store, const char *path, gs_error *err) 
     return GS_OK;
 }
 
+static gs_status prepare_rollback(gs_store *store, gs_error *err) {
+    int rc = sqlite3_prepare_v3(store->writer, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT,
+                                &store->rollback, NULL);
+    return rc == SQLITE_OK ? GS_OK : gs__sql_fail(store->writer, rc, err);
+}
+
 gs_status gs__connections_open(gs_store *store, gs_error *err) {
     char *path = gs_format("%s/genseg.db", store->folder);
     if (!path) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to open %s", store->folder);
@@ -101,6 +107,7 @@ gs_status gs__connections_open(gs_store *store, gs_error *err) {
                                        "PRAGMA journal_size_limit = 67108864",
                                        &store->writer, err);
     if (!status) status = migrate(store, err);
+    if (!status) status = prepare_rollback(store, err);
     if (!status) status = open_readers(store, path, err);
     gs_free(path);
     return status;
@@ -128,15 +135,22 @@ gs_status gs__readers_open(gs_store *store, gs_error *err) {
 
 void gs__connections_close(gs_store *store) {
     for (size_t i = 0; i < store->idle_readers; i++) sqlite3_close(store->readers[i]);
+    sqlite3_finalize(store->rollback);
     /* The writer last: its close folds the log into the database. */
     sqlite3_close(store->writer);
+}
+
+/* Ending a transaction needs memory, too: one that found none is ended here. */
+static gs_status begin(sqlite3 *db, const char *sql, gs_error *err) {
+    if (!sqlite3_get_autocommit(db)) GS_TRY(gs__sql_run(db, "ROLLBACK", err));
+    return gs__sql_run(db, sql, err);
 }
 
 gs_status gs__write_begin(gs_store *store, sqlite3 **db_out, gs_error *err) {
     if (!store->writer)
         return gs_fail(err, GS_CONFLICT, "%s was opened for reading only", store->folder);
     pthread_mutex_lock(&store->write_mutex);
-    gs_status status = gs__sql_run(store->writer, "BEGIN IMMEDIATE", err);
+    gs_status status = begin(store->writer, "BEGIN IMMEDIATE", err);
     if (status) {
         pthread_mutex_unlock(&store->write_mutex);
         return status;
@@ -148,8 +162,10 @@ gs_status gs__write_begin(gs_store *store, sqlite3 **db_out, gs_error *err) {
 gs_status gs__write_end(gs_store *store, gs_status status, gs_error *err) {
     if (!status) status = gs__sql_run(store->writer, "COMMIT", err);
     /* A full disk may have rolled it back already. */
-    if (status && !sqlite3_get_autocommit(store->writer))
-        sqlite3_exec(store->writer, "ROLLBACK", NULL, NULL, NULL);
+    if (status && !sqlite3_get_autocommit(store->writer)) {
+        sqlite3_step(store->rollback);
+        sqlite3_reset(store->rollback);
+    }
     pthread_mutex_unlock(&store->write_mutex);
     return status;
 }
@@ -159,7 +175,7 @@ gs_status gs__read_begin(gs_store *store, sqlite3 **db_out, gs_error *err) {
     while (store->idle_readers == 0) pthread_cond_wait(&store->reader_returned, &store->pool_mutex);
     sqlite3 *db = store->readers[--store->idle_readers];
     pthread_mutex_unlock(&store->pool_mutex);
-    gs_status status = gs__sql_run(db, "BEGIN", err);
+    gs_status status = begin(db, "BEGIN", err);
     if (status) {
         gs__read_end(store, db);
         return status;

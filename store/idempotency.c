@@ -21,7 +21,7 @@ gs_status gs__idempotency_find(sqlite3 *db, const gs_idempotency *key, char id_o
     id_out[0] = 0;
     if (!key) return GS_OK;
     GS_TRY(check_key(key, err));
-    gs__time_before(GS_IDEMPOTENCY_HOURS, oldest);
+    gs_time_before(GS_IDEMPOTENCY_HOURS, oldest);
     gs__sql query = gs__sql_prepare(db,
                                     "SELECT record, sha256 FROM idempotency_keys"
                                     " WHERE scope = ?1 AND key = ?2 AND created_at >= ?3",
@@ -46,7 +46,7 @@ gs_status gs__idempotency_keep(sqlite3 *db, const gs_idempotency *key, const cha
     char now[GS_TIME_SIZE], oldest[GS_TIME_SIZE];
     if (!key) return GS_OK;
     gs_time_now(now);
-    gs__time_before(GS_IDEMPOTENCY_HOURS, oldest);
+    gs_time_before(GS_IDEMPOTENCY_HOURS, oldest);
     gs__sql prune = gs__sql_prepare(db, "DELETE FROM idempotency_keys WHERE created_at < ?1", err);
     gs__sql_bind_text(&prune, 1, oldest);
     GS_TRY(gs__sql_finish(&prune));

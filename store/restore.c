@@ -41,12 +41,17 @@ static size_t part_length(const char *text) {
     return length;
 }
 
-/* genseg.db, models/NAME, volumes/NAME/NAME or volumes/NAME/NAME/NAME. */
+/* genseg.db, models/NAME, volumes/NAME/NAME, volumes/NAME/NAME/NAME or panels/NAME/NAME. */
 static bool is_name_of_a_backup(const char *name) {
+    static const struct {
+        const char *folder;
+        size_t least, most; /* names below it */
+    } forms[] = {{"models/", 1, 1}, {"volumes/", 2, 3}, {"panels/", 2, 2}};
     if (strcmp(name, "genseg.db") == 0) return true;
-    bool is_model = strncmp(name, "models/", 7) == 0;
-    if (!is_model && strncmp(name, "volumes/", 8) != 0) return false;
-    if (strlen(name) > GS__ENTRY_NAME_MAX) return false;
+    size_t form = 0, count = sizeof forms / sizeof *forms;
+    while (form < count && strncmp(name, forms[form].folder, strlen(forms[form].folder)) != 0)
+        form++;
+    if (form == count || strlen(name) > GS__ENTRY_NAME_MAX) return false;
     size_t parts = 0;
     for (const char *at = strchr(name, '/'); *at == '/'; parts++) {
         size_t length = part_length(at + 1);
@@ -54,7 +59,7 @@ static bool is_name_of_a_backup(const char *name) {
         at += 1 + length;
         if (*at != '\0' && *at != '/') return false;
     }
-    return is_model ? parts == 1 : parts == 2 || parts == 3;
+    return parts >= forms[form].least && parts <= forms[form].most;
 }
 
 /* ==== Files ==== */
@@ -173,13 +178,14 @@ static gs_status read_archive(reader *r, int fd, gs_error *err) {
 
 /* ==== The folder ==== */
 
-static gs_status check_named(void *state, const char *name, bool is_folder, gs_error *err) {
+static gs_status check_named(void *state, const char *name, gs__backup_kind kind, gs_error *err) {
     const reader *r = state;
     struct stat info;
+    if (kind == GS__BACKUP_FOLDER_IF_THERE) return GS_OK;
     char *path = gs_format("%s/%s", r->folder, name);
     if (!path) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
-    bool fits =
-        stat(path, &info) == 0 && (is_folder ? S_ISDIR(info.st_mode) : S_ISREG(info.st_mode));
+    bool fits = stat(path, &info) == 0 &&
+                (kind == GS__BACKUP_FILE ? S_ISREG(info.st_mode) : S_ISDIR(info.st_mode));
     gs_free(path);
     return fits ? GS_OK : gs_fail(err, GS_MALFORMED, "%s lacks %s", r->path, name);
 }

@@ -40,7 +40,7 @@ static gs_status insert_session(sqlite3 *db, const char *token_id, const char *i
     GS_TRY(find_token(db, token_id, &token, err));
     GS_TRY(drop_old(db, token, err));
     gs_time_now(now);
-    gs__time_before(-GS_SESSION_HOURS, end);
+    gs_time_before(-GS_SESSION_HOURS, end);
     gs__sql query =
         gs__sql_prepare(db,
                         "INSERT INTO sessions (id, token, sha256, created_at, expires_at)"

@@ -60,12 +60,16 @@ gs_status gs__slice_find(sqlite3 *db, const char *id, int64_t *seq_out, gs_error
 
 /* ==== Adding ==== */
 
-static gs_status check_new_slice(const gs_new_slice *slice, gs_error *err) {
+gs_status gs__split_check(const char *split, gs_error *err) {
+    return split ? gs__word_check("split", split, splits, err) : GS_OK;
+}
+
+gs_status gs__slice_check(const gs_new_slice *slice, gs_error *err) {
     GS_TRY(gs__text_check("case", slice->case_name, GS_CASE_SIZE, err));
     GS_TRY(gs__text_check("name", slice->name, GS_SLICE_NAME_SIZE, err));
     GS_TRY(gs__text_check("content type", slice->content_type, GS_MEDIA_TYPE_SIZE, err));
     if (slice->label) GS_TRY(gs__word_check("label", slice->label, labels, err));
-    if (slice->split) GS_TRY(gs__word_check("split", slice->split, splits, err));
+    GS_TRY(gs__split_check(slice->split, err));
     if (slice->part) GS_TRY(gs__word_check("part", slice->part, parts, err));
     if (slice->index < -1) return gs_fail(err, GS_INVALID_ARGUMENT, "index must not be negative");
     if (slice->channels < 1 || slice->height < 1 || slice->width < 1)
@@ -141,6 +145,12 @@ static gs_status enter_case(sqlite3 *db, int64_t dataset, const gs_new_slice *sl
     return gs__sql_finish(&update);
 }
 
+/* Where a new slice's bytes are: with it, or, of a volume's, in the database already. */
+typedef struct new_content {
+    int64_t volume, stored; /* 0 = none */
+    const char *sha256;
+} new_content;
+
 static gs_status insert_content(sqlite3 *db, int64_t seq, const gs_new_slice *slice,
                                 gs_error *err) {
     gs__sql query = gs__sql_prepare(db, "INSERT INTO slice_contents VALUES (?1, ?2)", err);
@@ -150,8 +160,7 @@ static gs_status insert_content(sqlite3 *db, int64_t seq, const gs_new_slice *sl
 }
 
 static gs_status insert_slice(sqlite3 *db, int64_t dataset, const gs_new_slice *slice,
-                              int64_t volume, const char *sha256, char id[GS_ID_SIZE],
-                              gs_error *err) {
+                              const new_content *content, char id[GS_ID_SIZE], gs_error *err) {
     char now[GS_TIME_SIZE], split[GS_WORD_SIZE];
     GS_TRY(enter_case(db, dataset, slice, split, err));
     GS_TRY(gs__id_make("slc", id, err));
@@ -159,8 +168,9 @@ static gs_status insert_slice(sqlite3 *db, int64_t dataset, const gs_new_slice *
     gs__sql query = gs__sql_prepare(
         db,
         "INSERT INTO slices (id, dataset, case_name, position, name, channels, height, width,"
-        " content_type, content_size, sha256, label, split, created_at, volume, part) VALUES"
-        " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, nullif(?15, 0), ?16)",
+        " content_type, content_size, sha256, label, split, created_at, volume, part, content)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, nullif(?15, 0), ?16,"
+        " nullif(?17, 0))",
         err);
     gs__sql_bind_text(&query, 1, id);
     gs__sql_bind_int(&query, 2, dataset);
@@ -172,15 +182,16 @@ static gs_status insert_slice(sqlite3 *db, int64_t dataset, const gs_new_slice *
     gs__sql_bind_int(&query, 8, slice->width);
     gs__sql_bind_text(&query, 9, slice->content_type);
     gs__sql_bind_int(&query, 10, (int64_t)slice->content_size);
-    gs__sql_bind_text(&query, 11, sha256);
+    gs__sql_bind_text(&query, 11, content->sha256);
     gs__sql_bind_text(&query, 12, slice->label ? slice->label : "unknown");
     gs__sql_bind_text(&query, 13, split);
     gs__sql_bind_text(&query, 14, now);
-    gs__sql_bind_int(&query, 15, volume);
+    gs__sql_bind_int(&query, 15, content->volume);
     gs__sql_bind_text(&query, 16, slice->part);
+    gs__sql_bind_int(&query, 17, content->stored);
     GS_TRY(gs__sql_finish(&query));
     int64_t seq = sqlite3_last_insert_rowid(db);
-    GS_TRY(insert_content(db, seq, slice, err));
+    if (!content->stored) GS_TRY(insert_content(db, seq, slice, err));
     if (!slice->mask) return GS_OK;
     return gs__annotation_append(db, seq, slice->mask, slice->mask_size, slice->author, NULL, err);
 }
@@ -217,8 +228,9 @@ static gs_status forget_deletion(sqlite3 *db, int64_t dataset, const char *sha25
 }
 
 static gs_status add_slice(sqlite3 *db, const char *dataset, const gs_new_slice *slice,
-                           int64_t volume, const char *sha256, gs_slice_record *record,
-                           bool *created, gs_error *err) {
+                           const new_content *content, gs_slice_record *record, bool *created,
+                           gs_error *err) {
+    const char *sha256 = content->sha256;
     char id[GS_ID_SIZE];
     int64_t seq = 0;
     GS_TRY(enter_dataset(db, dataset, slice, &seq, err));
@@ -234,18 +246,17 @@ static gs_status add_slice(sqlite3 *db, const char *dataset, const gs_new_slice 
         }
     }
     if (*created) {
-        GS_TRY(insert_slice(db, seq, slice, volume, sha256, id, err));
+        GS_TRY(insert_slice(db, seq, slice, content, id, err));
         GS_TRY(forget_deletion(db, seq, sha256, err));
     }
     return gs__slice_load(db, id, record, err);
 }
 
 gs_status gs__slice_insert(sqlite3 *db, const char *dataset, const gs_new_slice *slice,
-                           int64_t volume, gs_slice_record *record, bool *created, gs_error *err) {
-    char sha256[GS_SHA256_SIZE];
-    GS_TRY(check_new_slice(slice, err));
-    gs_sha256_hex(slice->content, slice->content_size, sha256);
-    return add_slice(db, dataset, slice, volume, sha256, record, created, err);
+                           int64_t volume, const gs__slice_content *stored, gs_slice_record *record,
+                           bool *created, gs_error *err) {
+    const new_content content = {.volume = volume, .stored = stored->seq, .sha256 = stored->sha256};
+    return add_slice(db, dataset, slice, &content, record, created, err);
 }
 
 /* What one call of gs_store_slice_add adds, with what it gives, kept aside until the commit. */
@@ -266,9 +277,11 @@ static gs_status add_batch(sqlite3 *db, new_slices *batch, const gs_idempotency 
         gs_status status = gs__slice_load(db, id, &batch->records[0], err);
         return status == GS_NOT_FOUND ? gs__idempotency_gone(key, err) : status;
     }
-    for (size_t i = 0; i < batch->count; i++)
-        GS_TRY(add_slice(db, batch->dataset, &batch->slices[i], 0, batch->sha256[i],
-                         &batch->records[i], &batch->created[i], err));
+    for (size_t i = 0; i < batch->count; i++) {
+        const new_content content = {.sha256 = batch->sha256[i]};
+        GS_TRY(add_slice(db, batch->dataset, &batch->slices[i], &content, &batch->records[i],
+                         &batch->created[i], err));
+    }
     return batch->count ? gs__idempotency_keep(db, key, batch->records[0].id, err) : GS_OK;
 }
 
@@ -279,7 +292,7 @@ gs_status gs_store_slice_add(gs_store *store, const char *dataset, const gs_new_
     gs_status status = GS_OK;
     gs_assert(!key || count == 1);
     new_slices batch = {.dataset = dataset, .slices = slices, .count = count};
-    for (size_t i = 0; i < count; i++) GS_TRY(check_new_slice(&slices[i], err));
+    for (size_t i = 0; i < count; i++) GS_TRY(gs__slice_check(&slices[i], err));
     batch.sha256 = gs_alloc(count, sizeof *batch.sha256);
     batch.records = gs_alloc(count, sizeof *batch.records);
     batch.created = gs_alloc(count, sizeof *batch.created);
@@ -315,8 +328,7 @@ static gs_status load_content(sqlite3 *db, const char *id, gs_slice_record *reco
                               size_t *size, gs_error *err) {
     GS_TRY(gs__slice_load(db, id, record, err));
     gs__sql query = gs__sql_prepare(
-        db, "SELECT c.bytes FROM slices s JOIN slice_contents c ON c.slice = s.seq WHERE s.id = ?1",
-        err);
+        db, "SELECT " GS__CONTENT_BYTES " FROM slices s " GS__CONTENT_JOIN " WHERE s.id = ?1", err);
     gs__sql_bind_text(&query, 1, id);
     if (gs__sql_row(&query)) *bytes = gs__sql_bytes_copy(&query, 0, size);
     GS_TRY(gs__sql_end(&query));

@@ -21,6 +21,12 @@
     " WHERE q.slice = s.seq), (SELECT max(q.model) FROM predictions q WHERE q.slice = s.seq))"
 enum { GS__SLICE_COLUMN_COUNT = 22 };
 
+/* The bytes of slices `s`; NULL if there are none, which no slice should be. */
+#define GS__CONTENT_BYTES "coalesce(c.bytes, w.bytes)"
+#define GS__CONTENT_JOIN                                                                           \
+    "LEFT JOIN slice_contents c ON c.slice = s.seq LEFT JOIN volume_contents w ON w.seq = "        \
+    "s.content"
+
 /* Reads GS__SLICE_COLUMNS from `column` on. */
 void gs__slice_read(gs__sql *query, int column, gs_slice_record *out);
 GS_MUST_CHECK gs_status gs__slice_load(sqlite3 *db, const char *id, gs_slice_record *out,
@@ -29,11 +35,24 @@ GS_MUST_CHECK gs_status gs__slice_load(sqlite3 *db, const char *id, gs_slice_rec
 GS_MUST_CHECK gs_status gs__slice_find(sqlite3 *db, const char *id, int64_t *seq_out,
                                        gs_error *err);
 
-/* Checks a slice and adds it to the data set, inside a write transaction. volume: the seq of the
- * one it was cut from, 0 = none. *created: false when its content was there. */
+/* NULL is fine. */
+GS_MUST_CHECK gs_status gs__split_check(const char *split, gs_error *err);
+/* What gs_store_slice_add says of its fields. */
+GS_MUST_CHECK gs_status gs__slice_check(const gs_new_slice *slice, gs_error *err);
+
+/* Bytes that are in the database already. */
+typedef struct gs__slice_content {
+    int64_t seq; /* of volume_contents */
+    char sha256[GS_SHA256_SIZE];
+} gs__slice_content;
+
+/* Adds a slice that was checked to the data set, inside a write transaction; its bytes are
+ * `stored`. volume: the seq of the one it was cut from. *created: false when its content was there.
+ */
 GS_MUST_CHECK gs_status gs__slice_insert(sqlite3 *db, const char *dataset,
                                          const gs_new_slice *slice, int64_t volume,
-                                         gs_slice_record *record, bool *created, gs_error *err);
+                                         const gs__slice_content *stored, gs_slice_record *record,
+                                         bool *created, gs_error *err);
 
 /* Appends to the history of slice `seq` and makes it current; mask NULL = removal. Inside a write
  * transaction; author and size are checked. id_out may be NULL. */

@@ -89,14 +89,14 @@ static gs_status visit_all(sqlite3 *db, const char *dataset, gs_slice_visit *vis
                            gs_error *err) {
     int64_t seq;
     GS_TRY(gs__dataset_seq(db, dataset, &seq, err));
-    gs__sql query =
-        gs__sql_prepare(db,
-                        "SELECT c.bytes, a.mask, coalesce(a.author, ''), " GS__SLICE_COLUMNS
-                        " FROM " GS__SLICE_TABLES " JOIN slice_contents c ON c.slice = s.seq"
-                        " LEFT JOIN annotations a ON a.seq = s.annotation"
-                        " WHERE s.dataset = (SELECT seq FROM datasets WHERE name = ?1)"
-                        " ORDER BY s.seq",
-                        err);
+    gs__sql query = gs__sql_prepare(db,
+                                    "SELECT " GS__CONTENT_BYTES
+                                    ", a.mask, coalesce(a.author, ''), " GS__SLICE_COLUMNS
+                                    " FROM " GS__SLICE_TABLES " " GS__CONTENT_JOIN
+                                    " LEFT JOIN annotations a ON a.seq = s.annotation"
+                                    " WHERE s.dataset = (SELECT seq FROM datasets WHERE name = ?1)"
+                                    " ORDER BY s.seq",
+                                    err);
     gs__sql_bind_text(&query, 1, dataset);
     while (gs__sql_row(&query)) {
         gs_slice_view view;

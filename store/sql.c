@@ -102,8 +102,10 @@ void gs__sql_stop(gs__sql *query, gs_status status) {
 }
 
 gs_status gs__sql_end(gs__sql *query) {
-    sqlite3_finalize(query->statement); /* its code repeats the failure that step reported */
+    int rc =
+        sqlite3_finalize(query->statement); /* also of a column for which there was no memory */
     query->statement = NULL;
+    if (rc != SQLITE_OK && !query->status) query->status = gs__sql_fail(query->db, rc, query->err);
     return query->status;
 }
 
@@ -121,16 +123,23 @@ double gs__sql_real(gs__sql *query, int column) {
     return sqlite3_column_double(query->statement, column);
 }
 
-void gs__sql_text(gs__sql *query, int column, char *out, size_t size) {
-    const unsigned char *text = sqlite3_column_text(query->statement, column);
-    if (!text && sqlite3_column_type(query->statement, column) != SQLITE_NULL)
+/* NULL for NULL, and when out of memory, which the query remembers. The type is asked first: a
+ * value for which there was no memory is NULL after that. */
+static const char *column_text(gs__sql *query, int column) {
+    bool is_null = sqlite3_column_type(query->statement, column) == SQLITE_NULL;
+    const char *text = (const char *)sqlite3_column_text(query->statement, column);
+    if (!text && !is_null)
         gs__sql_stop(query, gs_fail(query->err, GS_OUT_OF_MEMORY, "no memory for a row"));
-    gs__text_copy(out, (const char *)text, size);
+    return text;
+}
+
+void gs__sql_text(gs__sql *query, int column, char *out, size_t size) {
+    gs__text_copy(out, column_text(query, column), size);
 }
 
 char *gs__sql_text_copy(gs__sql *query, int column) {
-    const unsigned char *text = sqlite3_column_text(query->statement, column);
-    char *copy = gs_copy_string(text ? (const char *)text : "");
+    const char *text = column_text(query, column);
+    char *copy = gs_copy_string(text ? text : "");
     if (!copy) gs__sql_stop(query, gs_fail(query->err, GS_OUT_OF_MEMORY, "no memory for a text"));
     return copy;
 }

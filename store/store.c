@@ -1,5 +1,6 @@
 /* Opening and closing the folder. Owns the lock file; one process at a time has the folder. */
 #include "store/store_internal.h"
+#include "store/volume_slices.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -28,7 +29,8 @@ static gs_status lock_folder(gs_store *store, gs_error *err) {
 /* What only the process that has the folder to itself may do. */
 static gs_status sweep(gs_store *store, gs_error *err) {
     GS_TRY(gs__weights_sweep(store, err));
-    return gs__volumes_sweep(store, err);
+    GS_TRY(gs__volumes_sweep(store, err));
+    return gs__volume_slices_sweep(store, err);
 }
 
 /* Whether another process may have the folder, too. */

@@ -80,5 +80,11 @@ void gs_sha256_hex(const void *bytes, size_t size, char out[GS_SHA256_SIZE]);
 
 /* Now, RFC 3339 in UTC with milliseconds. */
 void gs_time_now(char out[GS_TIME_SIZE]);
+/* The time `hours` ago, likewise. */
+void gs_time_before(int hours, char out[GS_TIME_SIZE]);
+/* A day ("2026-01-31", its beginning) or a time in UTC ("2026-01-31T23:59:59Z", with milliseconds
+ * or without), written likewise; INVALID_ARGUMENT naming `field` for anything else. */
+GS_MUST_CHECK gs_status gs_time_parse(const char *field, const char *text, char out[GS_TIME_SIZE],
+                                      gs_error *err);
 
 #endif

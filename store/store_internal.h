@@ -15,6 +15,8 @@ struct gs_store {
     bool beside; /* another process has the folder: its schema is taken as it is */
     pthread_mutex_t write_mutex;
     sqlite3 *writer; /* guarded by write_mutex; NULL: opened to read */
+    /* Prepared, for want of memory is a reason to need it; NULL during the migrations. */
+    sqlite3_stmt *rollback;
     pthread_mutex_t pool_mutex;
     pthread_cond_t reader_returned;
     sqlite3 *readers[GS__READERS]; /* guarded by pool_mutex: the first idle_readers are idle */
@@ -86,8 +88,6 @@ const void *gs__sql_bytes(gs__sql *query, int column, size_t *size_out);
 
 /* `prefix`_ and 16 random letters and digits. */
 GS_MUST_CHECK gs_status gs__id_make(const char *prefix, char out[GS_ID_SIZE], gs_error *err);
-/* The time `hours` ago, as gs_time_now writes it. */
-void gs__time_before(int hours, char out[GS_TIME_SIZE]);
 /* INVALID_ARGUMENT naming `field` unless `text` is UTF-8 without control characters, shorter than
  * `size` bytes. NULL is fine. */
 GS_MUST_CHECK gs_status gs__text_check(const char *field, const char *text, size_t size,

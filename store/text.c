@@ -4,6 +4,7 @@
 #include <nettle/sha2.h>
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +44,47 @@ void gs_time_now(char out[GS_TIME_SIZE]) {
     format_time(now, out);
 }
 
-void gs__time_before(int hours, char out[GS_TIME_SIZE]) {
+void gs_time_before(int hours, char out[GS_TIME_SIZE]) {
     struct timespec time;
     clock_gettime(CLOCK_REALTIME, &time);
     time.tv_sec -= (time_t)hours * 3600;
     format_time(time, out);
+}
+
+/* `text` at `from`, as "2026-01-31T23:59:59.123Z" has it there. */
+static void complete_time(const char *text, size_t from, char out[GS_TIME_SIZE]) {
+    snprintf(out, GS_TIME_SIZE, "%.*s%s", (int)from, text, &"....-..-..T00:00:00.000Z"[from]);
+}
+
+static bool is_time(const char *text) {
+    static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    for (size_t i = 0; i < sizeof form; i++) {
+        bool is_digit = text[i] >= '0' && text[i] <= '9';
+        if (form[i] == 'd' ? !is_digit : text[i] != form[i]) return false;
+    }
+    int year = atoi(text), month = atoi(text + 5), day = atoi(text + 8);
+    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (month < 1 || month > 12) return false;
+    return day >= 1 && day <= days[month - 1] + (month == 2 && is_leap) && atoi(text + 11) < 24 &&
+           atoi(text + 14) < 60 && atoi(text + 17) < 60;
+}
+
+gs_status gs_time_parse(const char *field, const char *text, char out[GS_TIME_SIZE],
+                        gs_error *err) {
+    enum { DAY = 10, SECONDS = 19 };
+    char time[GS_TIME_SIZE] = "";
+    size_t length = strnlen(text, GS_TIME_SIZE);
+    if (length == DAY) complete_time(text, DAY, time);
+    if (length == SECONDS + 1 && text[SECONDS] == 'Z') complete_time(text, SECONDS, time);
+    if (length == GS_TIME_SIZE - 1) complete_time(text, GS_TIME_SIZE - 1, time);
+    if (!is_time(time))
+        return gs_fail(err, GS_INVALID_ARGUMENT,
+                       "%s is '%.40s', expected a day (2026-01-31) or a time in UTC "
+                       "(2026-01-31T23:59:59Z)",
+                       field, text);
+    memcpy(out, time, GS_TIME_SIZE);
+    return GS_OK;
 }
 
 gs_status gs__id_make(const char *prefix, char out[GS_ID_SIZE], gs_error *err) {

@@ -139,7 +139,7 @@ gs_status gs_store_token_create(gs_store *store, const char *name, unsigned scop
                        DAYS_MAX, days);
     gs__text_copy(record.name, name, sizeof record.name);
     gs_time_now(record.created_at);
-    if (days > 0) gs__time_before(-24 * days, record.expires_at);
+    if (days > 0) gs_time_before(-24 * days, record.expires_at);
     GS_TRY(gs__secret_make(&token_form, record.id, secret, sha256, err));
     GS_TRY(gs__write_begin(store, &db, err));
     GS_TRY(gs__write_end(store, insert_token(db, &record, sha256, err), err));

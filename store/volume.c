@@ -1,9 +1,11 @@
-/* Volumes: rows, their slices and their files.
+/* Volumes: rows, their slices and their files. A volume is cut, and the bytes of its slices stored,
+ * before the transaction that makes it one; other writers wait for that one alone.
  *
  * Invariant: a row's folder is whole and on the disk before the row is committed; a folder without
  * a row, left by a crash, is removed at the next open. */
 #include "store/volume.h"
 #include "store/slice_internal.h"
+#include "store/volume_slices.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -95,12 +97,13 @@ static gs_status sync_files(const char *folder, gs_error *err) {
     return status ? status : gs_file_sync(folder, err);
 }
 
+/* Of files that are on the disk. */
 static gs_status move_folder(const gs_store *store, const char *from, const char *id,
                              gs_error *err) {
     char *parent = gs_format("%s/volumes", store->folder);
     char *to = gs_store_volume_folder(store, id);
-    gs_status status = parent && to ? sync_files(from, err)
-                                    : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
+    gs_status status =
+        parent && to ? GS_OK : gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a path");
     if (!status && rename(from, to) != 0)
         status = gs_fail_errno(err, "cannot rename %s to %s", from, to);
     if (!status) status = gs_file_sync(parent, err);
@@ -139,14 +142,19 @@ gs_status gs__volumes_sweep(gs_store *store, gs_error *err) {
 
 /* What one call of gs_store_volume_add adds and gives. */
 typedef struct adding {
-    const gs_store *store;
+    gs_store *store;
     const char *dataset;
     const gs_new_volume *volume;
+    gs__volume_slices slices;
     char id[GS_ID_SIZE];
     bool moved; /* the folder is volumes/<id> now */
     gs_volume_record record;
     bool created;
 } adding;
+
+static const char *case_of(const adding *a) {
+    return a->volume->case_name ? a->volume->case_name : a->id;
+}
 
 static gs_status insert_volume(sqlite3 *db, const adding *a, int64_t dataset, int64_t *seq_out,
                                gs_error *err) {
@@ -160,7 +168,7 @@ static gs_status insert_volume(sqlite3 *db, const adding *a, int64_t dataset, in
         err);
     gs__sql_bind_text(&query, 1, a->id);
     gs__sql_bind_int(&query, 2, dataset);
-    gs__sql_bind_text(&query, 3, volume->case_name ? volume->case_name : a->id);
+    gs__sql_bind_text(&query, 3, case_of(a));
     gs__sql_bind_text(&query, 4, volume->name);
     gs__sql_bind_text(&query, 5, volume->preset);
     gs__sql_bind_int(&query, 6, volume->channels);
@@ -174,59 +182,66 @@ static gs_status insert_volume(sqlite3 *db, const adding *a, int64_t dataset, in
     return GS_OK;
 }
 
-static gs_status insert_slices(sqlite3 *db, const adding *a, int64_t volume, gs_error *err) {
-    size_t given = 0, created_count = 0;
-    for (;;) {
-        gs_new_slice slice = {0};
-        bool more = false, created;
-        gs_slice_record record;
-        GS_TRY(a->volume->next(a->volume->context, &slice, &more, err));
-        if (!more) break;
-        slice.case_name = a->volume->case_name ? a->volume->case_name : a->id;
-        slice.split = a->volume->split;
-        GS_TRY(gs__slice_insert(db, a->dataset, &slice, volume, &record, &created, err));
-        given++;
-        created_count += created;
-    }
-    if (given == 0) return gs_fail(err, GS_UNUSABLE, "no slice of the volume is of use");
-    if (created_count == 0)
-        return gs_fail(err, GS_CONFLICT,
-                       "data set '%.64s' has all %zu slices of the volume already", a->dataset,
-                       given);
-    return GS_OK;
-}
-
-static gs_status create_volume(sqlite3 *db, adding *a, gs_error *err) {
-    int64_t dataset = 0, seq = 0;
-    GS_TRY(gs__dataset_seq(db, a->dataset, &dataset, err));
-    GS_TRY(gs__id_make("vol", a->id, err));
-    GS_TRY(insert_volume(db, a, dataset, &seq, err));
-    GS_TRY(insert_slices(db, a, seq, err));
-    a->moved = true; /* also when it fails halfway */
-    return move_folder(a->store, a->volume->folder, a->id, err);
-}
-
-static gs_status add_volume(sqlite3 *db, adding *a, const gs_idempotency *key, gs_error *err) {
+/* Looks for what the key gave, then for the same bytes; a key that is new is kept for those. */
+static gs_status find_volume(sqlite3 *db, adding *a, const gs_idempotency *key, bool *found_out,
+                             gs_error *err) {
     char id[GS_ID_SIZE];
-    bool found = false;
     GS_TRY(gs__idempotency_find(db, key, id, err));
+    *found_out = id[0];
     if (id[0]) {
         gs_status status = load_volume(db, id, &a->record, err);
         return status == GS_NOT_FOUND ? gs__idempotency_gone(key, err) : status;
     }
-    GS_TRY(find_bytes(db, a->dataset, a->volume->sha256, &a->record, &found, err));
-    if (!found) {
-        GS_TRY(create_volume(db, a, err));
-        GS_TRY(load_volume(db, a->id, &a->record, err));
-    }
-    a->created = !found;
-    return gs__idempotency_keep(db, key, a->record.id, err);
+    GS_TRY(find_bytes(db, a->dataset, a->volume->sha256, &a->record, found_out, err));
+    return *found_out ? gs__idempotency_keep(db, key, a->record.id, err) : GS_OK;
+}
+
+static gs_status create_volume(sqlite3 *db, adding *a, const gs_idempotency *key, gs_error *err) {
+    int64_t dataset = 0, seq = 0;
+    GS_TRY(gs__dataset_seq(db, a->dataset, &dataset, err));
+    GS_TRY(insert_volume(db, a, dataset, &seq, err));
+    GS_TRY(gs__volume_slices_insert(&a->slices, db, a->dataset, case_of(a), a->volume->split, seq,
+                                    err));
+    a->moved = true; /* also when it fails halfway */
+    GS_TRY(move_folder(a->store, a->volume->folder, a->id, err));
+    GS_TRY(load_volume(db, a->id, &a->record, err));
+    a->created = true;
+    return gs__idempotency_keep(db, key, a->id, err);
+}
+
+/* Somebody else may have stored the same meanwhile. */
+static gs_status add_volume(sqlite3 *db, adding *a, const gs_idempotency *key, gs_error *err) {
+    bool found = false;
+    GS_TRY(find_volume(db, a, key, &found, err));
+    return found ? GS_OK : create_volume(db, a, key, err);
+}
+
+/* Before anything is cut: whether the volume is there, or its data set is not. */
+static gs_status look_first(sqlite3 *db, adding *a, const gs_idempotency *key, bool *found_out,
+                            gs_error *err) {
+    int64_t dataset;
+    GS_TRY(find_volume(db, a, key, found_out, err));
+    return *found_out ? GS_OK : gs__dataset_seq(db, a->dataset, &dataset, err);
+}
+
+static gs_status add_in_steps(adding *a, const gs_idempotency *key, gs_error *err) {
+    sqlite3 *db;
+    bool found = false;
+    GS_TRY(gs__id_make("vol", a->id, err));
+    GS_TRY(gs__write_begin(a->store, &db, err));
+    GS_TRY(gs__write_end(a->store, look_first(db, a, key, &found, err), err));
+    if (found) return GS_OK;
+    GS_TRY(gs__volume_slices_take(&a->slices, a->volume->next, a->volume->context, err));
+    GS_TRY(sync_files(a->volume->folder, err));
+    GS_TRY(gs__write_begin(a->store, &db, err));
+    return gs__write_end(a->store, add_volume(db, a, key, err), err);
 }
 
 static gs_status check_new_volume(const gs_new_volume *volume, gs_error *err) {
     GS_TRY(gs__text_check("case", volume->case_name, GS_CASE_SIZE, err));
     GS_TRY(gs__text_check("name", volume->name, GS_SLICE_NAME_SIZE, err));
     GS_TRY(gs__text_check("preset", volume->preset, GS_WORD_SIZE, err));
+    GS_TRY(gs__split_check(volume->split, err));
     if (strlen(volume->geometry_json) > GS_VOLUME_GEOMETRY_MAX)
         return gs_fail(err, GS_TOO_LARGE, "the geometry has more than %d bytes",
                        GS_VOLUME_GEOMETRY_MAX);
@@ -236,11 +251,10 @@ static gs_status check_new_volume(const gs_new_volume *volume, gs_error *err) {
 gs_status gs_store_volume_add(gs_store *store, const char *dataset, const gs_new_volume *volume,
                               const gs_idempotency *key, gs_volume_record *out, bool *created_out,
                               gs_error *err) {
-    sqlite3 *db;
-    adding a = {.store = store, .dataset = dataset, .volume = volume};
+    adding a = {.store = store, .dataset = dataset, .volume = volume, .slices = {.store = store}};
     GS_TRY(check_new_volume(volume, err));
-    GS_TRY(gs__write_begin(store, &db, err));
-    gs_status status = gs__write_end(store, add_volume(db, &a, key, err), err);
+    gs_status status = add_in_steps(&a, key, err);
+    gs__volume_slices_deinit(&a.slices);
     if (status) {
         if (a.moved) remove_folder(store, a.id);
         gs_volume_record_deinit(&a.record);

@@ -41,10 +41,12 @@ typedef struct gs_new_volume {
     void *context;
 } gs_new_volume;
 
-/* Stores a volume with its slices in one transaction: all or nothing. The same sha256 in the data
- * set, or the same key, gives the volume that is there; then *created_out is false and the folder
- * stays the caller's. UNUSABLE without slices; CONFLICT when the data set has all of them already,
- * from elsewhere; else as gs_store_slice_add and as `next` fails. Caller deinits *out. */
+/* Stores a volume with its slices: all or nothing, and nothing shows before all is there. Slices
+ * are asked for outside any transaction, and their bytes written in portions: other writers go on.
+ * The same sha256 in the data set, or the same key, gives the volume that is there; then
+ * *created_out is false and the folder stays the caller's. UNUSABLE without slices; CONFLICT when
+ * the data set has all of them already, from elsewhere; else as gs_store_slice_add and as `next`
+ * fails. Caller deinits *out. */
 GS_MUST_CHECK gs_status gs_store_volume_add(gs_store *store, const char *dataset,
                                             const gs_new_volume *volume, const gs_idempotency *key,
                                             gs_volume_record *out, bool *created_out,

@@ -159,6 +159,9 @@ static gs_status check_labels(gs_volume_cutter *c, gs_error *err) {
     return GS_OK;
 }
 
+/* Where slices lie, values or not. */
+typedef enum purpose { TO_CUT, TO_PLACE } purpose;
+
 static gs_status measure_plain(gs_volume_cutter *c, gs_error *err) {
     for (int k = 0; k < c->levels.channels; k++) {
         c->low[k] = HUGE_VAL;
@@ -177,8 +180,8 @@ static gs_status measure_plain(gs_volume_cutter *c, gs_error *err) {
     return GS_OK;
 }
 
-static gs_status measure_liver(gs_volume_cutter *c, gs_error *err) {
-    gs__measures measures;
+static gs_status measure_liver(gs_volume_cutter *c, purpose wanted, gs_error *err) {
+    gs__measures measures = {0};
     if (!c->files.labels && !c->files.organ)
         return gs_fail(
             err, GS_UNUSABLE,
@@ -186,7 +189,7 @@ static gs_status measure_liver(gs_volume_cutter *c, gs_error *err) {
             "2 lesion) or `organ` (not 0 in the liver)");
     int region = c->files.organ ? GS__ORGAN : GS__LABELS;
     c->levels.region_name = name_of(c, region);
-    GS_TRY(gs__liver_measure(&c->levels, region, &measures, err));
+    if (wanted == TO_CUT) GS_TRY(gs__liver_measure(&c->levels, region, &measures, err));
     return gs__liver_plane_init(&c->liver, &c->levels, &measures, c->form.height, err);
 }
 
@@ -196,18 +199,18 @@ static gs_status measure_brain(gs_volume_cutter *c, gs_error *err) {
     return gs__brain_plane_init(&c->brain, &c->levels, &measures, brain_pixel(&c->form), err);
 }
 
-static gs_status measure(gs_volume_cutter *c, gs_error *err) {
-    GS_TRY(check_labels(c, err));
+static gs_status measure(gs_volume_cutter *c, purpose wanted, gs_error *err) {
+    if (wanted == TO_CUT) GS_TRY(check_labels(c, err));
     switch (c->preset) {
     case GS_VOLUME_BRAIN:
         return measure_brain(c, err);
     case GS_VOLUME_LIVER:
-        return measure_liver(c, err);
+        return measure_liver(c, wanted, err);
     case GS_VOLUME_PLAIN:
     case GS_VOLUME_PRESETS:
         break;
     }
-    return measure_plain(c, err);
+    return wanted == TO_CUT ? measure_plain(c, err) : GS_OK;
 }
 
 static void describe_levels(gs_volume_cutter *c) {
@@ -245,8 +248,9 @@ static gs_status allocate(gs_volume_cutter *c, gs_error *err) {
     return GS_OK;
 }
 
-gs_status gs_volume_cutter_open(gs_volume_preset preset, const gs_volume_files *files,
-                                const gs_volume_form *form, gs_volume_cutter **out, gs_error *err) {
+static gs_status open_cutter(gs_volume_preset preset, const gs_volume_files *files,
+                             const gs_volume_form *form, purpose wanted, gs_volume_cutter **out,
+                             gs_error *err) {
     gs_volume_cutter *c = gs_alloc(1, sizeof *c);
     if (!c) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a volume");
     c->preset = preset;
@@ -256,13 +260,24 @@ gs_status gs_volume_cutter_open(gs_volume_preset preset, const gs_volume_files *
     gs_status status = check_grids(c, err);
     if (status == GS_OK) status = check_form(c, err);
     if (status == GS_OK) status = allocate(c, err);
-    if (status == GS_OK) status = measure(c, err);
+    if (status == GS_OK) status = measure(c, wanted, err);
     if (status != GS_OK) {
         gs_volume_cutter_close(c);
         return status;
     }
     *out = c;
     return GS_OK;
+}
+
+gs_status gs_volume_cutter_open(gs_volume_preset preset, const gs_volume_files *files,
+                                const gs_volume_form *form, gs_volume_cutter **out, gs_error *err) {
+    return open_cutter(preset, files, form, TO_CUT, out, err);
+}
+
+gs_status gs_volume_cutter_open_to_place(gs_volume_preset preset, const gs_volume_files *files,
+                                         const gs_volume_form *form, gs_volume_cutter **out,
+                                         gs_error *err) {
+    return open_cutter(preset, files, form, TO_PLACE, out, err);
 }
 
 void gs_volume_cutter_close(gs_volume_cutter *c) {

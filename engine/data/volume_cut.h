@@ -63,6 +63,12 @@ typedef struct gs_volume_cutter gs_volume_cutter;
 GS_MUST_CHECK gs_status gs_volume_cutter_open(gs_volume_preset preset, const gs_volume_files *files,
                                               const gs_volume_form *form, gs_volume_cutter **out,
                                               gs_error *err);
+/* As that for gs_volume_cutter_restore_map alone, which needs no values but those that say where
+ * slices lie: of a liver and of plain slices none are read. */
+GS_MUST_CHECK gs_status gs_volume_cutter_open_to_place(gs_volume_preset preset,
+                                                       const gs_volume_files *files,
+                                                       const gs_volume_form *form,
+                                                       gs_volume_cutter **out, gs_error *err);
 void gs_volume_cutter_close(gs_volume_cutter *cutter); /* NULL is allowed */
 
 int gs_volume_cutter_levels(const gs_volume_cutter *cutter);

@@ -48,7 +48,7 @@ class Server:
         line = self.process.stdout.readline()
         if " on http" not in line:
             self.process.wait(STARTUP_SECONDS)
-            raise RuntimeError(f"no server: {self.log_text()[-2000:]}")
+            raise RuntimeError(f"no server: {self.log_text()[-4000:]}")
         self.url = line.split(" on ")[1].strip()
         self.port = int(self.url.rsplit(":", 1)[1])
         answers.watch(self.url)

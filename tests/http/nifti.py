@@ -2,20 +2,26 @@
 the patient's right, front and top, or a dictionary of those places."""
 import gzip
 import itertools
+import math
 import struct
 
 TYPES = {"B": 2, "h": 4, "i": 8, "f": 16, "d": 64}
 RAS = ((0, 1), (1, 1), (2, 1))  # the file's axis k runs along the patient's axis, forwards or backwards
 
 
-def header(size, axes=RAS, kind="h", spacing=(1.0, 2.0, 3.0), origin=(-10.0, 20.0, 5.0), dim=None, descrip=b"a scan"):
-    """size, spacing and origin along the patient's axes."""
+def header(size, axes=RAS, kind="h", spacing=(1.0, 2.0, 3.0), origin=(-10.0, 20.0, 5.0), dim=None, descrip=b"a scan",
+           tilt=0.0):
+    """size, spacing and origin along the patient's axes; tilt: the whole is turned by so much, in radians, about the
+    axis from back to front."""
     sides = [size[axis] for axis, _ in axes]
     rows = [[0.0, 0.0, 0.0, origin[row]] for row in range(3)]
     for k, (axis, way) in enumerate(axes):
         rows[axis][k] = way * spacing[axis]
         if way < 0:
             rows[axis][3] += (size[axis] - 1) * spacing[axis]
+    right, top = rows[0], rows[2]
+    rows[0] = [math.cos(tilt) * a + math.sin(tilt) * b for a, b in zip(right, top)]
+    rows[2] = [math.cos(tilt) * b - math.sin(tilt) * a for a, b in zip(right, top)]
     dim = dim or [3, *sides, 1, 1, 1, 1]
     head = bytearray(348)
     struct.pack_into("<i", head, 0, 348)

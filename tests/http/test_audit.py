@@ -1,12 +1,16 @@
 """What the audit log of a server with --auth keeps, how often one may ask, and pages of other origins."""
+import datetime
+import json
 import resource
+import sqlite3
+import time
 
 import pytest
 import requests
 
 import formats
 from api import check_time
-from test_access import bearer, create, forge
+from test_access import bearer, create, forge, genseg
 from test_inference import problem
 from test_tls import refusal
 
@@ -94,6 +98,103 @@ def test_an_idempotency_key_is_its_holders_own(guarded):
 
     assert [upload("annotate", 1).status_code, upload("admin", 2).status_code] == [201, 201]
     problem(upload("annotate", 2), 422)
+
+
+# ==== How long ====
+
+def age(data, days, name="old", count=1):
+    """Entries of so many days ago, as a server made them then; their number in the log."""
+    at = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    with sqlite3.connect(data / "genseg.db", timeout=30) as database:
+        database.executemany("INSERT INTO audit (at, request, token, name, address, method, path, status) VALUES "
+                             "(?, 'r', 'tok_old', ?, '192.0.2.1', 'PUT', '/v1/x', 200)", [(at, name)] * count)
+
+
+def kept(server, tokens):
+    return [entry["name"] for entry in audit(server, tokens["admin"], limit=500)]
+
+
+@pytest.mark.parametrize("options, wanted", [
+    ((), ["new", "year"]), (("--audit-days", "300"), ["new"]), (("--audit-days", "0"), ["new", "year", "old", "old"])])
+def test_a_server_forgets_what_is_too_old(guarded, tmp_path, options, wanted):
+    create(tmp_path / "data", "first", "read")
+    age(tmp_path / "data", 366, count=2)
+    age(tmp_path / "data", 364, "year")
+    age(tmp_path / "data", 1, "new")
+    server, tokens = guarded(*options)
+    if len(wanted) < 4:
+        assert f'"entries":{4 - len(wanted)}' in server.log_line("audit_pruned")
+    else:
+        time.sleep(1)
+    assert kept(server, tokens) == wanted
+
+
+def test_writers_go_on_while_much_is_forgotten(guarded, tmp_path):
+    create(tmp_path / "data", "first", "read")
+    age(tmp_path / "data", 400, count=30000)
+    server, tokens = guarded()
+    waits = []
+    while "audit_pruned" not in server.log_text():
+        begin = time.monotonic()
+        assert server.put("/v1/datasets/d", headers=bearer(tokens["annotate"])).status_code in (200, 201)
+        waits.append(time.monotonic() - begin)
+    assert len(waits) > 10, "it is not over at once"
+    assert max(waits) < 2 and sorted(waits)[len(waits) // 2] < 0.5
+    assert set(kept(server, tokens)) == {"annotate"}
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "36501", "1.5"])
+def test_days_are_a_number(start_server, value):
+    with pytest.raises(RuntimeError, match="--audit-days"):
+        start_server("--audit-days", value)
+
+
+def test_the_command_lists_what_the_server_lists(guarded, tmp_path):
+    server, tokens = guarded()
+    age(server.data, 3, "three", 2)
+    server.put("/v1/datasets/d", headers=bearer(tokens["annotate"]))
+    entries = audit(server, tokens["admin"])
+    assert len(entries) == 3
+
+    def listed(*more):
+        return [json.loads(line) for line in genseg("audit", "--data", server.data, "--json", *more).stdout.splitlines()]
+
+    assert listed() == entries
+    assert listed("--name", "three") == entries[1:] == audit(server, tokens["admin"], name="three")
+    day = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)).strftime("%Y-%m-%d")
+    assert listed("--since", day) == entries[:1] == audit(server, tokens["admin"], since=day)
+    assert listed("--since", entries[0]["at"]) == entries[:1] == audit(server, tokens["admin"], since=entries[0]["at"])
+    head, *lines = genseg("audit", "--data", server.data).stdout.splitlines()
+    assert head.split()[:3] == ["at", "status", "method"]
+    assert [line.split()[:2] for line in lines] == [[e["at"], str(e["status"])] for e in entries]
+    answer = server.get("/v1/audit", params={"since": "yesterday"}, headers=bearer(tokens["admin"]))
+    assert problem(answer, 422)["errors"][0]["field"] == "since"
+
+
+def test_the_command_forgets_beside_a_running_server(guarded):
+    server, tokens = guarded()
+    age(server.data, 30, count=1100)
+    age(server.data, 10, "ten")
+    day = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=20)).strftime("%Y-%m-%d")
+    said = genseg("audit", "--data", server.data, "--prune-before", day).stdout
+    assert said == f"forgot 1100 entries from before {day}T00:00:00.000Z\n"
+    assert kept(server, tokens) == ["ten"]
+    assert server.put("/v1/datasets/d", headers=bearer(tokens["annotate"])).status_code == 201
+    assert kept(server, tokens) == ["annotate", "ten"]
+
+
+def test_the_command_refuses_what_makes_no_sense(tmp_path):
+    create(tmp_path / "data", "first", "read")
+    nothing = tmp_path / "nothing"
+    for arguments, status, part in [
+            ((), 2, "--data"), (("--data", nothing), 1, "no database"),
+            (("--data", nothing, "--prune-before", "2026-01-01"), 1, "no database"),
+            (("--data", tmp_path / "data", "--since", "yesterday"), 2, "--since is 'yesterday'"),
+            (("--data", tmp_path / "data", "--prune-before", "2026-02-30"), 2, "--prune-before is"),
+            (("--data", tmp_path / "data", "--prune-before", "2026-02-03", "--json"), 2, "stands alone")]:
+        assert part in genseg("audit", *arguments, status=status).stderr
+    assert not nothing.exists()
+    assert "--prune-before" in genseg("audit", "--help").stdout
 
 
 # ==== How often ====

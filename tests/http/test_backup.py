@@ -1,6 +1,7 @@
 """`genseg backup` of a server that runs, and `genseg restore`: everything is there again, or nothing is."""
 import hashlib
 import io
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -11,6 +12,7 @@ import formats
 from conftest import TOY, BINARY, TRAINER
 from test_inference import PIXELS, PNG
 from test_statuses import upload_volume
+from test_workflow import start_training, train
 
 pytestmark = pytest.mark.skipif(BINARY.name != "genseg", reason="needs the program itself")
 
@@ -75,6 +77,31 @@ def test_what_was_backed_up_is_there_again(filled, start_server, tmp_path):
     assert len(before["models"]) == 2 and any(key.startswith("/v1/jobs/") for key in before)
     answer = other.post("/v1/segment", data=formats.png(PIXELS), headers=PNG)
     assert answer.status_code == 200, "the model is active and runs"
+
+
+def pictures(server, job):
+    """The panel of a training, and its sheets."""
+    panel = server.get(f"/v1/jobs/{job}/panel").json()
+    return panel, [server.get(entry["href"]).content for entry in panel["steps"]]
+
+
+def test_the_panels_of_finished_trainings_are_there_again(start_toy, tmp_path):
+    server = start_training(start_toy, 0.0, panel=[20, 40])
+    jobs = [train(server)["id"] for _ in range(3)]
+    shutil.rmtree(server.data / "panels" / jobs[1])  # as those of long ago go
+    before = {job: pictures(server, job) for job in jobs}
+    assert [len(sheets) for _, sheets in before.values()] == [2, 0, 2]
+    genseg("backup", tmp_path / "backup.tar", "--data", server.data)
+    with tarfile.open(tmp_path / "backup.tar") as tar:
+        assert [name for name in tar.getnames() if name.startswith("panels/")] == [
+            f"panels/{job}/{name}" for job in (jobs[0], jobs[2])
+            for name in ("000000000020.png", "000000000040.png", "panel.json")]
+    genseg("restore", tmp_path / "backup.tar", "--data", tmp_path / "again")
+    other = start_toy(name="again")
+    assert {job: pictures(other, job) for job in jobs} == before
+    # Their order of age is kept, too: the next ones drive out the oldest.
+    ages = [(tmp_path / "again" / "panels" / job).stat().st_mtime_ns for job in (jobs[0], jobs[2])]
+    assert ages[0] < ages[1]
 
 
 def test_a_backup_while_others_write_is_of_one_moment(filled, start_server, tmp_path):
@@ -152,7 +179,7 @@ BAD = {
                                                  linkname="genseg.db"), b""), *e]),
     **{f"the name {name}": lambda e, name=name: with_sums([(renamed(e[0][0], name), b"x"), *e])
        for name in ("../outside", "/tmp/genseg-outside", "models/../../outside", "models/a/b", "volumes/a",
-                    "volumes/a/b/c/d", "models/.hidden", "genseg.lock", "models//x", "models/x\\y", "")},
+                    "volumes/a/b/c/d", "panels/a", "panels/a/b/c", "panels/a/../b", "models/.hidden", "genseg.lock", "models//x", "models/x\\y", "")},
 }
 
 

@@ -276,7 +276,7 @@ def test_a_folder_that_is_wrong_leaves_nothing_behind(exported, untouched, tmp_p
                   status=2 if "control" in what or "cannot be" in what or "normalization" in what else 1)
     assert said.startswith("genseg import: ") and len(said) > 25
     with sqlite3.connect(untouched / "genseg.db") as database:
-        for table in ("slices", "slice_contents", "annotations", "volumes"):
+        for table in ("slices", "slice_contents", "volume_contents", "annotations", "volumes"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     assert not list(untouched.glob("uploads/*")), "no files of volumes are left"
 

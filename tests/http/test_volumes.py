@@ -1,12 +1,16 @@
 """Volumes: uploaded, cut into slices, segmented and translated as jobs, taken away. Most of it with the toy engine,
 so that every voxel of an answer is predicted; the real one on a simulated brain is in test_volumes_real.py."""
+import contextlib
 import gzip
 import json
 import math
+import random
+import sqlite3
 import threading
 import time
 
 import pytest
+import requests
 
 import contract
 import formats
@@ -405,6 +409,60 @@ def test_a_full_disk_is_507_and_leaves_nothing(start_toy, tmp_path):
     upload(server, big, status=507)
     assert list((server.data / "uploads").iterdir()) == [] == list((server.data / "volumes").iterdir())
     upload(server, floats())
+
+
+def big(levels):
+    """A scan of 256 x 256 voxels a level, all of them noise."""
+    size = (256, 256, levels)
+    return nifti.header(size) + random.Random(7).randbytes(2 * 256 * 256 * levels)
+
+
+def send_big(server, scan, answers):
+    answers.append(requests.post(server.url + "/v1/volumes", params=PLAIN, data=scan, timeout=120,
+                                 headers={"Content-Type": "application/x-nifti"}))
+
+
+def test_others_write_while_a_big_volume_is_stored(data):
+    """A label is set in a fraction of the time that the volume takes, all of its way."""
+    slice_id, scan, answers, waits = data.upload([[1, 2]], dataset="other")["id"], big(400), [], []
+    thread = threading.Thread(target=send_big, args=(data, scan, answers))
+    begin = time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        start_label = time.monotonic()
+        answer = data.put(f"/v1/slices/{slice_id}/label", json={"label": ("presence", "absence")[len(waits) % 2]})
+        waits.append(time.monotonic() - start_label)
+        assert answer.status_code == 200
+    seconds = time.monotonic() - begin
+    assert answers[0].status_code == 201 and answers[0].json()["slices"] == 400
+    assert len(waits) > 10 and max(waits) < max(0.2, seconds / 4), (max(waits), seconds)
+
+
+def test_a_server_that_is_killed_while_it_stores_a_volume_leaves_nothing(data):
+    scan, log = big(300), data.data / "genseg.db-wal"
+    before = log.stat().st_size
+
+    def send():
+        with contextlib.suppress(requests.ConnectionError):
+            send_big(data, scan, [])
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    while log.stat().st_size < before + (4 << 20):
+        assert thread.is_alive(), "it was not caught in the middle"
+        time.sleep(0.002)
+    data.kill()
+    thread.join()
+    with sqlite3.connect(data.data / "genseg.db") as database:
+        assert database.execute("SELECT count(*) FROM volume_contents").fetchone()[0] > 0
+    data.start()
+    assert data.get("/v1/volumes").json()["items"] == []
+    assert data.get("/v1/datasets/d").json()["counts"]["slices"] == 0
+    assert list((data.data / "volumes").iterdir()) == [] and not list(data.data.glob("uploads/*"))
+    with sqlite3.connect(data.data / "genseg.db") as database:
+        assert database.execute("SELECT count(*) FROM volume_contents").fetchone()[0] == 0
+        assert database.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    upload(data, floats())
 
 
 def test_many_uploads_at_once_are_one_volume(data):

@@ -33,9 +33,9 @@ def read(case, kind):
     return (case / f"{case.name}_{kind}.nii.gz").read_bytes()
 
 
-def upload(server, case):
+def upload(server, case, dataset="brains"):
     files = parts(*(read(case, sequence) for sequence in SEQUENCES), label=read(case, "seg"))
-    answer = server.post("/v1/volumes", files=files, params={"dataset": "brains", "preset": "brain", "scale": SCALE,
+    answer = server.post("/v1/volumes", files=files, params={"dataset": dataset, "preset": "brain", "scale": SCALE,
                                                              "case": case.name, "annotate": "true"})
     contract.check("POST", "/v1/volumes", answer)
     assert answer.status_code == 201, answer.text
@@ -57,15 +57,24 @@ def whole(number):
     return int(math.floor(number + 0.5))
 
 
-def compare_with_slices(server, volume, case, found, size):
+def frame_of(case, found, size):
     """With voxels as large as pixels, a half-slice's pixels are the volume's voxels. The middle of the brain's box is
     the middle of the frame; column 0 of a half is the side of the head, row 0 its front."""
-    slices = server.get("/v1/slices", params={"volume": volume["id"], "limit": 500}).json()["items"]
-    assert {s["part"] for s in slices} == {"left", "right"} and len(slices) == volume["slices"] > 20
     inside = [place for place in found if is_brain(case, size, place)]
     low, high = ([choose(place[k] for place in inside) for k in (0, 1)] for choose in (min, max))
     left = whole((low[0] + high[0] + 1 - FRAME) / 2)
     front = whole((low[1] + high[1] + 1 + FRAME) / 2) - 1
+    return lambda s, x, y: (left + (x if s["part"] == "left" else FRAME - 1 - x), front - y, s["index"])
+
+
+def slices_of(server, volume):
+    return server.get("/v1/slices", params={"volume": volume["id"], "limit": 500}).json()["items"]
+
+
+def compare_with_slices(server, volume, case, found, size):
+    slices = slices_of(server, volume)
+    assert {s["part"] for s in slices} == {"left", "right"} and len(slices) == volume["slices"] > 20
+    place = frame_of(case, found, size)
     for s in slices[::5]:
         answer = server.post("/v1/segment", json={"slice_id": s["id"]}, headers={"Accept": "application/x-npy"})
         shape, pixels = formats.read_npy(answer.content)
@@ -73,10 +82,30 @@ def compare_with_slices(server, volume, case, found, size):
         compared = 0
         for y in range(FRAME):
             for x in range(FRAME // 2):
-                at = (left + (x if s["part"] == "left" else FRAME - 1 - x), front - y, s["index"])
+                at = place(s, x, y)
                 compared += at in found
                 assert abs(found.get(at, pixels[y * FRAME // 2 + x]) - pixels[y * FRAME // 2 + x]) < 1e-4, s["name"]
         assert compared > FRAME * FRAME / 3
+
+
+def test_masks_of_half_slices_come_back_as_one_volume(server, cases):
+    server.put("/v1/datasets/drawn", json={"normalization": "unit"})
+    volume = upload(server, cases[0], dataset="drawn")
+    size = volume["geometry"]["size"]
+    drawn = [s for s in slices_of(server, volume) if s["annotated"]]
+    assert len(drawn) > 3
+    scribble = [[127] * (FRAME // 2) for _ in range(FRAME // 2)] + [[0] * 8 + [255] * 22] * (FRAME // 2)
+    path = f"/v1/slices/{drawn[1]['id']}/annotation"
+    assert server.put(path, data=formats.png(scribble), headers={"Content-Type": "image/png"}).status_code == 200
+    answer = server.get(f"/v1/volumes/{volume['id']}/annotations")
+    found = nifti.Read(answer.content, size, LPS).at
+    place, wanted = frame_of(cases[0], found, size), dict.fromkeys(found, 255)
+    for s in drawn:
+        rows = formats.read_png(server.get(f"/v1/slices/{s['id']}/annotation").content)[3]
+        for y, x in ((y, x) for y in range(FRAME) for x in range(FRAME // 2)):
+            if place(s, x, y) in found:
+                wanted[place(s, x, y)] = {0: 0, 255: 1, 127: 255}[rows[y][x]]
+    assert found == wanted and {0, 1, 255} == set(found.values())
 
 
 def test_a_brain_from_upload_to_healthy_volume(server, cases):

@@ -2,6 +2,8 @@
  * killed or whose files may not grow. */
 #include "fixture.h"
 
+#include "store/volume.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -151,6 +153,89 @@ static void a_full_disk_is_told_and_leaves_nothing_half(void **state) {
     add_slice(f, "a", slice_of("there is room again"));
 }
 
+/* Gives slices; after the two hundredth it says so through the pipe, and waits for the end. */
+typedef struct stuck_giver {
+    int pipe_end, given;
+    char content[CONTENT_BYTES];
+} stuck_giver;
+
+static gs_status give_until_stuck(void *context, gs_new_slice *slice, bool *more, gs_error *err) {
+    (void)err;
+    stuck_giver *g = context;
+    if (g->given == 200) {
+        if (write(g->pipe_end, "x", 1) != 1) _exit(1);
+        for (;;) pause();
+    }
+    fill(g->content, g->given);
+    *slice = slice_of("");
+    slice->content = g->content;
+    slice->content_size = CONTENT_BYTES;
+    slice->index = g->given++;
+    *more = true;
+    return GS_OK;
+}
+
+static void add_half_a_volume(const char *folder, int pipe_end) {
+    static stuck_giver g;
+    gs_store *store;
+    gs_volume_record record;
+    g.pipe_end = pipe_end;
+    gs_new_volume volume = {.preset = "plain",
+                            .geometry_json = "{}",
+                            .sha256 = "a",
+                            .channels = 1,
+                            .folder = folder,
+                            .next = give_until_stuck,
+                            .context = &g};
+    if (gs_store_open(folder, &store, &error) == GS_OK)
+        (void)!gs_store_volume_add(store, "a", &volume, NULL, &record, NULL, &error);
+    _exit(1);
+}
+
+static int64_t count_contents(const fixture *f) {
+    sqlite3 *db;
+    sqlite3_stmt *query;
+    char path[96];
+    snprintf(path, sizeof path, "%s/genseg.db", f->folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT count(*) FROM volume_contents", -1, &query, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    sqlite3_close(db);
+    return count;
+}
+
+static void a_volume_that_was_half_stored_is_gone(void **state) {
+    fixture *f = *state;
+    int ends[2];
+    char sign;
+    make_dataset(f, "a");
+    gs_store_close(f->store);
+    f->store = NULL;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) add_half_a_volume(f->folder, ends[1]);
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &sign, 1), 1);
+    close(ends[0]);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_true(count_contents(f) > 100); /* of several portions */
+    assert_ok(gs_store_open(f->folder, &f->store, &error));
+    assert_int_equal(count_contents(f), 0);
+    gs_volume_list list;
+    gs_dataset_counts counts;
+    assert_ok(gs_store_volume_list(f->store, NULL, NULL, &(gs_page){0}, &list, &error));
+    assert_int_equal(list.count, 0);
+    gs_volume_list_deinit(&list);
+    assert_ok(gs_store_dataset_count(f->store, "a", &counts, &error));
+    assert_int_equal(counts.slices, 0);
+    check_integrity(f);
+}
+
 enum { THREADS = 6, PER_THREAD = 20 };
 
 typedef struct worker {
@@ -200,6 +285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_was_answered_survives_sigkill),
         TEST(a_full_disk_is_told_and_leaves_nothing_half),
+        TEST(a_volume_that_was_half_stored_is_gone),
         TEST(many_threads_write_and_read_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,48 @@ static void slices_know_their_volume_and_go_with_it(void **state) {
     gs_volume_record_deinit(&second);
 }
 
+/* Remembers what it is shown; fails at the second when it is told to. */
+typedef struct viewer {
+    char seen[64];
+    int count, fails_at;
+} viewer;
+
+static gs_status view(void *context, const gs_volume_mask *mask, gs_error *err) {
+    viewer *v = context;
+    size_t length = strlen(v->seen);
+    if (++v->count == v->fails_at) return gs_fail(err, GS_NUMERIC, "no number");
+    snprintf(v->seen + length, sizeof v->seen - length, "%d%s=%.*s ", (int)mask->index, mask->part,
+             (int)mask->mask_size, (const char *)mask->mask);
+    return GS_OK;
+}
+
+static void masks_of_a_volume_are_visited_from_the_bottom_up(void **state) {
+    fixture *f = *state;
+    make_dataset(f, "d");
+    gs_volume_record first = add_one(f, "a"), second = add_one(f, "b");
+    gs_slice_list slices;
+    gs_slice_filter filter = {.volume = first.id};
+    assert_ok(
+        gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &(gs_page){0}, &slices, &error));
+    const gs_annotation_edit edit = {0};
+    gs_annotation_record record;
+    for (size_t i = 3; i-- > 1;)
+        assert_ok(gs_store_annotation_put(f->store, slices.items[i].id, i == 1 ? "one" : "two", 3,
+                                          &edit, &record, &error));
+    viewer all = {0}, none = {0}, failing = {.fails_at = 2};
+    assert_ok(gs_store_annotation_each(f->store, first.id, view, &all, &error));
+    assert_string_equal(all.seen, "0left=mask 1right=one 2left=two ");
+    assert_ok(gs_store_annotation_delete(f->store, slices.items[0].id, &edit, &error));
+    assert_int_equal(gs_store_annotation_each(f->store, first.id, view, &failing, &error),
+                     GS_NUMERIC);
+    assert_string_equal(failing.seen, "1right=one ");
+    assert_ok(gs_store_annotation_each(f->store, "vol_none", view, &none, &error));
+    assert_int_equal(none.count, 0);
+    gs_free(slices.items);
+    gs_volume_record_deinit(&first);
+    gs_volume_record_deinit(&second);
+}
+
 static void a_volume_is_stored_whole_or_not_at_all(void **state) {
     fixture *f = *state;
     make_dataset(f, "d");
@@ -135,6 +177,134 @@ static void a_volume_is_stored_whole_or_not_at_all(void **state) {
     gs_free(stray);
 }
 
+/* What the database has of slices that were cut from volumes, whether they show or not. */
+static int64_t count_contents(const fixture *f) {
+    char *path = gs_format("%s/genseg.db", f->folder);
+    sqlite3 *db;
+    sqlite3_stmt *query;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT count(*) FROM volume_contents", -1, &query, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    sqlite3_close(db);
+    gs_free(path);
+    return count;
+}
+
+enum { LARGE_BYTES = 3 * 1024 * 1024, LARGE_SLICES = 5 };
+
+/* Gives large slices; while it is asked for one, it writes to the store itself, and looks at what
+ * there is. */
+typedef struct large_giver {
+    fixture *f;
+    const char *labelled; /* the id of a slice of another data set */
+    char *content;        /* [LARGE_BYTES] */
+    int given, fails_at;
+    int64_t contents; /* seen in the database when the last one was asked for */
+} large_giver;
+
+static gs_status give_large(void *context, gs_new_slice *slice, bool *more, gs_error *err) {
+    large_giver *g = context;
+    gs_slice_record record;
+    gs_volume_list list;
+    GS_TRY(gs_store_slice_set_label(g->f->store, g->labelled, g->given % 2 ? "absence" : "presence",
+                                    &record, err));
+    assert_ok(gs_store_volume_list(g->f->store, NULL, NULL, &(gs_page){0}, &list, &error));
+    assert_int_equal(list.count, 0);
+    gs_volume_list_deinit(&list);
+    assert_int_equal(count_slices(g->f), 0);
+    g->contents = count_contents(g->f);
+    if (g->fails_at && g->given == g->fails_at) return gs_fail(err, GS_NUMERIC, "no number");
+    *more = g->given < LARGE_SLICES;
+    if (!*more) return GS_OK;
+    memset(g->content, 'a' + g->given, LARGE_BYTES);
+    *slice = slice_of("");
+    slice->content = g->content;
+    slice->content_size = LARGE_BYTES;
+    slice->index = g->given++;
+    return GS_OK;
+}
+
+static gs_status add_large(large_giver *g, gs_volume_record *out) {
+    char *folder = make_upload(g->f);
+    gs_new_volume volume = {.preset = "plain",
+                            .geometry_json = "{}",
+                            .sha256 = "large",
+                            .channels = 1,
+                            .folder = folder,
+                            .next = give_large,
+                            .context = g};
+    gs_status status = gs_store_volume_add(g->f->store, "d", &volume, NULL, out, NULL, &error);
+    gs_folder_remove(folder);
+    gs_free(folder);
+    return status;
+}
+
+static void others_write_while_a_volume_is_cut_and_nothing_of_it_shows(void **state) {
+    fixture *f = *state;
+    make_dataset(f, "d");
+    make_dataset(f, "other");
+    gs_slice_record other = add_slice(f, "other", slice_of("x")), slice;
+    large_giver fails = {.f = f, .labelled = other.id, .fails_at = 4}, g = fails;
+    g.fails_at = 0;
+    g.content = fails.content = gs_alloc(LARGE_BYTES, 1);
+    gs_volume_record record;
+    assert_int_equal(add_large(&fails, &record), GS_NUMERIC);
+    assert_int_equal(fails.contents, 4); /* two portions of two slices */
+    assert_int_equal(count_contents(f), 0);
+    assert_ok(add_large(&g, &record));
+    assert_int_equal(record.slices, LARGE_SLICES);
+    assert_int_equal(count_contents(f), LARGE_SLICES);
+    reopen(f);
+    gs_slice_list slices;
+    gs_slice_filter filter = {.volume = record.id};
+    assert_ok(
+        gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &(gs_page){0}, &slices, &error));
+    for (int i = 0; i < LARGE_SLICES; i++) {
+        void *bytes;
+        size_t size;
+        assert_ok(
+            gs_store_slice_content(f->store, slices.items[i].id, &slice, &bytes, &size, &error));
+        assert_int_equal(size, LARGE_BYTES);
+        assert_int_equal(((char *)bytes)[LARGE_BYTES - 1], 'a' + i);
+        gs_free(bytes);
+    }
+    assert_ok(gs_store_slice_delete(f->store, slices.items[1].id, &error));
+    assert_int_equal(count_contents(f), LARGE_SLICES - 1);
+    assert_ok(gs_store_volume_delete(f->store, record.id, &error));
+    assert_int_equal(count_contents(f), 0);
+    gs_free(slices.items);
+    gs_free(g.content);
+    gs_volume_record_deinit(&record);
+}
+
+static void words_are_looked_at_before_anything_is_cut(void **state) {
+    fixture *f = *state;
+    make_dataset(f, "d");
+    giver g = {.count = 3, .prefix = "a"};
+    gs_volume_record record;
+    const gs_new_volume good = {.preset = "plain",
+                                .geometry_json = "{}",
+                                .sha256 = "a",
+                                .channels = 1,
+                                .folder = f->folder,
+                                .next = give,
+                                .context = &g};
+    gs_new_volume bad[] = {good, good, good};
+    bad[0].split = "nonsense";
+    bad[1].case_name = "a\nb";
+    bad[2].preset = "much longer than any word is";
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(gs_store_volume_add(f->store, "d", &bad[i], NULL, &record, NULL, &error),
+                         GS_INVALID_ARGUMENT);
+    assert_int_equal(gs_store_volume_add(f->store, "none", &good, NULL, &record, NULL, &error),
+                     GS_NOT_FOUND);
+    assert_int_equal(g.given, 0);
+}
+
 static void the_same_bytes_give_the_volume_that_is_there(void **state) {
     fixture *f = *state;
     make_dataset(f, "d");
@@ -147,6 +317,7 @@ static void the_same_bytes_give_the_volume_that_is_there(void **state) {
     assert_int_equal(g.given, 0);
     gs_volume_record_deinit(&again);
     assert_int_equal(add(f, &g, "other", &again, &created), GS_CONFLICT); /* the slices are there */
+    assert_int_equal(count_contents(f), 3);
     assert_ok(gs_store_volume_find(f->store, "d", "a", &again, &error));
     gs_volume_record_deinit(&again);
     assert_int_equal(gs_store_volume_find(f->store, "d", "b", &again, &error), GS_NOT_FOUND);
@@ -211,6 +382,7 @@ static void adding_survives_every_failing_allocation(void **state) {
         }
         assert_int_equal(status, GS_OUT_OF_MEMORY);
         assert_int_equal(count_slices(f), 0);
+        assert_int_equal(count_contents(f), 0);
     }
     fail_msg("never succeeded");
 }
@@ -265,7 +437,10 @@ static void a_store_of_the_first_schema_is_brought_up_to_date(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(slices_know_their_volume_and_go_with_it),
+        TEST(masks_of_a_volume_are_visited_from_the_bottom_up),
         TEST(a_volume_is_stored_whole_or_not_at_all),
+        TEST(others_write_while_a_volume_is_cut_and_nothing_of_it_shows),
+        TEST(words_are_looked_at_before_anything_is_cut),
         TEST(the_same_bytes_give_the_volume_that_is_there),
         TEST(jobs_on_volumes_have_a_queue_of_their_own),
         TEST(adding_survives_every_failing_allocation),
