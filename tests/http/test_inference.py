@@ -181,7 +181,7 @@ def frames(server, path="/v1/sample", **request):
 
 
 def test_an_interpolation_goes_from_one_sample_to_another(toy_server):
-    ask = {"slice_id": slice_id(toy_server)}
+    ask = {"slice_id": toy_server.upload(PIXELS, label="absence")["id"]}
     found = frames(toy_server, json={**ask, "interpolate": {"from": 10, "to": 90, "steps": 5}})
     assert [frame["t"] for frame in found] == [0, 0.25, 0.5, 0.75, 1]
     assert [frame["seed"] for frame in found] == [10, None, None, None, 90]
@@ -200,8 +200,9 @@ def test_an_interpolation_goes_from_one_sample_to_another(toy_server):
 def test_an_interpolation_of_a_body_has_query_parameters(toy_server):
     body = {"data": formats.png(PIXELS), "headers": PNG}
     by_query = frames(toy_server, params={"from": 10, "to": 90, "steps": 3}, **body)
-    by_json = frames(toy_server, json={"slice_id": slice_id(toy_server), "interpolate": {"from": 10, "to": 90, "steps": 3}})
-    assert by_query == by_json
+    stored = toy_server.upload(PIXELS, label="absence")["id"]
+    way = {"from": 10, "to": 90, "steps": 3}
+    assert by_query == frames(toy_server, json={"slice_id": stored, "interpolate": way})
     assert len(frames(toy_server, params={"from": 2 ** 53 - 1, "to": 0}, **body)) == 8
     for params, field in (({"from": 1, "steps": 3}, "to"), ({"to": 1}, "from"), ({"steps": 3}, "from"),
                           ({"from": 1, "to": 2, "seed": 1}, "seed"), ({"from": 1, "to": 2, "count": 4}, "count"),
