@@ -27,6 +27,7 @@ const TABLE = [
     { keys: ['m'], command: 'mode', text: 'Remove lesion / add lesions' },
     { keys: ['c'], command: 'channels', text: 'All channels' },
     { keys: ['n'], command: 'next-seeds', text: 'Nine further samples' },
+    { keys: ['b'], command: 'between', text: 'Between two samples: choose the other one (arrows, enter); and back' },
     { keys: ['['], command: 'threshold-down', text: 'Lower threshold' },
     { keys: [']'], command: 'threshold-up', text: 'Higher threshold' },
     { keys: ['t'], command: 'truth', text: 'Annotation outline' },

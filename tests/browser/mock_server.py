@@ -381,11 +381,19 @@ class Handler(BaseHTTPRequestHandler):
         request = self.json_body()
         model, record = STATE.subject(request)
         pixels, width = STATE.pixels(record["id"]), record["width"]
+        way = request.get("interpolate")
+        if way:
+            last = way.get("steps", 8) - 1
+            drawn = [({"seed": {0: way["from"], last: way["to"]}.get(i), "t": i / last},
+                      engine.between(pixels, width, way["from"], way["to"], i / last)) for i in range(last + 1)]
+        else:
+            first = request.get("seed", 0)
+            drawn = [({"seed": seed}, engine.insertion(pixels, width, seed))
+                     for seed in range(first, first + request.get("count", 4))]
         samples = []
-        for seed in range(request.get("seed", 0), request.get("seed", 0) + request.get("count", 4)):
-            outputs = engine.insertion(pixels, width, seed)
+        for said, outputs in drawn:
             bits = [value > 0.5 for value in engine.probabilities(outputs["translated"], width)]
-            samples.append({"seed": seed, "image": engine.rendered(outputs["translated"], width),
+            samples.append({**said, "image": engine.rendered(outputs["translated"], width),
                             "residual": engine.rendered(outputs["residual"], width),
                             "area": sum(bits), "mask": engine.rle(bits, width)})
         return 200, {"model": model, "samples": samples}
