@@ -82,7 +82,7 @@ export class TrainingForm {
         el('p', { class: 'muted' }, 'Terms that the method lacks are not used.')));
     more.addEventListener('input', () => this.#ownSettings());
     this.element = el('form', {
-      class: 'training-form', 'aria-label': 'New training',
+      class: 'training-form', 'aria-label': 'New training', 'data-needs': 'train',
       onsubmit: (event) => {
         event.preventDefault();
         onStart(this.#request());

@@ -23,7 +23,7 @@ export class VolumesView {
   #facts = el('p', { class: 'muted' });
   #stack;
   #jobs = new VolumeJobs();
-  #delete = el('button', { type: 'button', onclick: () => this.#askDelete() }, 'Delete');
+  #delete = el('button', { type: 'button', 'data-needs': 'admin', onclick: () => this.#askDelete() }, 'Delete');
   #main;
   #empty = el('section', { class: 'empty' }, el('h2', {}, 'No volume is open'),
     el('p', {}, 'Upload NIfTI files on the left: one scan with its channels and, if you have it, a label file; or many scans at once.'));
