@@ -3,6 +3,7 @@
 // it in keys.js. Only a control that also tells something stays, disabled: readOnlyWithout. The server decides: this
 // spares people questions that it would refuse.
 
+import { el } from './dom.js';
 import { session } from './session.js';
 
 const SCOPES = ['read', 'annotate', 'train', 'admin'];
@@ -16,6 +17,11 @@ export const may = (scope) => !lacks(scope);
 
 /** @param {Scope} scope */
 export const whyNot = (scope) => `This needs the scope \u201c${scope}\u201d, which your token does not have.`;
+
+// Stands where a control would be, for those who lack the scope.
+/** @param {string} what @param {Scope} scope */
+export const without = (what, scope) => el('p', { class: 'muted without', 'data-without': scope },
+  `${what} needs the scope \u201c${scope}\u201d, which your token does not have.`);
 
 const kept = []; // { buttons, scope, titles }
 

@@ -173,7 +173,7 @@ export class TrainingForm {
       : can ? `${can} of ${METHODS.length} methods can train on this.` : 'No method can train on this yet.';
     const { text, to } = nextStep(dataset.counts);
     this.#next.replaceChildren(el('span', {}, text), to && el('button', {
-      type: 'button', onclick: () => this.#onNext(to, dataset.name),
+      type: 'button', 'data-needs': 'annotate', onclick: () => this.#onNext(to, dataset.name),
     }, { label: 'Label', annotate: 'Annotate', upload: 'Upload' }[to]));
   }
 

@@ -1,5 +1,6 @@
 // What models make of a volume: jobs that segment or translate all of it, their progress, and their files.
 
+import { without } from './access.js';
 import { cancelJob, resumeJob } from './api.js';
 import { app } from './app.js';
 import { el } from './dom.js';
@@ -37,7 +38,7 @@ export class VolumeJobs {
       el('div', { class: 'run-bar', 'data-needs': 'annotate' },
         el('label', { for: 'volume-model' }, 'Model'), this.#model,
         el('label', { for: 'volume-job-threshold' }, 'Threshold'), this.#threshold, ...this.#buttons),
-      this.#obstacle, this.#list);
+      without('Segmenting it', 'annotate'), this.#obstacle, this.#list);
     app.addEventListener('models', () => this.#showModels());
   }
 
