@@ -128,41 +128,49 @@ static int slowest_first(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-static void print_row(const char *name, const char *shapes, const gs_node_profile *p, int runs,
-                      double all) {
+/* `seconds`, `operations` and `bytes` are of one run; all: what nodes that run always take. */
+static void print_row(const char *name, const char *shapes, const gs_node_profile *p, double all) {
     double per_second = p->seconds > 0 ? 1 / p->seconds : 0; /* it may not have run at all */
-    printf("%-26s %-46s %9.3f ms %8.1f GFLOP/s %6.1f GB/s %5.1f %%\n", name, shapes,
-           1e3 * p->seconds / runs, p->operations * per_second * 1e-9,
-           p->bytes * per_second * 1e-9, 100 * p->seconds / all);
+    printf("%-26s %-46s %9.3f ms %8.1f GFLOP/s %6.1f GB/s ", name, shapes, 1e3 * p->seconds,
+           p->operations * per_second * 1e-9, p->bytes * per_second * 1e-9);
+    if (p->runs_always)
+        printf("%5.1f %%\n", 100 * p->seconds / all);
+    else
+        puts("  once");
 }
 
-/* Nodes by the time they took, then the sums of each kind of node. `operations` and `bytes` count
- * what all runs did; nodes that run only when parameters change were run once or twice. */
+/* Adds a node to its kind's sum; nodes of one operation are one kind if they run equally often. */
+static int add_to_kind(gs_node_profile *kind, int kinds, const gs_node_profile *p) {
+    int k = 0;
+    while (k < kinds && (strcmp(kind[k].op, p->op) != 0 || kind[k].runs_always != p->runs_always))
+        k++;
+    if (k == kinds) kind[k] = (gs_node_profile){.op = p->op, .runs_always = p->runs_always};
+    kind[k].runs++;
+    kind[k].seconds += p->seconds;
+    kind[k].operations += p->operations, kind[k].bytes += p->bytes;
+    return k == kinds ? kinds + 1 : kinds;
+}
+
+/* Nodes by the time they took, then the sums of each kind of node. */
 static gs_status print_profile(const bench *b, gs_error *err) {
-    int nodes = gs_plan_node_count(b->plan),
-        runs = b->iterations + (gs_device_runs_ahead(b->device) > 1 ? 0 : 1), kinds = 0;
-    gs_node_profile *rows = gs_alloc((size_t)nodes, sizeof *rows), kind[GS_OP_COUNT] = {0};
+    int nodes = gs_plan_node_count(b->plan), kinds = 0;
+    gs_node_profile *rows = gs_alloc((size_t)nodes, sizeof *rows), kind[2 * GS_OP_COUNT];
     if (!rows) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a profile");
     double all = 0;
     for (int i = 0; i < nodes; i++) {
         gs_node_profile *p = &rows[i];
         gs_plan_profile(b->plan, i, p);
-        p->operations *= p->runs, p->bytes *= p->runs;
-        all += p->seconds;
-        int k = 0;
-        while (k < kinds && strcmp(kind[k].op, p->op) != 0) k++;
-        if (k == kinds) kind[kinds++].op = p->op;
-        kind[k].runs++;
-        kind[k].seconds += p->seconds;
-        kind[k].operations += p->operations, kind[k].bytes += p->bytes;
+        if (p->runs > 0) p->seconds /= p->runs;
+        if (p->runs_always) all += p->seconds;
+        kinds = add_to_kind(kind, kinds, p);
     }
     qsort(rows, (size_t)nodes, sizeof *rows, slowest_first);
     qsort(kind, (size_t)kinds, sizeof *kind, slowest_first);
-    for (int i = 0; i < nodes; i++) print_row(rows[i].op, rows[i].shapes, &rows[i], runs, all);
+    for (int i = 0; i < nodes; i++) print_row(rows[i].op, rows[i].shapes, &rows[i], all);
     for (int k = 0; k < kinds; k++) {
         char count[32];
         snprintf(count, sizeof count, "all %d", kind[k].runs);
-        print_row(kind[k].op, count, &kind[k], runs, all);
+        print_row(kind[k].op, count, &kind[k], all);
     }
     printf("arena %.1f MiB\n", (double)gs_plan_arena_bytes(b->plan) / (1 << 20));
     gs_free(rows);

@@ -202,6 +202,8 @@ gs_status gs_plan_wait(gs_plan *plan, gs_error *err) {
 
 void gs_plan_time_nodes(gs_plan *plan) {
     plan->times_nodes = plan->staging != NULL;
+    for (int i = 0; i < plan->graph->node_count; i++)
+        if (gs__plan_runs_always(plan, i)) plan->nodes[i].seconds = 0, plan->nodes[i].runs = 0;
 }
 
 size_t gs_plan_arena_bytes(const gs_plan *plan) {

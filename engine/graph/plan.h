@@ -85,8 +85,9 @@ double gs_plan_scalar_of(const gs_plan *plan, const gs_tensor *loss, uint64_t ru
 /* How many runs may be started before the first is read: 1 in host memory. */
 int gs_device_runs_ahead(const gs_device *device);
 
-/* Measures every node from now on (gs_plan_profile). On a device it slows runs down, as nodes are
- * waited for one by one; in host memory nodes are always measured. */
+/* Measures every node from now on (gs_plan_profile), and forgets what those that run always took so
+ * far: first runs take longer. On a device it slows runs down, as nodes are waited for one by one;
+ * in host memory nodes are always measured. */
 void gs_plan_time_nodes(gs_plan *plan);
 
 /* Bytes of the activation arena, and the operation that overwrote a guard, or the input that lies

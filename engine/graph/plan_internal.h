@@ -163,6 +163,9 @@ typedef struct gs_lifetime {
 } gs_lifetime;
 void gs__plan_lifetimes(const gs_plan *plan, gs_lifetime *of_id); /* [tensor_count] */
 
+/* Not so: only when parameters change, in an inference plan. */
+bool gs__plan_runs_always(const gs_plan *plan, int node);
+
 /* Gives every tensor that has no memory elsewhere its place in the arena. */
 GS_MUST_CHECK gs_status gs__plan_place_tensors(gs_plan *plan, gs_error *err);
 

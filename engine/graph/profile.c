@@ -44,13 +44,17 @@ int gs_plan_node_count(const gs_plan *plan) {
     return plan->graph->node_count;
 }
 
+bool gs__plan_runs_always(const gs_plan *plan, int node) {
+    return plan->mode != GS_PLAN_INFERENCE || !plan->graph->nodes[node]->constant;
+}
+
 void gs_plan_profile(const gs_plan *plan, int node, gs_node_profile *out) {
     const gs_node *n = plan->graph->nodes[node];
     *out = (gs_node_profile){.op = gs_op_name(n->op),
                              .seconds = plan->nodes[node].seconds,
                              .runs = plan->nodes[node].runs,
                              .operations = operations_of(n),
-                             .runs_always = plan->mode != GS_PLAN_INFERENCE || !n->constant,
+                             .runs_always = gs__plan_runs_always(plan, node),
                              .bytes = bytes_of(plan, n->in, n->in_count) +
                                       bytes_of(plan, n->out, n->out_count)};
     char *to = out->shapes;
