@@ -102,6 +102,17 @@ def test_by_keyboard_alone(grid):
     assert "Between two samples" in grid.text("dialog.help")
 
 
+def test_a_frame_is_saved_as_generated(grid, tmp_path):
+    grid.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    go_between(grid, 2)
+    slide(grid, 4)
+    grid.until(lambda: grid.text(TITLE) == "1 \u2192 3 at 0.50", "the middle is shown")
+    for panel, output in (("sample", "translated"), ("residual", "residual")):
+        grid.find(f'[data-panel="{panel}"] .save').click()
+        saved = grid.until(lambda: next(tmp_path.glob(f"*-seeds-1-3-at-0.5-{output}.png"), None), f"{output} is saved")
+        assert b"Generated image" in grid.until(saved.read_bytes, "its content")
+
+
 def test_further_seeds_and_other_slices_leave_the_way(grid):
     go_between(grid, 2)
     grid.press("n")
