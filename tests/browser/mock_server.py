@@ -267,8 +267,8 @@ class Handler(BaseHTTPRequestHandler):
     # ==== Viewer ====
 
     def web(self, name):
-        path = WEB / (name or "index.html")
-        if path.parent != WEB or not path.is_file():
+        path = (WEB / (name or "index.html")).resolve()
+        if WEB not in path.parents or not path.is_file():
             raise Problem(404, f"there is nothing at /{name}")
         self.send(200, path.read_bytes(), TYPES.get(path.suffix, "application/octet-stream"),
                   Content_Security_Policy=POLICY, Cache_Control="no-cache")
@@ -490,7 +490,7 @@ ROUTES = [
     ("POST", f"/v1/jobs/{ONE}/cancel", Handler.job_cancel),
     ("POST", f"/v1/jobs/{ONE}/resume", Handler.job_resume),
     ("GET", f"/v1/jobs/{ONE}/events", Handler.job_events),
-    ("GET", "/([^/]*)", Handler.web),
+    ("GET", "/([^/]*|annotate/[^/]+)", Handler.web),
 ]
 
 
