@@ -9,13 +9,13 @@
 # make test-gpu   what needs a GPU: operations, parity, memcheck, racecheck, an interrupted training (docs/gpu.md)
 # make bench-gpu  latency, throughput and training step on a GPU, beside PyTorch there: REFERENCE=…
 # make results-quick  the method against its plainest baseline on a small task; fails unless it is better
-# make demo-model train the demo's model anew (an hour)
+# make demo-model train the demo's model anew (some hours)
 
 JOBS ?= $(shell nproc)
 LISTEN ?= 127.0.0.1:8080
 DATA ?= data
-DEMO_DATA = build/demo-data
-DEMO_OPTIONS = --scale 2 --cases 400 --annotated 0.1 --seed 1
+DEMO_DATA = build/demo-brains
+DEMO_SCAN = build/demo-scan
 REFERENCE ?= ../shared/reference/genseg_torch.py
 ROWS ?=
 BENCH_MINUTES ?= 1
@@ -38,11 +38,18 @@ build: packages
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
 	cmake --build build -j$(JOBS) --target genseg
 
+# Simulated patients, imported as those of BraTS are; and the scan of one more, which the demo's model has never seen.
 $(DEMO_DATA)/dataset.json: | build
-	build/genseg data demo --out $(DEMO_DATA) $(DEMO_OPTIONS)
+	rm -rf build/demo-patients $(DEMO_DATA)
+	build/genseg data phantom --kind brain --out build/demo-patients --scale 2 --cases 60 --seed 1
+	build/genseg data brats --in build/demo-patients --out $(DEMO_DATA) --name demo --scale 2 --annotated 0.1 \
+	  --validation 0.15 --test 0.15 --seed 1
+	rm -rf build/demo-patients
+$(DEMO_SCAN): | build
+	build/genseg data phantom --kind brain --out $@ --scale 2 --cases 1 --seed 2
 
 # The demo is imported once: what is deleted in the viewer stays deleted.
-run: build $(DEMO_DATA)/dataset.json
+run: build $(DEMO_DATA)/dataset.json $(DEMO_SCAN)
 	@test -e $(DATA)/genseg.db && imports= || imports="--import $(DEMO_DATA) --import-model demo/model.safetensors"; \
 	exec build/genseg serve --data $(DATA) --listen $(LISTEN) $$imports
 

@@ -23,7 +23,6 @@ static const struct subcommand {
     {"lits", gs_cli_data_lits, "liver slices from folders in the layout of LiTS"},
     {"synthetic", gs_cli_data_synthetic, "digits in clutter, from the files of MNIST"},
     {"phantom", gs_cli_data_phantom, "simulated patients in the layout of BraTS or LiTS"},
-    {"demo", gs_cli_data_demo, "the demo population, one sequence"},
     {"info", gs_cli_data_info, "check a dataset directory and count what it has"},
 };
 

@@ -6,7 +6,6 @@
 #include "engine/data/report.h"
 
 /* One subcommand each: argv[0] is its name. The exit status of gs_cli_data. */
-int gs_cli_data_demo(int argc, char **argv);
 int gs_cli_data_brats(int argc, char **argv);
 int gs_cli_data_lits(int argc, char **argv);
 int gs_cli_data_phantom(int argc, char **argv);

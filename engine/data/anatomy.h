@@ -1,4 +1,4 @@
-/* The healthy brain that the demo population is made from: one skull-stripped T1 volume with what
+/* The healthy brain that simulated patients are made from: one skull-stripped T1 volume with what
  * the simulation needs to know at every place. Immutable once opened; any number of threads may
  * sample it. */
 #ifndef GS_ENGINE_DATA_ANATOMY_H

@@ -1,4 +1,4 @@
-/* Owns a lesion's geometry and look. Must not know frames, slices or files. */
+/* Owns a lesion's geometry. Must not know frames, slices or files. */
 #include "engine/data/lesion.h"
 
 #include <math.h>
@@ -46,22 +46,15 @@ static bool place_is_fit(const gs_anatomy *anatomy, const double center_mm[3], d
     return true;
 }
 
-static void draw_look(gs_rng *rng, gs_lesion *lesion) {
-    lesion->irregularity = between(rng, 0.10, 0.22);
-    lesion->softness_mm = between(rng, 1.5, 3.5);
-    lesion->push = between(rng, 0.15, 0.45);
-    lesion->reach_mm = 5 + between(rng, 0.5, 1.0) * lesion->radius_mm;
-    lesion->core = (float)between(rng, 0.36, 0.62);
-    /* An enhancing rim, as contrast agent shows it: brighter than any healthy tissue. */
-    lesion->rim = (float)between(rng, 1.25, 1.5);
-    lesion->rim_width_mm = between(rng, 1.2, 2.5);
-    lesion->texture = (float)between(rng, 0.05, 0.10);
-    lesion->halo = (float)between(rng, 0.04, 0.20);
-}
-
 void gs_lesion_draw_shape(gs_rng *rng, gs_lesion *out) {
+    enum { LOOK_NUMBERS = 10 };
     draw_to_ball(rng, out->to_ball);
-    draw_look(rng, out);
+    out->irregularity = between(rng, 0.10, 0.22);
+    out->softness_mm = between(rng, 1.5, 3.5);
+    out->push = between(rng, 0.15, 0.45);
+    out->reach_mm = 5 + between(rng, 0.5, 1.0) * out->radius_mm;
+    /* A look of its own was drawn here once; a seed's patients are to stay what they are. */
+    rng->counter += LOOK_NUMBERS;
 }
 
 gs_status gs_lesion_draw(const gs_anatomy *anatomy, const gs_lesion_range *range, gs_rng *rng,
@@ -118,14 +111,4 @@ void gs_lesion_unpush(const gs_lesion *lesion, double yielding, double position_
 float gs_lesion_alpha(const gs_lesion *lesion, double depth_mm) {
     double t = fmin(fmax(depth_mm / lesion->softness_mm + 0.5, 0.0), 1.0);
     return (float)(t * t * (3 - 2 * t));
-}
-
-float gs_lesion_blend(const gs_lesion *lesion, double depth_mm, float alpha, float grain,
-                      float tissue) {
-    double outside = fmax(-depth_mm, 0.0),
-           from_rim = (depth_mm - 1.5 * lesion->rim_width_mm) / lesion->rim_width_mm;
-    float in_rim = (float)exp(-from_rim * from_rim);
-    float own = lesion->core + (lesion->rim - lesion->core) * in_rim + lesion->texture * grain;
-    float around = tissue * (1 - lesion->halo * (float)exp(-outside / 4.0));
-    return around + alpha * (own - around);
 }

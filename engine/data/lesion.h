@@ -1,4 +1,4 @@
-/* One simulated lesion: an irregular soft-edged blob with a core and a rim that pushes the tissue
+/* One simulated lesion's place and shape: an irregular soft-edged blob that pushes the tissue
  * around it outwards. Lesions are made for demonstration and resemble none in particular.
  *
  * Positions are millimetres in the anatomy's frame. Threads: immutable once drawn. */
@@ -17,11 +17,7 @@ typedef struct gs_lesion {
     double irregularity;  /* of the surface, as a part of the radius */
     double softness_mm;   /* over which the edge goes from tissue to lesion */
     double push,
-        reach_mm;    /* displacement at the surface as a part of the radius; how far it carries */
-    float core, rim; /* intensities; white matter is 1 */
-    double rim_width_mm;
-    float texture; /* standard deviation of the intensity */
-    float halo;    /* part of the intensity that the tissue next to the lesion loses */
+        reach_mm; /* displacement at the surface as a part of the radius; how far it carries */
 } gs_lesion;
 
 typedef struct gs_lesion_range {
@@ -34,7 +30,7 @@ typedef struct gs_lesion_range {
 GS_MUST_CHECK gs_status gs_lesion_draw(const gs_anatomy *anatomy, const gs_lesion_range *range,
                                        gs_rng *rng, gs_lesion *out, gs_error *err);
 
-/* Draws only the shape and the look of a lesion at out->center_mm of out->radius_mm; the rest of
+/* Draws only the shape of a lesion at out->center_mm of out->radius_mm; the rest of
  * *out is replaced. */
 void gs_lesion_draw_shape(gs_rng *rng, gs_lesion *out);
 
@@ -48,9 +44,5 @@ void gs_lesion_unpush(const gs_lesion *lesion, double yielding, double position_
 
 /* Part of the lesion in [0,1] at a depth. */
 float gs_lesion_alpha(const gs_lesion *lesion, double depth_mm);
-
-/* Intensity of healthy tissue next to or below the lesion. `grain` is a field as above. */
-float gs_lesion_blend(const gs_lesion *lesion, double depth_mm, float alpha, float grain,
-                      float tissue);
 
 #endif

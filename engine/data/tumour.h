@@ -20,7 +20,7 @@ enum {
 };
 
 typedef struct gs_tumour {
-    gs_lesion core; /* place, shape and push; its look is not used */
+    gs_lesion core; /* place, shape and push */
     bool is_enhancing;
     double rim_mm;       /* thickness of the enhancing rim */
     double oedema_mm;    /* how far oedema reaches in white matter */

@@ -5,7 +5,7 @@
  *   checkpoint (not after a collapse, which it may hold), else the beginning; a quarter of the rate
  *
  * A collapse is judged by what the training could do before, and by how long it lasts: measured on
- * the demo's data, masks may be all empty or all full for the first thousand steps, also after a
+ * simulated brains, masks may be all empty or all full for the first thousand steps, also after a
  * Dice of 0.2, and training comes out of that by itself. Diversity was never below 0.36 there. */
 #include "engine/train/trainer_internal.h"
 

@@ -1,5 +1,5 @@
 """A data set directory (docs/dataset-format.md) of noise in the size of `brain`: what is timed is the same
-whatever the pixels show, and the demo's slices have one channel instead of four."""
+whatever the pixels show."""
 import array
 import json
 import random

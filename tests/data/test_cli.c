@@ -29,16 +29,13 @@ static void wrong_usage_is_status_2(void **state) {
         {"data", "nothing"},
         {"data", "info"},
         {"data", "info", "a", "b"},
-        {"data", "demo"},
-        {"data", "demo", "--out"},
-        {"data", "demo", "--out", "x", "--cases", "many"},
-        {"data", "demo", "--out", "x", "--cases", "-3"},
-        {"data", "demo", "--out", "x", "--annotated", "2"},
-        {"data", "demo", "--out", "x", "--seed", "-1"},
-        {"data", "demo", "--out", "x", "--normalization", "sharp"},
-        {"data", "demo", "--out", "x", "--color", "red"},
-        {"data", "demo", "--out", "x", "y"},
+        {"data", "brats"},
         {"data", "brats", "--out", "x"},
+        {"data", "brats", "--in", "x", "--out"},
+        {"data", "brats", "--in", "x", "--out", "x", "--annotated", "2"},
+        {"data", "brats", "--in", "x", "--out", "x", "--normalization", "sharp"},
+        {"data", "brats", "--in", "x", "--out", "x", "--color", "red"},
+        {"data", "brats", "--in", "x", "--out", "x", "y"},
         {"data", "lits", "--in", "x"},
         {"data", "brats", "--in", "x", "--out", "x", "--normalization", "foreground"},
         {"data", "synthetic", "--out", "x"},
@@ -47,13 +44,16 @@ static void wrong_usage_is_status_2(void **state) {
         {"data", "synthetic", "--mnist", "x", "--out", "x", "--variant", "easy"},
         {"data", "phantom", "--out", "x"},
         {"data", "phantom", "--kind", "heart", "--out", "x"},
+        {"data", "phantom", "--kind", "liver", "--out", "x", "--cases", "many"},
+        {"data", "phantom", "--kind", "liver", "--out", "x", "--cases", "-3"},
+        {"data", "phantom", "--kind", "liver", "--out", "x", "--seed", "-1"},
         {"data", "phantom", "--kind", "liver", "--out", "x", "--healthy", "y"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_int_equal(run(wrong[i]), 2);
 }
 
 static void every_help_is_on_standard_output(void **state) {
-    static const char *const whats[] = {"brats", "lits", "synthetic", "phantom", "demo", "info"};
+    static const char *const whats[] = {"brats", "lits", "synthetic", "phantom", "info"};
     fflush(stdout);
     int kept = dup(STDOUT_FILENO);
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++) {
@@ -75,8 +75,8 @@ static void every_help_is_on_standard_output(void **state) {
 static void what_the_caller_can_set_right_is_status_2(void **state) {
     const char *const missing[] = {"data", "info", *state, NULL};
     assert_int_equal(run(missing), 2);
-    const char *const no_source[] = {
-        "data", "demo", "--out", *state, "--source", "/nonexistent.nii", NULL};
+    const char *const no_source[] = {"data", "phantom",  "--kind",           "brain", "--out",
+                                     *state, "--source", "/nonexistent.nii", NULL};
     assert_int_equal(run(no_source), 2);
     const char *out = path_in(*state, "out");
     const char *const nothing[] = {"data", "brats", "--in", *state, "--out", out, NULL};
@@ -87,15 +87,16 @@ static void what_the_caller_can_set_right_is_status_2(void **state) {
 }
 
 static void a_folder_that_is_being_written_is_status_2(void **state) {
-    int lock = open(*state, O_RDONLY | O_DIRECTORY);
+    const char *partial = path_in(*state, "out.partial");
+    assert_int_equal(mkdir(partial, 0700), 0);
+    int lock = open(partial, O_RDONLY | O_DIRECTORY);
     assert_int_equal(flock(lock, LOCK_EX), 0);
-    const char *const demo[] = {"data", "demo",    "--out", *state, "--cases",
-                                "2",    "--scale", "4",     NULL};
-    if (access("/usr/share/mricron/templates/ch2bet.nii.gz", R_OK) == 0)
-        assert_int_equal(run(demo), 2);
+    const char *const liver[] = {
+        "data",    "phantom", "--kind",  "liver", "--out", path_in(*state, "out"),
+        "--cases", "1",       "--scale", "4",     NULL};
+    assert_int_equal(run(liver), 2);
     close(lock);
-    assert_int_equal(rmdir(*state), 0);
-    assert_int_equal(mkdir(*state, 0700), 0);
+    assert_int_equal(rmdir(path_in(*state, "out.partial")), 0);
 }
 
 static void a_full_disk_is_status_2_and_leaves_nothing(void **state) {

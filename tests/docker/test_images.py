@@ -167,7 +167,7 @@ def test_it_serves_and_is_not_to_be_had_from_outside(server, network):
 
 
 def test_it_segments(server, network):
-    status, _, body = ask(network, "POST", "/v1/segment", body=images.png(60, 120), Content_Type=images.PNG,
+    status, _, body = ask(network, "POST", "/v1/segment", body=images.png(60, 120, channels=4), Content_Type=images.PNG,
                           Accept=images.PNG)
     assert status == 200, body
     assert body.startswith(b"\x89PNG")

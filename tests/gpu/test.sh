@@ -51,10 +51,15 @@ sanitized() { # tool command…
   "$sanitizer" --tool "$tool" --error-exitcode 9 "$@"
 }
 
+make_brains() { # dataset
+  "$genseg" data phantom --kind brain --out "$work/patients" --scale 4 --cases 12 --seed 1 &&
+    "$genseg" data brats --in "$work/patients" --out "$1" --scale 4 --annotated 0.5 --seed 1
+}
+
 # Twelve steps in one piece and in two: the checkpoints' tensors are the same, byte for byte.
 resume() { # precision
   local data=$work/data whole=$work/whole-$1 cut=$work/cut-$1
-  [ -e "$data" ] || "$genseg" data demo --out "$data" --scale 4 --cases 12 --annotated 0.5 --seed 1 || return 1
+  [ -e "$data" ] || make_brains "$data" || return 1
   local common=(train --dataset "$data" --width 0.25 --batch-size 2 --backend cuda --precision "$1"
     --validate-every 6 --checkpoint-every 6)
   "$genseg" "${common[@]}" --out "$whole" --max-steps 12 &&

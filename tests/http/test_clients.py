@@ -9,7 +9,7 @@ import pytest
 
 import formats
 from conftest import BINARY, ROOT
-from test_tour import blocks, demo  # noqa: F401 (a fixture)
+from test_tour import blocks, bring_scan, demo  # noqa: F401 (a fixture)
 
 PAGE = ROOT / "docs" / "clients.md"
 PROGRAMS = {"bash": ("bash", "-euo", "pipefail"), "python": ("/usr/bin/python3",), "js": ("node",)}
@@ -39,6 +39,7 @@ def results(demo, tmp_path_factory):  # noqa: F811
     results = {}
     for language, command in PROGRAMS.items():
         folder = tmp_path_factory.mktemp(language)
+        bring_scan(demo, folder)
         run(["bash", "-euo", "pipefail", "-c", "".join(blocks(PAGE, "sh"))], folder, demo)
         program = folder / ("program.mjs" if language == "js" else "program")
         program.write_text("".join(blocks(PAGE, language)), encoding="utf-8")
@@ -86,8 +87,8 @@ def test_a_token_is_sent_where_there_is_one(start_server, tmp_path, language):
     token = subprocess.run([BINARY, "token", "create", "--data", server.data, "--name", "reader", "--scopes", "annotate"],
                            check=True, capture_output=True, text=True).stdout.strip()
     server.start()
-    for name, value in (("lesion.png", 3), ("healthy.png", 5)):
-        (tmp_path / name).write_bytes(formats.png([[value] * 4] * 4))
+    for name, value in (("lesion.npy", 0.25), ("healthy.npy", 0.5)):
+        (tmp_path / name).write_bytes(formats.npy([value] * 16, (4, 4)))
     program = tmp_path / ("program.mjs" if language == "js" else "program")
     program.write_text("".join(blocks(PAGE, language)[:3]), encoding="utf-8")
     printed = run([*PROGRAMS[language], program], tmp_path, server, GENSEG_TOKEN=token)

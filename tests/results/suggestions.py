@@ -5,7 +5,7 @@
   suggests (the truth being the pen), trains from scratch, and is measured on the test split.
 
 usage: suggestions.py GENSEG DATA OUT [--seeds 3] [--steps 300] [--first 8] [--added 8]
-DATA is a data set with masks for all presence slices (`genseg data demo --annotated 1 --scale 4`). What
+DATA is a data set with masks for all presence slices (docs/suggestions.md makes one). What
 was measured is a line of OUT/suggestions.jsonl; a run that is there is not made again.
 """
 import argparse
