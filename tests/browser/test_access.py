@@ -40,7 +40,7 @@ def guarded():
     client.session.headers["Authorization"] = f"Bearer {running.tokens['admin']}"
     backends.fill_many(client, "many", 12)
     running.model = client.call("POST", "/v1/models", data=MODEL.read_bytes(),
-                                headers={"Content-Type": "application/octet-stream"})["id"]
+                                headers={"Content-Type": "application/octet-stream"})
     client.call("POST", "/v1/volumes", params={"dataset": "many", "preset": "plain"}, data=synthetic.nifti(8, 16, 3),
                 headers={"Content-Type": "application/x-nifti"})
     running.client = client
@@ -124,33 +124,44 @@ def test_another_token_brings_the_controls_back(viewer, guarded):
 
 def test_who_started_a_job_on_a_volume_may_cancel_it(viewer, guarded):
     guarded.client.put_dataset("scans")
+    size = guarded.model["input"]
+    channel = synthetic.nifti(size["width"], size["height"], LEVELS)
     volume = guarded.client.call("POST", "/v1/volumes", params={"dataset": "scans", "preset": "plain"},
-                                 data=synthetic.nifti(60, 120, LEVELS), headers={"Content-Type": "application/x-nifti"})
+                                 files=[("image", (f"{i}.nii", channel)) for i in range(size["channels"])])
     by_annotate = backends.Client(guarded.url)
     by_annotate.session.headers["Authorization"] = f"Bearer {guarded.tokens['annotate']}"
     cancel = ".volume-job-head button"
 
     def start(client):
-        return client.call("POST", f"/v1/volumes/{volume['id']}/translate", json={"model": guarded.model})["id"]
+        return client.call("POST", f"/v1/volumes/{volume['id']}/translate", json={"model": guarded.model["id"]})["id"]
 
-    def look(scope, job):
+    def enter_volumes(scope):
         sign_in(viewer, guarded.tokens[scope])
         viewer.gone("dialog.sign-in")
-        viewer.open(dataset="scans", view="volumes", volume=volume["id"])
-        return viewer.shown(f'[data-id="{job}"]')
 
-    job = start(by_annotate)
-    assert not [b for b in look("read", job).find_elements("css selector", cancel) if b.is_displayed()]
+    def look(client):
+        """At a job that has just begun."""
+        job = start(client)
+        viewer.open(dataset="scans", view="volumes", volume=volume["id"])
+        viewer.shown(f'[data-id="{job}"]')
+        return job
+
+    def cancels():
+        return [button for button in viewer.all(cancel) if button.is_displayed()]
+
+    enter_volumes("read")
+    job = look(by_annotate)
+    assert not cancels()
+    guarded.client.call("POST", f"/v1/jobs/{job}/cancel")
     viewer.find("button.account").click()
-    look("annotate", job)
+    enter_volumes("annotate")
+    job = look(by_annotate)
     viewer.shown(cancel).click()
     viewer.until(lambda: guarded.client.get(f"/v1/jobs/{job}")["state"] == "cancelled", "it is cancelled")
     viewer.shown(f'[data-id="{job}"][data-state=cancelled]')
-    assert not [b for b in viewer.all(cancel) if b.is_displayed()], "starting again is for those who train"
-    other = start(guarded.client)
-    viewer.open(dataset="scans", view="volumes", volume=volume["id"])
-    viewer.shown(f'[data-id="{other}"]')
-    assert not [b for b in viewer.all(cancel) if b.is_displayed()], "another's job"
+    assert not cancels(), "starting again is for those who train"
+    other = look(guarded.client)
+    assert not cancels(), "another's job"
     guarded.client.call("POST", f"/v1/jobs/{other}/cancel")
     guarded.client.session.request("DELETE", f"{guarded.url}/v1/volumes/{volume['id']}", timeout=60)
 
