@@ -9,7 +9,7 @@
  * the store; never fails: what cannot be found out is in the caller's state. */
 void gs_access_identify(const gs_api_context *context, gs_request *request);
 
-/* What becomes of a request to a route of this scope (GS_ROUTE_OPEN or one of gs_scope). */
+/* What becomes of a request to a route of this scope (see gs_route). */
 typedef enum gs_verdict {
     GS_VERDICT_ADMITTED,
     GS_VERDICT_UNKNOWN,   /* 401 */

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "engine/backend/choice.h"
 #include "engine/image/image.h"
+#include "engine/model/unique_code.h"
 #include "store/annotation.h"
 #include "store/job.h"
 
@@ -266,7 +267,7 @@ typedef struct gs_inference {
     size_t count;
     const gs_image *images; /* [count], all of one size */
     gs_pixels pixels;
-    const uint64_t *seeds; /* [count] for GS_INSERT */
+    const gs_unique_code *codes; /* [count] for GS_INSERT */
     gs_priority priority;
 } gs_inference;
 
@@ -330,7 +331,7 @@ typedef struct gs_api_context {
     gs_api_limits limits;
     gs_api_access access;
     const gs_api_services *services;
-    void *server; /* first argument of every service */
+    void *server;                          /* first argument of every service */
     struct gs_thumbnail_cache *thumbnails; /* api/thumbnail_cache.h */
 } gs_api_context;
 

@@ -171,6 +171,14 @@ gs_status gs_api_job_output(const gs_api_context *context, const gs_request *req
     return status;
 }
 
+/* What takes no more than the scope to ask for it: a job on a volume, for whoever asked for it. The
+ * others are of those who may train. */
+static bool is_own_volume_job(const gs_job_record *job, const gs_request *request) {
+    const char *name = gs_access_author(request, "");
+    return gs_job_record_queue(job) == GS_QUEUE_VOLUMES && name[0] &&
+           strcmp(job->author, name) == 0;
+}
+
 /* A queued job ends at once; a running one when its trainer has written a checkpoint. */
 gs_status gs_api_job_cancel(const gs_api_context *context, const gs_request *request,
                             gs_response *response, gs_error *err) {
@@ -178,7 +186,10 @@ gs_status gs_api_job_cancel(const gs_api_context *context, const gs_request *req
     gs_job_record job;
     GS_TRY(gs_store_job_get(context->store, id, &job, err));
     gs_job_state state = job.state;
+    bool is_own = is_own_volume_job(&job, request);
     gs_job_record_deinit(&job);
+    if (!is_own && !(request->caller.scopes & GS_SCOPE_TRAIN))
+        return gs_access_check(context, request, GS_SCOPE_TRAIN, response, err);
     if (gs_job_state_is_terminal(state))
         return gs_fail(err, GS_CONFLICT, "job %s is %s, there is nothing to cancel", id,
                        gs_job_state_name(state));

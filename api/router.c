@@ -77,7 +77,7 @@ const gs_route gs_routes[] = {
     {GET, "/v1/jobs/{id}/outputs/{name}", gs_api_job_output, READ},
     {GET, "/v1/jobs/{id}/panel", gs_api_job_panel, READ},
     {GET, "/v1/jobs/{id}/panel/{step}", gs_api_job_panel_sheet, READ},
-    {POST, "/v1/jobs/{id}/cancel", gs_api_job_cancel, TRAIN},
+    {POST, "/v1/jobs/{id}/cancel", gs_api_job_cancel, ANNOTATE | TRAIN},
     {POST, "/v1/jobs/{id}/resume", gs_api_job_resume, TRAIN},
 
     {GET, "/v1/models", gs_api_model_list, READ},

@@ -8,7 +8,7 @@ typedef struct gs_route {
     gs_method method;
     const char *pattern; /* segments; {name} matches one whole segment */
     gs_handler handler;
-    unsigned scope; /* a gs_scope, or GS_ROUTE_OPEN; 0 would admit nobody */
+    unsigned scope; /* bits of gs_scope, any of which will do, or GS_ROUTE_OPEN; 0 would admit nobody */
 } gs_route;
 
 /* All routes. A row's index names it in metrics; beyond the rows come two more indexes. */

@@ -1,20 +1,84 @@
-/* POST /v1/sample: several lesions for one healthy image, each from its own seed. */
-#include <string.h>
-
+/* POST /v1/sample: several lesions for one healthy image, each from its own seed, or on the way
+ * from one seed's lesion to another's. */
 #include "api/inference.h"
 #include "api/resources.h"
 #include "base/memory.h"
 #include "engine/image/rle.h"
 
-enum { SAMPLES_MAX = 16, SAMPLES_DEFAULT = 4, AUTOENCODED = 0, RESIDUAL = 1, TRANSLATED = 2 };
+enum { SAMPLES_MAX = 16, SAMPLES_DEFAULT = 4, STEPS_DEFAULT = 8 };
+enum { AUTOENCODED = 0, RESIDUAL = 1, TRANSLATED = 2 };
 
 typedef struct sampling {
     gs_subject subject;
     size_t count;
-    uint64_t seeds[SAMPLES_MAX]; /* the first one and those that follow it */
+    bool is_interpolation;
+    gs_unique_code codes[SAMPLES_MAX];
     int channel;
     gs_inference_result inserted, segmented;
 } sampling;
+
+/* ==== What is asked for ==== */
+
+/* Sample i is drawn by the seed + i. */
+static void read_seeds(gs_fields *params, sampling *s) {
+    s->count =
+        (size_t)gs_fields_integer(params, "count", GS_OPTIONAL, 1, SAMPLES_MAX, SAMPLES_DEFAULT);
+    uint64_t seed =
+        (uint64_t)gs_fields_integer(params, "seed", GS_OPTIONAL, 0, GS_SEED_MAX - SAMPLES_MAX, 0);
+    for (size_t i = 0; i < s->count; i++) s->codes[i] = (gs_unique_code){.seed = seed + i};
+}
+
+/* The first frame is at t = 0, the last at t = 1. */
+static void read_way(gs_fields *fields, sampling *s) {
+    uint64_t from = (uint64_t)gs_fields_integer(fields, "from", GS_REQUIRED, 0, GS_SEED_MAX, 0);
+    uint64_t to = (uint64_t)gs_fields_integer(fields, "to", GS_REQUIRED, 0, GS_SEED_MAX, 0);
+    s->count =
+        (size_t)gs_fields_integer(fields, "steps", GS_OPTIONAL, 2, SAMPLES_MAX, STEPS_DEFAULT);
+    s->is_interpolation = true;
+    for (size_t i = 0; i < s->count; i++)
+        s->codes[i] =
+            (gs_unique_code){.seed = from, .toward = to, .t = (double)i / (double)(s->count - 1)};
+}
+
+static gs_status refuse_both(gs_fields *params, gs_response *response, gs_error *err) {
+    static const char *const others[] = {"count", "seed"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (gs_fields_has(params, others[i]))
+            return gs_response_add_error(response, err, others[i],
+                                         "is not for an interpolation, which has from, to, steps");
+    }
+    return GS_OK;
+}
+
+/* In JSON one object, in a query three parameters. */
+static gs_status read_codes(gs_fields *params, sampling *s, gs_response *response, gs_error *err) {
+    if (params->request) {
+        bool any = gs_fields_has(params, "from") | gs_fields_has(params, "to") |
+                   gs_fields_has(params, "steps");
+        if (any)
+            read_way(params, s);
+        else
+            read_seeds(params, s);
+        return any ? refuse_both(params, response, err) : GS_OK;
+    }
+    json_t *object = gs_fields_object(params, "interpolate", GS_OPTIONAL);
+    if (!object) {
+        read_seeds(params, s);
+        return GS_OK;
+    }
+    gs_fields way = {.object = object, .response = response};
+    read_way(&way, s);
+    GS_TRY(gs_fields_finish(&way, err));
+    return refuse_both(params, response, err);
+}
+
+/* ==== The answer ==== */
+
+/* null where the code is between those of two seeds. */
+static json_t *seed_json(const gs_unique_code *code) {
+    if (code->t > 0 && code->t < 1) return json_null();
+    return json_integer((json_int_t)(code->t < 1 ? code->seed : code->toward));
+}
 
 static gs_status add_sample(const sampling *s, size_t i, json_t *samples, gs_error *err) {
     const gs_inference_result *r = &s->inserted;
@@ -37,8 +101,9 @@ static gs_status add_sample(const sampling *s, size_t i, json_t *samples, gs_err
     if (status == GS_OK) status = gs_rle_to_json(&mask, &rle, err);
     if (status == GS_OK &&
         json_array_append_new(
-            samples, json_pack("{s:I, s:O, s:O, s:I, s:O}", "seed", (json_int_t)s->seeds[i],
-                               "image", image, "residual", residual, "area",
+            samples, json_pack("{s:o, s:o*, s:O, s:O, s:I, s:O}", "seed", seed_json(&s->codes[i]),
+                               "t", s->is_interpolation ? json_real(s->codes[i].t) : NULL, "image",
+                               image, "residual", residual, "area",
                                (json_int_t)gs_mask_count(&mask, GS_MASK_TARGET), "mask", rle)) != 0)
         status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the answer");
     json_decref(image);
@@ -64,6 +129,8 @@ static gs_status respond(const sampling *s, gs_response *response, gs_error *err
                                 err);
 }
 
+/* ==== The way there ==== */
+
 static gs_status insert(const gs_api_context *context, sampling *s, gs_error *err) {
     gs_image images[SAMPLES_MAX];
     for (size_t i = 0; i < s->count; i++) images[i] = s->subject.image; /* borrowed copies */
@@ -71,7 +138,7 @@ static gs_status insert(const gs_api_context *context, sampling *s, gs_error *er
                               .operation = GS_INSERT,
                               .count = s->count,
                               .images = images,
-                              .seeds = s->seeds};
+                              .codes = s->codes};
     return context->services->infer(context->server, &inference, &s->inserted, err);
 }
 
@@ -95,12 +162,7 @@ static gs_status segment(const gs_api_context *context, sampling *s, gs_error *e
 
 static gs_status run(const gs_api_context *context, const gs_request *request, sampling *s,
                      gs_response *response, gs_error *err) {
-    gs_fields *params = s->subject.params;
-    s->count =
-        (size_t)gs_fields_integer(params, "count", GS_OPTIONAL, 1, SAMPLES_MAX, SAMPLES_DEFAULT);
-    uint64_t seed =
-        (uint64_t)gs_fields_integer(params, "seed", GS_OPTIONAL, 0, GS_SEED_MAX - SAMPLES_MAX, 0);
-    for (size_t i = 0; i < s->count; i++) s->seeds[i] = seed + i;
+    GS_TRY(read_codes(s->subject.params, s, response, err));
     s->channel = (int)gs_fields_integer(&s->subject.query, "channel", GS_OPTIONAL, 0,
                                         GS_MAX_CHANNELS - 1, 0);
     GS_TRY(gs_subject_load(context, request, &s->subject, err));

@@ -4,7 +4,6 @@
 #include "engine/session.h"
 
 #include "base/memory.h"
-#include "base/random.h"
 #include "engine/graph/plan.h"
 #include "engine/model/inference.h"
 #include "engine/model/weights.h"
@@ -12,9 +11,6 @@
 #include <stdatomic.h>
 
 enum { DEFAULT_MAX_BATCH = 8, MAX_BATCH_LOG2 = 8 };
-
-/* The random stream of unique codes; weights and batches use others. */
-#define UNIQUE_CODE_STREAM 0x756e69717565u
 
 struct gs_model {
     atomic_int references;
@@ -31,7 +27,7 @@ struct gs_session {
     int max_batch;
     gs_plan *plans[GS_INFER_OPS][MAX_BATCH_LOG2 + 1];
     gs_inference io[GS_INFER_OPS][MAX_BATCH_LOG2 + 1];
-    float *unique; /* one unique code */
+    float *unique; /* one unique code, and room for another to go toward */
 };
 
 /* ---- Model ------------------------------------------------------------------------------------
@@ -117,7 +113,8 @@ static gs_status session_build(gs_session *session, const gs_session_options *op
     const gs_model_config *c = &model->network.config;
     int h, w;
     gs_network_code_size(c, &h, &w);
-    session->unique = gs_alloc((size_t)c->unique_channels * (size_t)h * (size_t)w, sizeof(float));
+    size_t code = (size_t)c->unique_channels * (size_t)h * (size_t)w;
+    session->unique = gs_alloc(2 * code, sizeof(float));
     if (!session->unique) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a session");
     gs_device_options device = {.engine = options->engine, .threads = options->threads};
     GS_TRY(gs_device_open_on(&device, &session->device, err));
@@ -222,25 +219,47 @@ gs_status gs_session_remove(gs_session *session, size_t count, const float *imag
     return GS_OK;
 }
 
+static gs_status check_inserts(const gs_session *session, gs_error *err) {
+    GS_TRY(check_translates(session, err));
+    if (gs_model_inserts(session->model)) return GS_OK;
+    return gs_fail(err, GS_UNUSABLE, "the model was trained to translate from presence only");
+}
+
+/* One image: [C,H,W] each. */
+static gs_status insert_one(gs_session *session, const float *image, const gs_unique_code *code,
+                            float *autoencoded, float *residual, gs_error *err) {
+    GS_TRY(ensure_plan(session, GS_INFER_INSERT, 0, err));
+    gs_plan *plan = session->plans[GS_INFER_INSERT][0];
+    const gs_inference *io = &session->io[GS_INFER_INSERT][0];
+    size_t values = gs__shape_size(gs_tensor_shape(io->unique));
+    gs_unique_code_draw(code, session->unique, session->unique + values, values);
+    gs_plan_write(plan, io->images, image);
+    gs_plan_write(plan, io->unique, session->unique);
+    GS_TRY(gs_plan_run(plan, session->parameters, err));
+    gs_plan_read(plan, io->healthy, autoencoded);
+    gs_plan_read(plan, io->residual, residual);
+    return GS_OK;
+}
+
+gs_status gs_session_insert_codes(gs_session *session, size_t count, const float *images,
+                                  const gs_unique_code *codes, float *autoencoded, float *residual,
+                                  float *translated, gs_error *err) {
+    GS_TRY(check_inserts(session, err));
+    size_t image = image_size(session);
+    for (size_t i = 0; i < count; i++)
+        GS_TRY(insert_one(session, images + i * image, &codes[i], autoencoded + i * image,
+                          residual + i * image, err));
+    add(autoencoded, residual, translated, count * image);
+    return GS_OK;
+}
+
 gs_status gs_session_insert(gs_session *session, size_t count, const float *images,
                             const uint64_t *seeds, float *autoencoded, float *residual,
                             float *translated, gs_error *err) {
-    GS_TRY(check_translates(session, err));
-    if (!gs_model_inserts(session->model))
-        return gs_fail(err, GS_UNUSABLE, "the model was trained to translate from presence only");
     size_t image = image_size(session);
-    for (size_t i = 0; i < count; i++) {
-        GS_TRY(ensure_plan(session, GS_INFER_INSERT, 0, err));
-        gs_plan *plan = session->plans[GS_INFER_INSERT][0];
-        const gs_inference *io = &session->io[GS_INFER_INSERT][0];
-        gs_random_normal(seeds[i], UNIQUE_CODE_STREAM, session->unique,
-                         gs__shape_size(gs_tensor_shape(io->unique)));
-        gs_plan_write(plan, io->images, images + i * image);
-        gs_plan_write(plan, io->unique, session->unique);
-        GS_TRY(gs_plan_run(plan, session->parameters, err));
-        gs_plan_read(plan, io->healthy, autoencoded + i * image);
-        gs_plan_read(plan, io->residual, residual + i * image);
-    }
-    add(autoencoded, residual, translated, count * image);
+    for (size_t i = 0; i < count; i++)
+        GS_TRY(gs_session_insert_codes(session, 1, images + i * image,
+                                       &(gs_unique_code){.seed = seeds[i]}, autoencoded + i * image,
+                                       residual + i * image, translated + i * image, err));
     return GS_OK;
 }

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "engine/backend/choice.h"
 #include "engine/model/config.h"
+#include "engine/model/unique_code.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,5 +64,10 @@ GS_MUST_CHECK gs_status gs_session_remove(gs_session *session, size_t count, con
 GS_MUST_CHECK gs_status gs_session_insert(gs_session *session, size_t count, const float *images,
                                           const uint64_t *seeds, float *autoencoded,
                                           float *residual, float *translated, gs_error *err);
+/* The same with codes[i], which may lie between those of two seeds. */
+GS_MUST_CHECK gs_status gs_session_insert_codes(gs_session *session, size_t count,
+                                                const float *images, const gs_unique_code *codes,
+                                                float *autoencoded, float *residual,
+                                                float *translated, gs_error *err);
 
 #endif

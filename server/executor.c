@@ -22,9 +22,9 @@ typedef struct gs_task {
     gs_operation operation;
     gs_priority priority;
     size_t count;
-    float *images;   /* [count,C,H,W], owned */
-    uint64_t *seeds; /* [count], owned; NULL unless GS_INSERT */
-    float *maps[3];  /* owned until the caller takes them */
+    float *images;         /* [count,C,H,W], owned */
+    gs_unique_code *codes; /* [count], owned; NULL unless GS_INSERT */
+    float *maps[3];        /* owned until the caller takes them */
     double queued_at;
     task_state state; /* guarded by executor->mutex, as references */
     int references;
@@ -66,7 +66,7 @@ static size_t map_values(const gs_task *task) {
 static void free_task(gs_task *task) {
     for (int i = 0; i < 3; i++) gs_free(task->maps[i]);
     gs_free(task->images);
-    gs_free(task->seeds);
+    gs_free(task->codes);
     gs_model_slot_release(task->slot);
     gs_free(task);
 }
@@ -85,8 +85,9 @@ static gs_task *new_task(const gs_work *work) {
     new->references = 2;
     bool failed = false;
     if (work->operation == GS_INSERT) {
-        new->seeds = (uint64_t *)gs_copy_bytes(work->seeds, work->count * sizeof *work->seeds);
-        failed = !new->seeds;
+        new->codes =
+            (gs_unique_code *)gs_copy_bytes(work->codes, work->count * sizeof *work->codes);
+        failed = !new->codes;
     }
     for (int i = 0; i < map_count(new->operation); i++) {
         new->maps[i] = gs_alloc(work->count * map_values(new), sizeof(float));
@@ -108,7 +109,7 @@ static void drop_task(gs_executor *executor, gs_task *task) {
 /* ==== Computing ==== */
 
 static gs_status compute(const gs_task *like, size_t count, const float *images,
-                         const uint64_t *seeds, float *const maps[3], gs_error *err) {
+                         const gs_unique_code *codes, float *const maps[3], gs_error *err) {
     gs_session *session = gs_model_slot_session(like->slot);
     switch (like->operation) {
     case GS_SEGMENT:
@@ -116,31 +117,32 @@ static gs_status compute(const gs_task *like, size_t count, const float *images,
     case GS_REMOVE:
         return gs_session_remove(session, count, images, maps[0], maps[1], maps[2], err);
     case GS_INSERT:
-        return gs_session_insert(session, count, images, seeds, maps[0], maps[1], maps[2], err);
+        return gs_session_insert_codes(session, count, images, codes, maps[0], maps[1], maps[2],
+                                       err);
     }
     return gs_fail(err, GS_INTERNAL, "unknown operation");
 }
 
 static gs_status compute_alone(gs_task *task) {
-    return compute(task, task->count, task->images, task->seeds, task->maps, &task->error);
+    return compute(task, task->count, task->images, task->codes, task->maps, &task->error);
 }
 
 /* What several tasks share while they run as one call. */
 typedef struct joined_data {
     float *images, *maps[3];
-    uint64_t *seeds;
+    gs_unique_code *codes;
 } joined_data;
 
 static void free_joined(joined_data *joined) {
     gs_free(joined->images);
     for (int i = 0; i < 3; i++) gs_free(joined->maps[i]);
-    gs_free(joined->seeds);
+    gs_free(joined->codes);
 }
 
 static bool join(const gs_task *tasks, size_t images, joined_data *out) {
     *out = (joined_data){.images = gs_alloc(images * image_values(tasks), sizeof(float)),
-                         .seeds = gs_alloc(images, sizeof(uint64_t))};
-    bool failed = !out->images || !out->seeds;
+                         .codes = gs_alloc(images, sizeof(gs_unique_code))};
+    bool failed = !out->images || !out->codes;
     for (int i = 0; i < map_count(tasks->operation); i++) {
         out->maps[i] = gs_alloc(images * map_values(tasks), sizeof(float));
         failed = failed || !out->maps[i];
@@ -150,7 +152,7 @@ static bool join(const gs_task *tasks, size_t images, joined_data *out) {
     for (const gs_task *task = tasks; task; at += task->count, task = task->next) {
         memcpy(out->images + at * image_values(task), task->images,
                task->count * image_values(task) * sizeof(float));
-        if (task->seeds) memcpy(out->seeds + at, task->seeds, task->count * sizeof *task->seeds);
+        if (task->codes) memcpy(out->codes + at, task->codes, task->count * sizeof *task->codes);
     }
     return true;
 }
@@ -170,7 +172,7 @@ static bool compute_together(gs_task *tasks, size_t images) {
     joined_data joined;
     gs_error err;
     bool done = join(tasks, images, &joined) &&
-                compute(tasks, images, joined.images, joined.seeds, joined.maps, &err) == GS_OK;
+                compute(tasks, images, joined.images, joined.codes, joined.maps, &err) == GS_OK;
     if (done) share_out(tasks, &joined);
     free_joined(&joined);
     return done;

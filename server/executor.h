@@ -31,9 +31,9 @@ void gs_executor_close(gs_executor *executor);
 typedef struct gs_work {
     gs_model_slot *slot; /* borrowed */
     gs_operation operation;
-    size_t count;          /* 1 or more */
-    float *images;         /* [count,C,H,W]; owned by the executor from the call on */
-    const uint64_t *seeds; /* [count] for GS_INSERT; borrowed */
+    size_t count;                /* 1 or more */
+    float *images;               /* [count,C,H,W]; owned by the executor from the call on */
+    const gs_unique_code *codes; /* [count] for GS_INSERT; borrowed */
     gs_priority priority;
 } gs_work;
 

@@ -95,12 +95,12 @@ static gs_status warm(gs_session *session, const gs_model *model, gs_error *err)
     float *buffer = gs_alloc(4 * values + plane, sizeof *buffer);
     if (!buffer) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to warm the model");
     float *image = buffer, *a = image + values, *b = a + values, *c = b + values;
-    const uint64_t seed = 0;
+    const gs_unique_code code = {0};
     gs_status status = gs_session_segment(session, 1, image, buffer + 4 * values, err);
     bool translates = gs_model_translates(model);
     if (status == GS_OK && translates) status = gs_session_remove(session, 1, image, a, b, c, err);
     if (status == GS_OK && gs_model_inserts(model))
-        status = gs_session_insert(session, 1, image, &seed, a, b, c, err);
+        status = gs_session_insert_codes(session, 1, image, &code, a, b, c, err);
     gs_free(buffer);
     return status;
 }

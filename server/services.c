@@ -160,7 +160,7 @@ static gs_status run(gs_server *server, gs_model_slot *slot, const gs_inference 
     gs_work work = {.slot = slot,
                     .operation = inference->operation,
                     .count = inference->count,
-                    .seeds = inference->seeds,
+                    .codes = inference->codes,
                     .priority = inference->priority};
     GS_TRY(gather(slot, inference, &work.images, err));
     gs_inference_result result = {

@@ -252,6 +252,10 @@ export const additionPicture = (sliceId, seed, output, channel) => request('post
 export const sample = (sliceId, { seed, count, channel }, signal) =>
   ask('post', '/v1/sample', { query: { channel }, json: { slice_id: sliceId, seed, count }, signal });
 
+/** @param {string} sliceId @param {{ from: number, to: number, steps: number, channel: number }} wish @param {AbortSignal} signal */
+export const interpolate = (sliceId, { from, to, steps, channel }, signal) =>
+  ask('post', '/v1/sample', { query: { channel }, json: { slice_id: sliceId, interpolate: { from, to, steps } }, signal });
+
 export const listModels = () => everything('/v1/models');
 /** @param {string} id */
 export const activateModel = (id) => ask('put', '/v1/models/active', { json: { id } });

@@ -28,7 +28,7 @@ export class BrowserView {
     type: 'search', id: 'search', placeholder: 'Search (/)', title: 'Words of the name, the case or the id', 'aria-label': 'Search', oninput: debounced(TYPING_MS, () => this.#find()),
   });
   #wide = el('button', { type: 'button', id: 'wide', 'aria-pressed': 'false', title: 'The list alone, with larger pictures (g)', onclick: () => this.widen() }, 'Wide');
-  #predict = el('button', { type: 'button', class: 'quiet', title: 'Run the active model on all slices, so that they can be sorted', onclick: () => this.#startPrediction() }, 'Predict');
+  #predict = el('button', { type: 'button', class: 'quiet', 'data-needs': 'train', title: 'Run the active model on all slices, so that they can be sorted', onclick: () => this.#startPrediction() }, 'Predict');
   #marked = el('div', { class: 'marked', role: 'region', 'aria-label': 'Marked slices', hidden: true });
   #count = el('p', { class: 'list-count', 'aria-live': 'polite' });
   #nothing = el('p', { class: 'list-nothing', hidden: true }, 'No slice matches these filters.');
@@ -51,6 +51,7 @@ export class BrowserView {
     });
     const label = choice('Label the marked slices', LABELS.slice(1), (value) => onLabel(this.list.marked, value));
     label.classList.add('labels');
+    label.dataset.needs = 'annotate';
     this.#marked.append(this.#markedCount, label,
       el('button', { type: 'button', class: 'quiet', 'aria-label': 'Mark only the shown one', onclick: () => this.list.unmark() }, '\u00d7'));
     this.element = el('aside', { class: 'browser', 'aria-label': 'Slices of the data set' },

@@ -1,5 +1,6 @@
 // The controls around a slice: its label, what is shown, and how. Holds their values; paints nothing.
 
+import { readOnlyWithout } from './access.js';
 import { choice, el, slider, toggle } from './dom.js';
 import { number, percent } from './format.js';
 
@@ -20,12 +21,13 @@ export class Controls {
       ['unknown', 'Unknown', 'Not known (u)'],
     ], calls.onLabel);
     this.label.classList.add('labels');
+    readOnlyWithout(this.label, 'annotate');
     this.mode = choice('What to show', [
       ['remove', 'Remove lesion', 'Healthy translation and residual (m)'],
       ['add', 'Add lesions', 'Samples of lesions in this slice (m)'],
       ['channels', 'Channels', 'All channels of this slice side by side (c)'],
     ], calls.onMode);
-    this.annotate = el('button', { type: 'button', class: 'annotate', title: 'Draw the mask (d)', onclick: calls.onAnnotate }, 'Annotate');
+    this.annotate = el('button', { type: 'button', class: 'annotate', 'data-needs': 'annotate', title: 'Draw the mask (d)', onclick: calls.onAnnotate }, 'Annotate');
     this.#makeToolbar();
     this.header = el('header', { class: 'slice-header' },
       el('div', { class: 'slice-name' }, this.#title, this.#facts), this.label, this.mode, this.annotate);

@@ -36,8 +36,8 @@ export class JobView {
   #numbers = el('p', { class: 'numbers' });
   #error = el('p', { class: 'failure', hidden: true });
   #decision = el('p', { class: 'decision', hidden: true });
-  #cancel = el('button', { type: 'button', onclick: () => this.#ask(api.cancelJob, 'The job could not be cancelled') }, 'Cancel');
-  #resume = el('button', { type: 'button', onclick: () => this.#ask(api.resumeJob, 'The job could not be resumed') }, 'Resume');
+  #cancel = el('button', { type: 'button', 'data-needs': 'train', onclick: () => this.#ask(api.cancelJob, 'The job could not be cancelled') }, 'Cancel');
+  #resume = el('button', { type: 'button', 'data-needs': 'train', onclick: () => this.#ask(api.resumeJob, 'The job could not be resumed') }, 'Resume');
   #dice = new Chart({ name: 'dice', title: 'Validation Dice', hint: 'On held-out annotated slices; 1 is perfect', bounds: [0, 1], dots: true });
   #charts = new Map(LOSSES.map(([name, title, hint]) => [name, new Chart({ name, title, hint })]));
   #panel = new TrainingPanel();

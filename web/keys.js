@@ -1,9 +1,13 @@
 // The keyboard: which key does what, and the page that tells.
 
+import { may, whyNot } from './access.js';
 import { el } from './dom.js';
+import { toast } from './toast.js';
 
-// [keys as shown, command, what it does]; `keys` are KeyboardEvent.key values.
-/** @type {[string, { keys: string[], show?: string[], command?: string, text: string }[]][]} */
+// [keys as shown, command, what it does]; `keys` are KeyboardEvent.key values, `needs` (of a key, or of a section) the
+// scope without which a key does nothing and is not explained.
+/** @typedef {import('./access.js').Scope} Scope */
+/** @type {[string, { keys: string[], show?: string[], command?: string, text: string, needs?: Scope }[], Scope?][]} */
 const TABLE = [
   ['Slices', [
     { keys: ['ArrowRight', 'j'], show: ['\u2192', 'j'], command: 'next', text: 'Next slice' },
@@ -19,7 +23,7 @@ const TABLE = [
     { keys: ['p'], command: 'presence', text: 'Presence: a lesion is there (all marked)' },
     { keys: ['a'], command: 'absence', text: 'Absence: none is there' },
     { keys: ['u'], command: 'unknown', text: 'Unknown' },
-  ]],
+  ], 'annotate'],
   ['Pictures', [
     { keys: [' '], show: ['space'], command: 'blink', text: 'Blink with the original' },
     { keys: ['s'], command: 'swipe', text: 'Swipe over the original' },
@@ -27,10 +31,11 @@ const TABLE = [
     { keys: ['m'], command: 'mode', text: 'Remove lesion / add lesions' },
     { keys: ['c'], command: 'channels', text: 'All channels' },
     { keys: ['n'], command: 'next-seeds', text: 'Nine further samples' },
+    { keys: ['b'], command: 'between', text: 'Between two samples: choose the other one (arrows, enter); and back' },
     { keys: ['['], command: 'threshold-down', text: 'Lower threshold' },
     { keys: [']'], command: 'threshold-up', text: 'Higher threshold' },
     { keys: ['t'], command: 'truth', text: 'Annotation outline' },
-    { keys: ['d'], command: 'annotate', text: 'Annotate: draw the mask' },
+    { keys: ['d'], command: 'annotate', text: 'Annotate: draw the mask', needs: 'annotate' },
     { keys: ['x'], command: 'pixelated', text: 'Single pixels' },
     { keys: ['e'], command: 'enlarge', text: 'Enlarge the next picture (double click)' },
     { keys: ['Escape'], show: ['esc'], command: 'back', text: 'Leave an enlarged picture' },
@@ -56,7 +61,7 @@ const TABLE = [
     { keys: [], show: ['ctrl s'], text: 'Save' },
     { keys: [], show: ['h', 'y'], text: 'Hide the mask, history' },
     { keys: [], show: ['esc'], text: 'Give a stroke up, leave' },
-  ]],
+  ], 'annotate'],
   ['Everywhere', [
     { keys: ['1'], command: 'tab-slices', text: 'Slices' },
     { keys: ['2'], command: 'tab-models', text: 'Models' },
@@ -69,7 +74,8 @@ const TABLE = [
   ]],
 ];
 
-const COMMANDS = new Map(TABLE.flatMap(([, rows]) => rows.flatMap(({ keys, command }) => keys.map((key) => [key, command]))));
+const COMMANDS = new Map(TABLE.flatMap(([, rows, section]) => rows.flatMap(({ keys, command, needs = section }) =>
+  keys.map((key) => [key, { command, needs }]))));
 
 // Whether the element wants this key for itself.
 function wants(element, key) {
@@ -83,10 +89,11 @@ export function listen(run) {
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
     const key = event.shiftKey && event.key.startsWith('Arrow') ? `Shift+${event.key}` : event.key;
-    const command = COMMANDS.get(key);
+    const { command, needs } = COMMANDS.get(key) ?? {};
     if (!command || wants(event.target, event.key)) return;
     event.preventDefault();
-    run(command, key);
+    if (!needs || may(needs)) run(command, key);
+    else toast({ title: whyNot(needs), key: 'access' });
   });
 }
 
@@ -94,9 +101,9 @@ export function helpDialog() {
   const dialog = el('dialog', { class: 'help', 'aria-label': 'Keyboard' },
     el('header', {}, el('h2', {}, 'Keyboard'),
       el('button', { type: 'button', onclick: () => dialog.close() }, 'Close')),
-    el('div', { class: 'help-grid' }, TABLE.map(([title, rows]) => el('section', {}, el('h3', {}, title),
-      el('dl', {}, rows.flatMap(({ keys, show, text }) => [
-        el('dt', {}, (show ?? keys).map((key) => el('kbd', {}, key))), el('dd', {}, text)]))))));
+    el('div', { class: 'help-grid' }, TABLE.map(([title, rows, section]) => el('section', { 'data-needs': section }, el('h3', {}, title),
+      el('dl', {}, rows.flatMap(({ keys, show, text, needs }) => [
+        el('dt', { 'data-needs': needs }, (show ?? keys).map((key) => el('kbd', {}, key))), el('dd', { 'data-needs': needs }, text)]))))));
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   return dialog;
 }

@@ -2,6 +2,7 @@
 // when the server goes and comes back.
 
 import * as api from './api.js';
+import { followSession, may } from './access.js';
 import { Annotator } from './annotate/annotator.js';
 import { offerDrafts } from './annotate/offer.js';
 import { app } from './app.js';
@@ -213,11 +214,12 @@ api.connection.addEventListener('back', () => {
 listen(run);
 showActive();
 await signedIn();
+followSession();
 open(tab);
 start();
 // Somebody else may have signed in: everything is asked for anew.
 session.addEventListener('begun', () => api.connection.dispatchEvent(new Event('back')));
-offerDrafts(async (slice) => {
+if (may('annotate')) offerDrafts(async (slice) => {
   await openSlice(slice);
   if (slices.slice?.id === slice.id) annotate();
 });

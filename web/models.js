@@ -21,15 +21,15 @@ export class ModelsView {
   #nothing = el('section', { class: 'empty', hidden: true },
     el('h2', {}, 'No models yet'),
     el('p', {}, 'A finished training job leaves a model here. It becomes the active one by itself if it is no worse.'));
-  #rollBack = el('button', { type: 'button', onclick: () => this.#activate(this.#previous) }, 'Roll back');
+  #rollBack = el('button', { type: 'button', 'data-needs': 'train', onclick: () => this.#activate(this.#previous) }, 'Roll back');
   #detail = el('aside', { class: 'detail', 'aria-label': 'Model' });
   #chosen = '';
   #marked = new Set(); // to be compared
   #shown = ''; // those that are being compared
   #compare = new Compare();
   #sure = el('dialog', { class: 'sure', 'aria-label': 'Delete the model' });
-  #file = el('input', { id: 'model-file', type: 'file', accept: '.safetensors', class: 'visually-hidden', onchange: () => this.#upload() });
-  #uploadLabel = el('label', { class: 'button', for: 'model-file' }, 'Upload weights');
+  #file = el('input', { id: 'model-file', type: 'file', accept: '.safetensors', class: 'visually-hidden', 'data-needs': 'train', onchange: () => this.#upload() });
+  #uploadLabel = el('label', { class: 'button', for: 'model-file', 'data-needs': 'train' }, 'Upload weights');
 
   constructor() {
     this.element = el('section', { class: 'models-view page' },
@@ -162,7 +162,7 @@ export class ModelsView {
     el('td', { class: 'from' }, model.parent ? this.#nameOf(model.parent) : model.job ? 'scratch' : 'uploaded'),
     el('td', {}, when(model.created_at)),
     el('td', { class: 'actions' }, !model.active && el('button', {
-      type: 'button', 'aria-label': `Activate ${modelName(model)}`,
+      type: 'button', 'data-needs': 'train', 'aria-label': `Activate ${modelName(model)}`,
       onclick: (event) => {
         event.stopPropagation();
         this.#activate(model.id);
@@ -189,7 +189,7 @@ export class ModelsView {
       ...table('Input', model.input),
       el('a', { class: 'button', href: api.weightsUrl(model.id), download: `${model.id}.safetensors` },
         'Download weights (safetensors)'),
-      !model.active && el('button', { type: 'button', class: 'danger', onclick: () => this.#askDelete(model) }, 'Delete'),
+      !model.active && el('button', { type: 'button', class: 'danger', 'data-needs': 'admin', onclick: () => this.#askDelete(model) }, 'Delete'),
     ].filter(Boolean));
   }
 }

@@ -88,9 +88,11 @@ export async function loadAnnotation(sliceId, signal) {
   return (await grayOf(await response.blob())).gray;
 }
 
+export const blobOfPng = (base64) =>
+  new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], { type: 'image/png' });
+
 // An answer's {"png": base64, "min", "max"} -> one value per pixel, to 1/255 of the range.
 export async function valuesOfPng({ png, min, max }) {
-  const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
-  const { gray } = await grayOf(new Blob([bytes], { type: 'image/png' }));
+  const { gray } = await grayOf(blobOfPng(png));
   return Float32Array.from(gray, (value) => min + ((max - min) * value) / 255);
 }

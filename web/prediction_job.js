@@ -10,7 +10,7 @@ const ASK_MS = 1000;
 export class PredictionJob {
   #dataset = '';
   #text = el('span', { role: 'status' });
-  #start = el('button', { type: 'button', onclick: () => this.#run() }, 'Compute the rest');
+  #start = el('button', { type: 'button', 'data-needs': 'train', onclick: () => this.#run() }, 'Compute the rest');
   #isRunning = false;
   #onDone;
 

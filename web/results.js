@@ -68,6 +68,17 @@ class Results {
       async () => Promise.all((await api.sample(slice.id, wish, signal)).samples.map(
         async ({ seed, image, mask }) => ({ seed, values: await valuesOfPng(image), mask: decodeRle(mask) }))));
   }
+
+  // wish: { from, to, steps, channel } -> [{ from, to, channel, seed or null, t, values, residual, mask, pictures }, ...], the
+  // frames between the samples of two seeds; `pictures` are the PNGs themselves, in base64.
+  way(slice, model, wish, signal) {
+    return this.#once(`way ${model.id} ${slice.id} ${[wish.from, wish.to, wish.steps, wish.channel].join(' ')}`,
+      async () => Promise.all((await api.interpolate(slice.id, wish, signal)).samples.map(
+        async ({ seed, t, image, residual, mask }) => ({
+          from: wish.from, to: wish.to, channel: wish.channel, seed, t, values: await valuesOfPng(image), residual: await valuesOfPng(residual),
+          mask: decodeRle(mask), pictures: { translated: image.png, residual: residual.png },
+        }))));
+  }
 }
 
 export const results = new Results();

@@ -1,16 +1,16 @@
 // "Add lesions": what lesions could look like in this slice. A grid of samples, one per seed, and the
-// chosen one large with its mask and its residual.
+// chosen one large with its mask and its residual; or the frames between two of them instead.
 
-import { paintGray, symmetricLimit } from './colormap.js';
-import { el, svg } from './dom.js';
+import { symmetricLimit } from './colormap.js';
+import { el } from './dom.js';
 import { number, signed } from './format.js';
 import { keyLegend, signedLegend } from './legend.js';
-import { outline } from './mask.js';
-import { paint } from './panel.js';
 import { plane } from './pixels.js';
 import { results } from './results.js';
+import { SampleGrid } from './sample_grid.js';
 
 const SAMPLES = 9;
+const STEPS = 9; // of an interpolation: as many as the grid has places
 const LEAST_RESIDUAL = 0.05; // of the gray window, as for the removal
 const FIRST_SEED = 1;
 const LAST_SEED = 2 ** 31 - SAMPLES;
@@ -20,38 +20,29 @@ export class AddMode {
   #sample;
   #residual;
   #grid;
-  #picture = el('div', { class: 'view sample-grid', role: 'radiogroup', 'aria-label': 'Samples by seed' });
-  #message = el('div', { class: 'message', hidden: true });
   #seed = el('input', {
     type: 'number', id: 'seed', min: 0, max: LAST_SEED, step: 1, value: FIRST_SEED, 'aria-label': 'First seed',
   });
-  #samples = [];
+  #samples = []; // or the frames of #way
   #chosen = 0;
+  #from = null; // the chosen sample's index, while the other end of a way is asked for
+  #way = null; // { from, to }: seeds
+  #wayBack = 0; // the sample that was chosen before
   #planes = null;
   #onChange;
 
-  // onChange(): another seed was asked for or chosen; the owner loads and paints again. onSave(seed, output) saves
-  // what the server answers for the chosen sample.
-  constructor(make, onChange, onSave) {
+  // onChange(): something else was asked for or chosen; the owner loads and paints again. onSave(seed, output) saves
+  // what the server answers for the chosen sample, onSaveFrame(base64 PNG, words) what it has answered already.
+  constructor(make, onChange, { onSave, onSaveFrame }) {
     this.#onChange = onChange;
-    this.#sample = make({ name: 'sample', title: 'Sample', generated: true, onSave: () => this.#save(onSave, 'translated') });
-    this.#residual = make({ name: 'residual', title: 'Residual', generated: true, onSave: () => this.#save(onSave, 'residual') });
+    const save = (output) => this.#save(output, onSave, onSaveFrame);
+    this.#sample = make({ name: 'sample', title: 'Sample', generated: true, onSave: () => save('translated') });
+    this.#residual = make({ name: 'residual', title: 'Residual', generated: true, onSave: () => save('residual') });
     this.#seed.addEventListener('change', () => this.#start(Number(this.#seed.value)));
-    this.#grid = {
-      element: el('figure', { class: 'panel', 'data-panel': 'grid' },
-        el('figcaption', {}, el('span', { class: 'title' }, 'Samples')),
-        el('div', { class: 'frame' }, this.#picture, el('span', { class: 'generated' }, 'generated'), this.#message),
-        el('div', { class: 'legend seeds' }, el('label', { for: 'seed' }, 'Seeds'), this.#seed,
-          el('button', { type: 'button', onclick: () => this.next(), title: 'Nine further seeds (n)' }, 'Next 9'))),
-      setSize: () => {},
-      setCursor: () => {},
-      clear: () => {},
-      setMessage: (text, kind = '') => {
-        this.#message.hidden = !text;
-        this.#message.className = `message ${kind}`;
-        this.#message.textContent = text;
-      },
-    };
+    this.#grid = new SampleGrid({
+      seed: this.#seed, onNext: () => this.next(), onBetween: () => this.between(), onCancel: () => this.#ask(null),
+      onChoose: (index) => this.#choose(index),
+    });
     this.panels = [this.#sample, this.#residual, this.#grid];
   }
 
@@ -59,16 +50,49 @@ export class AddMode {
     this.#start(Number(this.#seed.value) + SAMPLES);
   }
 
-  #save(onSave, output) {
-    if (this.#samples.length) onSave(this.#samples[this.#chosen].seed, output);
+  // Asks for the other end of a way from the chosen sample; or takes the question back; or leaves the way.
+  between() {
+    if (!this.#samples.length) return;
+    if (this.#way) this.#leaveWay();
+    else this.#ask(this.#from === null ? this.#chosen : null);
+  }
+
+  #ask(from) {
+    this.#from = from;
+    this.#grid.ask(from, from === null ? 'Samples' : `From seed ${this.#samples[from].seed} to\u2026`);
+  }
+
+  #enterWay(to) {
+    const from = this.#from;
+    this.#ask(null);
+    if (to === from) return;
+    this.#way = { from: this.#samples[from].seed, to: this.#samples[to].seed };
+    this.#wayBack = from;
+    this.#chosen = 0;
+    this.#onChange();
+  }
+
+  #leaveWay() {
+    this.#way = null;
+    this.#chosen = this.#wayBack;
+    this.#onChange();
+  }
+
+  #save(output, onSave, onSaveFrame) {
+    const shown = this.#samples[this.#chosen];
+    if (!shown) return;
+    if (shown.pictures) onSaveFrame(shown.pictures[output], `seeds-${shown.from}-${shown.to}-at-${shown.t}-${output}`);
+    else onSave(shown.seed, output);
   }
 
   async load({ slice, model, channel, signal }) {
+    const way = this.#way;
     const wish = { seed: Number(this.#seed.value), count: SAMPLES, channel };
-    const samples = await results.samples(slice, model, wish, signal);
-    if (signal.aborted) return;
+    const samples = await (way ? results.way(slice, model, { ...way, steps: STEPS, channel }, signal)
+      : results.samples(slice, model, wish, signal));
+    if (signal.aborted || way !== this.#way) return;
     if (samples !== this.#samples) this.#show(samples, slice);
-    this.outputs = await results.addition(slice, model, samples[this.#chosen].seed, signal);
+    this.outputs = way ? null : await results.addition(slice, model, samples[this.#chosen].seed, signal);
   }
 
   reset() {
@@ -76,21 +100,30 @@ export class AddMode {
     this.#planes = null;
     this.#samples = [];
     this.#chosen = 0;
-    this.#picture.replaceChildren();
+    this.#way = null;
+    this.#from = null;
+    this.#grid.show([], { width: 1, height: 1 }, 'Samples', false);
+    this.#grid.ask(null, 'Samples');
   }
 
   // The gray picture to window with the original; null before there is one.
   generated(channel) {
-    return this.outputs && plane(this.outputs.translated, channel);
+    return this.#shown(channel)?.translated ?? null;
+  }
+
+  // { translated, residual } of the enlarged one. A sample's are exact; a frame's come with its picture.
+  #shown(channel) {
+    const frame = this.#samples[this.#chosen];
+    if (frame?.residual) return frame.channel === channel ? { translated: frame.values, residual: frame.residual } : null;
+    return this.outputs && { translated: plane(this.outputs.translated, channel), residual: plane(this.outputs.residual, channel) };
   }
 
   paint({ original, window, channel, opacity }) {
-    const { seed, mask } = this.#samples[this.#chosen];
-    const translated = plane(this.outputs.translated, channel);
-    const residual = plane(this.outputs.residual, channel);
+    const { mask } = this.#samples[this.#chosen];
+    const { translated, residual } = this.#shown(channel);
     const limit = symmetricLimit(residual, LEAST_RESIDUAL * (window[1] - window[0]));
     this.#planes = { translated, residual };
-    this.#sample.setTitle(`Seed ${seed}`);
+    this.#sample.setTitle(this.#titleOf(this.#samples[this.#chosen]));
     this.#sample.drawGray(translated, window);
     this.#sample.drawOther(original, window);
     this.#sample.drawDifference(original.map((value, i) => value - translated[i]), limit);
@@ -99,9 +132,7 @@ export class AddMode {
     this.#sample.setFooter(keyLegend([['mask', 'where the model finds it']]));
     this.#residual.drawSigned(residual, limit);
     this.#residual.setFooter(signedLegend(limit));
-    this.#picture.querySelectorAll('canvas').forEach((canvas, i) =>
-      paint(canvas, (rgba) => paintGray(this.#samples[i].values, ...window, rgba)));
-    this.#grid.setMessage('');
+    this.#grid.paint(window);
   }
 
   setCompare(mode) {
@@ -113,6 +144,10 @@ export class AddMode {
     return [['sample', number(this.#planes.translated[i], 2)], ['residual', signed(this.#planes.residual[i])]];
   }
 
+  #titleOf({ seed, from, to, t }) {
+    return seed === null ? `${from} \u2192 ${to} at ${number(t, 2)}` : `Seed ${seed}`;
+  }
+
   #start(seed) {
     const usable = Number.isInteger(seed) && seed >= 0 ? Math.min(seed, LAST_SEED) : FIRST_SEED;
     this.#seed.value = usable;
@@ -121,35 +156,19 @@ export class AddMode {
   }
 
   #choose(index) {
+    if (this.#from !== null) return this.#enterWay(index);
     this.#chosen = index;
-    [...this.#picture.children].forEach((tile, i) => {
-      tile.setAttribute('aria-checked', String(i === index));
-      tile.tabIndex = i === index ? 0 : -1;
-    });
-    this.#onChange();
+    this.#grid.choose(index);
+    return this.#onChange();
   }
 
   #show(samples, slice) {
-    this.reset();
+    const way = this.#way;
     this.#samples = samples;
-    this.#picture.replaceChildren(...samples.map((sample, index) => this.#tile(sample, index, slice)));
-  }
-
-  #tile({ seed, mask }, index, { width, height }) {
-    const shape = outline(mask, width, height);
-    return el('div', {
-      class: 'sample-tile', role: 'radio', 'aria-checked': String(index === 0), tabindex: index === 0 ? 0 : -1,
-      'aria-label': `Seed ${seed}`, 'data-seed': seed, title: `Seed ${seed}`,
-      onclick: () => this.#choose(index),
-      onkeydown: (event) => {
-        if (event.key !== 'Enter') return;
-        this.#choose(index);
-        event.preventDefault();
-      },
-    },
-    el('canvas', { width, height }),
-    svg('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-      svg('path', { class: 'mask-line', d: shape })),
-    el('span', { class: 'seed', 'aria-hidden': 'true' }, String(seed)));
+    this.#chosen = Math.min(this.#chosen, samples.length - 1);
+    this.#grid.show(samples.map((each) => ({
+      ...each, label: this.#titleOf(each), name: way ? number(each.t, 2) : String(each.seed),
+    })), slice, way ? `Between seeds ${way.from} and ${way.to}` : 'Samples', way !== null);
+    this.#grid.choose(this.#chosen);
   }
 }

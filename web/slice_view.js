@@ -11,7 +11,7 @@ import { modelName, number, percent } from './format.js';
 import { keyLegend } from './legend.js';
 import { dice, thresholded } from './mask.js';
 import { Panel } from './panel.js';
-import { normalized, plane } from './pixels.js';
+import { blobOfPng, normalized, plane } from './pixels.js';
 import { Reading } from './reading.js';
 import { RemoveMode } from './remove_mode.js';
 import { results } from './results.js';
@@ -63,7 +63,10 @@ export class SliceView {
     this.#modes = {
       remove: new RemoveMode(make, (output) => this.#save(removalPicture(this.#slice.id, output, this.#channel), output)),
       add: new AddMode(make, () => this.#again(),
-        (seed, output) => this.#save(additionPicture(this.#slice.id, seed, output, this.#channel), `seed-${seed}-${output}`)),
+        {
+          onSave: (seed, output) => this.#save(additionPicture(this.#slice.id, seed, output, this.#channel), `seed-${seed}-${output}`),
+          onSaveFrame: (png, what) => this.#save(new Response(blobOfPng(png)), what),
+        }),
       channels: new ChannelsMode(make),
     };
     this.#controls = new Controls({
@@ -119,6 +122,7 @@ export class SliceView {
   // What a key does here; see keys.js.
   command(name, key) {
     if (name === 'next-seeds') return this.#modeName === 'add' && this.#modes.add.next();
+    if (name === 'between') return this.#modeName === 'add' && this.#modes.add.between();
     if (name === 'mode') return this.#enter(this.#modeName === 'add' ? 'remove' : 'add');
     if (name === 'channels') return this.#slice.channels > 1 && this.#enter(this.#modeName === name ? 'remove' : name);
     if (this.#reading.command(name, key)) return undefined;

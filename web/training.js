@@ -1,5 +1,6 @@
 // Training: the form, the jobs, and the one that is looked at.
 
+import { without } from './access.js';
 import * as api from './api.js';
 import { app } from './app.js';
 import { el } from './dom.js';
@@ -22,7 +23,7 @@ export class TrainingView {
   constructor({ onNext }) {
     this.#form = new TrainingForm({ onStart: (request) => this.#start(request), onNext });
     this.element = el('section', { class: 'training-view page' },
-      el('div', { class: 'training-side' }, this.#form.element),
+      el('div', { class: 'training-side' }, without('Training', 'train'), this.#form.element),
       el('div', { class: 'training-main' }, this.#view.element,
         el('section', { class: 'job-list', 'aria-label': 'Jobs' }, el('h2', {}, 'Jobs'), this.#nothing, this.#list)));
     app.addEventListener('datasets', () => this.#form.show());

@@ -82,7 +82,7 @@ export class TrainingForm {
         el('p', { class: 'muted' }, 'Terms that the method lacks are not used.')));
     more.addEventListener('input', () => this.#ownSettings());
     this.element = el('form', {
-      class: 'training-form', 'aria-label': 'New training',
+      class: 'training-form', 'aria-label': 'New training', 'data-needs': 'train',
       onsubmit: (event) => {
         event.preventDefault();
         onStart(this.#request());
@@ -173,7 +173,7 @@ export class TrainingForm {
       : can ? `${can} of ${METHODS.length} methods can train on this.` : 'No method can train on this yet.';
     const { text, to } = nextStep(dataset.counts);
     this.#next.replaceChildren(el('span', {}, text), to && el('button', {
-      type: 'button', onclick: () => this.#onNext(to, dataset.name),
+      type: 'button', 'data-needs': 'annotate', onclick: () => this.#onNext(to, dataset.name),
     }, { label: 'Label', annotate: 'Annotate', upload: 'Upload' }[to]));
   }
 

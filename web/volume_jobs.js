@@ -1,9 +1,11 @@
 // What models make of a volume: jobs that segment or translate all of it, their progress, and their files.
 
+import { without } from './access.js';
 import { cancelJob, resumeJob } from './api.js';
 import { app } from './app.js';
 import { el } from './dom.js';
 import { count, modelName, number, percent, when } from './format.js';
+import { session } from './session.js';
 import { report, toast } from './toast.js';
 import { getVolumeJob, segmentVolume, translateVolume, volumeJobs } from './volumes_api.js';
 
@@ -33,10 +35,10 @@ export class VolumeJobs {
 
   constructor() {
     this.element = el('section', { class: 'volume-results' }, el('h2', {}, 'The whole volume'),
-      el('div', { class: 'run-bar' },
+      el('div', { class: 'run-bar', 'data-needs': 'annotate' },
         el('label', { for: 'volume-model' }, 'Model'), this.#model,
         el('label', { for: 'volume-job-threshold' }, 'Threshold'), this.#threshold, ...this.#buttons),
-      this.#obstacle, this.#list);
+      without('Segmenting it', 'annotate'), this.#obstacle, this.#list);
     app.addEventListener('models', () => this.#showModels());
   }
 
@@ -140,8 +142,8 @@ export class VolumeJobs {
     return el('li', { class: 'volume-job', 'data-id': job.id, 'data-state': job.state },
       el('div', { class: 'volume-job-head' },
         el('span', { class: `pill ${job.state}` }, job.state), el('span', { class: 'what' }, facts.join(' \u00b7 ')),
-        !isOver && el('button', { type: 'button', onclick: () => this.#ask(cancelJob, job, 'The job could not be cancelled') }, 'Cancel'),
-        ['cancelled', 'failed'].includes(job.state) && el('button', { type: 'button', onclick: () => this.#ask(resumeJob, job, 'The job could not be started again') }, 'Start again')),
+        !isOver && el('button', { type: 'button', 'data-needs': job.author === session.name ? 'annotate train' : 'train', onclick: () => this.#ask(cancelJob, job, 'The job could not be cancelled') }, 'Cancel'),
+        ['cancelled', 'failed'].includes(job.state) && el('button', { type: 'button', 'data-needs': 'train', onclick: () => this.#ask(resumeJob, job, 'The job could not be started again') }, 'Start again')),
       !isOver && bar,
       job.error && el('p', { class: 'failure' }, job.error),
       job.outputs.length > 0 && el('div', { class: 'outputs' }, el('span', { class: 'generated' }, 'generated'),

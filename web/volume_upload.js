@@ -71,7 +71,7 @@ export class VolumeUpload {
     this.#presetChoice.choose(this.#preset);
     this.#togetherChoice.choose(this.#together);
     this.element = el('form', {
-      class: 'volume-upload', 'aria-label': 'Upload volumes',
+      class: 'volume-upload', 'aria-label': 'Upload volumes', 'data-needs': 'annotate',
       onsubmit: (event) => {
         event.preventDefault();
         this.#upload();

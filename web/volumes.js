@@ -1,5 +1,6 @@
 // Volumes: uploading scans, the list of those that are there, and the chosen one.
 
+import { without } from './access.js';
 import { app } from './app.js';
 import { el } from './dom.js';
 import { count } from './format.js';
@@ -23,7 +24,7 @@ export class VolumesView {
   #facts = el('p', { class: 'muted' });
   #stack;
   #jobs = new VolumeJobs();
-  #delete = el('button', { type: 'button', onclick: () => this.#askDelete() }, 'Delete');
+  #delete = el('button', { type: 'button', 'data-needs': 'admin', onclick: () => this.#askDelete() }, 'Delete');
   #main;
   #empty = el('section', { class: 'empty' }, el('h2', {}, 'No volume is open'),
     el('p', {}, 'Upload NIfTI files on the left: one scan with its channels and, if you have it, a label file; or many scans at once.'));
@@ -36,7 +37,7 @@ export class VolumesView {
       el('header', { class: 'volume-header' }, el('div', {}, this.#title, this.#facts), this.#delete),
       this.#stack.element, this.#jobs.element);
     this.element = el('section', { class: 'volumes-view page' },
-      el('div', { class: 'training-side' }, this.#upload.element,
+      el('div', { class: 'training-side' }, without('Uploading', 'annotate'), this.#upload.element,
         el('section', { class: 'volume-listing', 'aria-label': 'Volumes' }, el('h2', {}, 'Volumes'), this.#nothing, this.#list)),
       el('div', { class: 'volume-place' }, this.#empty, this.#main), this.#sure);
     app.addEventListener('datasets', () => this.#upload.showDatasets());

@@ -61,6 +61,13 @@ def insertion(pixels, width, seed):
     return {"autoencoded": array("f", pixels), "residual": residual, "translated": _sum(pixels, residual)}
 
 
+def between(pixels, width, start, end, t):
+    """As insertion, on the way between two seeds; at its ends the same."""
+    first, second = (insertion(pixels, width, seed) for seed in (start, end))
+    residual = array("f", ((1 - t) * a + t * b for a, b in zip(first["residual"], second["residual"])))
+    return {"autoencoded": first["autoencoded"], "residual": residual, "translated": _sum(pixels, residual)}
+
+
 def _sum(a, b):
     return array("f", (x + y for x, y in zip(a, b)))
 

@@ -267,8 +267,8 @@ class Handler(BaseHTTPRequestHandler):
     # ==== Viewer ====
 
     def web(self, name):
-        path = WEB / (name or "index.html")
-        if path.parent != WEB or not path.is_file():
+        path = (WEB / (name or "index.html")).resolve()
+        if WEB not in path.parents or not path.is_file():
             raise Problem(404, f"there is nothing at /{name}")
         self.send(200, path.read_bytes(), TYPES.get(path.suffix, "application/octet-stream"),
                   Content_Security_Policy=POLICY, Cache_Control="no-cache")
@@ -381,11 +381,19 @@ class Handler(BaseHTTPRequestHandler):
         request = self.json_body()
         model, record = STATE.subject(request)
         pixels, width = STATE.pixels(record["id"]), record["width"]
+        way = request.get("interpolate")
+        if way:
+            last = way.get("steps", 8) - 1
+            drawn = [({"seed": {0: way["from"], last: way["to"]}.get(i), "t": i / last},
+                      engine.between(pixels, width, way["from"], way["to"], i / last)) for i in range(last + 1)]
+        else:
+            first = request.get("seed", 0)
+            drawn = [({"seed": seed}, engine.insertion(pixels, width, seed))
+                     for seed in range(first, first + request.get("count", 4))]
         samples = []
-        for seed in range(request.get("seed", 0), request.get("seed", 0) + request.get("count", 4)):
-            outputs = engine.insertion(pixels, width, seed)
+        for said, outputs in drawn:
             bits = [value > 0.5 for value in engine.probabilities(outputs["translated"], width)]
-            samples.append({"seed": seed, "image": engine.rendered(outputs["translated"], width),
+            samples.append({**said, "image": engine.rendered(outputs["translated"], width),
                             "residual": engine.rendered(outputs["residual"], width),
                             "area": sum(bits), "mask": engine.rle(bits, width)})
         return 200, {"model": model, "samples": samples}
@@ -482,7 +490,7 @@ ROUTES = [
     ("POST", f"/v1/jobs/{ONE}/cancel", Handler.job_cancel),
     ("POST", f"/v1/jobs/{ONE}/resume", Handler.job_resume),
     ("GET", f"/v1/jobs/{ONE}/events", Handler.job_events),
-    ("GET", "/([^/]*)", Handler.web),
+    ("GET", "/([^/]*|annotate/[^/]+)", Handler.web),
 ]
 
 

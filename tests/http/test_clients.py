@@ -56,6 +56,7 @@ mask: 120 x 60
 with lesion: [1-9]\d*
 area: [1-9]\d*
 seeds: 7 8 9
+from 7 to 9: 5 images
 training: succeeded after 10 steps
 active: true
 answered by the new one: true

@@ -174,6 +174,43 @@ def test_samples_count_up_from_the_seed_and_repeat(toy_server):
     assert alone == samples[5]
 
 
+def frames(server, path="/v1/sample", **request):
+    answer = server.post(path, **request)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["samples"]
+
+
+def test_an_interpolation_goes_from_one_sample_to_another(toy_server):
+    ask = {"slice_id": toy_server.upload(PIXELS, label="absence")["id"]}
+    found = frames(toy_server, json={**ask, "interpolate": {"from": 10, "to": 90, "steps": 5}})
+    assert [frame["t"] for frame in found] == [0, 0.25, 0.5, 0.75, 1]
+    assert [frame["seed"] for frame in found] == [10, None, None, None, 90]
+    for frame in found:
+        value = (10 + 80 * frame["t"]) / 97
+        assert frame["residual"]["min"] == pytest.approx(value, abs=1e-6)
+        assert formats.read_rle(frame["mask"]) == [[int(v / 255 / 2 + value > 0.5) for v in row] for row in PIXELS]
+        mark = dict(formats.read_png(base64.b64decode(frame["image"]["png"]))[4])["Description"]
+        assert mark.startswith("Generated image (sample)")
+    for frame, seed in ((found[0], 10), (found[-1], 90)):
+        alone = frames(toy_server, json={**ask, "count": 1, "seed": seed})[0]
+        assert {name: value for name, value in frame.items() if name != "t"} == alone
+    assert "t" not in alone
+
+
+def test_an_interpolation_of_a_body_has_query_parameters(toy_server):
+    body = {"data": formats.png(PIXELS), "headers": PNG}
+    by_query = frames(toy_server, params={"from": 10, "to": 90, "steps": 3}, **body)
+    stored = toy_server.upload(PIXELS, label="absence")["id"]
+    way = {"from": 10, "to": 90, "steps": 3}
+    assert by_query == frames(toy_server, json={"slice_id": stored, "interpolate": way})
+    assert len(frames(toy_server, params={"from": 2 ** 53 - 1, "to": 0}, **body)) == 8
+    for params, field in (({"from": 1, "steps": 3}, "to"), ({"to": 1}, "from"), ({"steps": 3}, "from"),
+                          ({"from": 1, "to": 2, "seed": 1}, "seed"), ({"from": 1, "to": 2, "count": 4}, "count"),
+                          ({"interpolate": 1}, "interpolate"), ({"from": 1, "to": 2, "steps": 17}, "steps")):
+        errors = problem(toy_server.post("/v1/sample", params=params, **body), 422)["errors"]
+        assert field in [error["field"] for error in errors], params
+
+
 # ==== Refusals ====
 
 @pytest.mark.parametrize("path, body, field", [
@@ -189,6 +226,17 @@ def test_samples_count_up_from_the_seed_and_repeat(toy_server):
     ("/v1/sample", {"slice_id": "slc_0", "count": 0}, "count"),
     ("/v1/sample", {"slice_id": "slc_0", "seed": 2 ** 60}, "seed"),
     ("/v1/sample", {"slice_id": "slc_0", "seed": 1.5}, "seed"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": [1, 2]}, "interpolate"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": 1}}, "to"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"to": 1}}, "from"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": -1, "to": 1}}, "from"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": 1, "to": 2 ** 53}}, "to"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": 1, "to": 2, "steps": 1}}, "steps"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": 1, "to": 2, "steps": 17}}, "steps"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": 1, "to": 2, "stepz": 3}}, "stepz"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": 1, "to": 2}, "seed": 3}, "seed"),
+    ("/v1/sample", {"slice_id": "slc_0", "interpolate": {"from": 1, "to": 2}, "count": 3}, "count"),
+    ("/v1/sample", {"slice_id": "slc_0", "from": 1, "to": 2}, "from"),
 ])
 def test_wrong_fields_are_named(toy_server, path, body, field):
     errors = problem(toy_server.post(path, json=body), 422)["errors"]

@@ -83,6 +83,10 @@ def test_from_upload_to_answers(server):
                                                                      json={**ask, "count": 3, "seed": 4}).content
     again = server.post("/v1/sample", json={**ask, "count": 1, "seed": 5}).json()["samples"][0]
     assert again == first.json()["samples"][1], "a sample depends on its seed alone, not on its batch"
+    way = server.post("/v1/sample", json={**ask, "interpolate": {"from": 4, "to": 6, "steps": 4}}).json()["samples"]
+    for frame, sample in ((way[0], first.json()["samples"][0]), (way[3], first.json()["samples"][2])):
+        assert frame == {**sample, "t": frame["t"]}, "the ends are the samples themselves, byte for byte"
+    assert len({frame["residual"]["png"] for frame in way}) == 4
 
 
 def test_weights_travel_to_another_server_with_their_metrics(server, start_server):

@@ -4,8 +4,9 @@
  * "normalization", "offset", "load_ms", "compute_ms"}. Operations, per pixel of channel 0 (x):
  *   segment  probability = clamp(x + offset)
  *   remove   healthy = x / 2 + offset, residual = x / 4, reconstruction = healthy + residual
- *   insert   autoencoded = x / 2 + offset, residual = seed % 97 / 97, translated = their sum
- * Every call sleeps compute_ms, whatever its batch, so that batching can be seen. */
+ *   insert   autoencoded = x / 2 + offset, residual = seed % 97 / 97, translated = their sum;
+ * between two seeds the residual is on the straight line Every call sleeps compute_ms, whatever its
+ * batch, so that batching can be seen. */
 #include "engine/session.h"
 
 #include <jansson.h>
@@ -146,14 +147,21 @@ gs_status gs_session_remove(gs_session *session, size_t count, const float *imag
     return GS_OK;
 }
 
-gs_status gs_session_insert(gs_session *session, size_t count, const float *images,
-                            const uint64_t *seeds, float *autoencoded, float *residual,
-                            float *translated, gs_error *err) {
+/* A residual of one value, which tells the code: where it is between what two seeds give. */
+static float residual_of(const gs_unique_code *code) {
+    double from = (double)(code->seed % 97) / 97, to = (double)(code->toward % 97) / 97;
+    if (code->t <= 0) return (float)from;
+    return (float)(code->t >= 1 ? to : (1 - code->t) * from + code->t * to);
+}
+
+gs_status gs_session_insert_codes(gs_session *session, size_t count, const float *images,
+                                  const gs_unique_code *codes, float *autoencoded, float *residual,
+                                  float *translated, gs_error *err) {
     (void)err;
     size_t values = values_of(session);
     for (size_t i = 0; i < count * values; i++) {
         autoencoded[i] = images[i] / 2 + session->model->offset;
-        residual[i] = (float)(seeds[i / values] % 97) / 97;
+        residual[i] = residual_of(&codes[i / values]);
         translated[i] = autoencoded[i] + residual[i];
     }
     sleep_ms(session->model->compute_ms);

@@ -116,6 +116,36 @@ static void samples_depend_on_image_and_seed_alone(void **state) {
     gs_session_close(session), gs_session_close(other);
 }
 
+static void insert_code(gs_session *session, gs_unique_code code, float out[IMAGE]) {
+    static float autoencoded[IMAGE], translated[IMAGE];
+    assert_int_equal(
+        gs_session_insert_codes(session, 1, images, &code, autoencoded, out, translated, NULL),
+        GS_OK);
+}
+
+static void ends_of_an_interpolation_are_the_samples_themselves(void **state) {
+    (void)state;
+    enum { STEPS = 5 };
+    static float a[3][STEPS * IMAGE], b[IMAGE], frames[STEPS * IMAGE];
+    gs_unique_code codes[STEPS];
+    for (int i = 0; i < STEPS; i++) {
+        memcpy(frames + i * IMAGE, images, IMAGE * sizeof *images);
+        codes[i] = (gs_unique_code){.seed = 3, .toward = 8, .t = i / (STEPS - 1.0)};
+    }
+    gs_session *session = open_session("cpu"), *other = open_session("cpu");
+    assert_int_equal(gs_session_insert_codes(session, STEPS, frames, codes, a[0], a[1], a[2], NULL),
+                     GS_OK);
+    insert_code(other, (gs_unique_code){.seed = 3}, b);
+    assert_memory_equal(a[1], b, sizeof b);
+    insert_code(other, (gs_unique_code){.seed = 8}, b);
+    assert_memory_equal(a[1] + (STEPS - 1) * IMAGE, b, sizeof b);
+    insert_code(other, (gs_unique_code){.seed = 8, .toward = 3, .t = 0.5}, b);
+    for (int i = 0; i < IMAGE; i++) assert_true(fabsf(a[1][2 * IMAGE + i] - b[i]) <= 1e-5f);
+    for (int i = 1; i < STEPS; i++)
+        assert_memory_not_equal(a[1] + i * IMAGE, a[1] + (i - 1) * IMAGE, sizeof b);
+    gs_session_close(session), gs_session_close(other);
+}
+
 static void answers_allocate_nothing_once_warm(void **state) {
     (void)state;
     float probabilities[PIXELS];
@@ -224,6 +254,7 @@ int main(void) {
         cmocka_unit_test(batches_of_any_size_agree_with_the_reference),
         cmocka_unit_test(reconstruction_is_healthy_plus_residual),
         cmocka_unit_test(samples_depend_on_image_and_seed_alone),
+        cmocka_unit_test(ends_of_an_interpolation_are_the_samples_themselves),
         cmocka_unit_test(answers_allocate_nothing_once_warm),
         cmocka_unit_test(every_failing_allocation_is_a_clear_error),
         cmocka_unit_test(weights_that_cannot_be_used_are_refused),
