@@ -260,6 +260,10 @@ typedef enum gs_pixels { GS_PIXELS_RAW, GS_PIXELS_NORMALIZED } gs_pixels;
 /* Work in the background waits as long as it must, and runs when nothing else does. */
 typedef enum gs_priority { GS_PRIORITY_REQUEST, GS_PRIORITY_BACKGROUND } gs_priority;
 
+/* Sums in a segmentation differ in their last bits by how many images are computed at once. Alone,
+ * an image's answer is the same bytes whatever is asked for beside it; insertion always is so. */
+typedef enum gs_grouping { GS_TOGETHER, GS_EACH_ALONE } gs_grouping;
+
 /* One inference: `count` images of one model. Shapes as in engine/session.h. */
 typedef struct gs_inference {
     const char *model_id; /* NULL = the active one */
@@ -269,6 +273,7 @@ typedef struct gs_inference {
     gs_pixels pixels;
     const gs_unique_code *codes; /* [count] for GS_INSERT */
     gs_priority priority;
+    gs_grouping grouping;
 } gs_inference;
 
 /* What came back. Owned by the caller: gs_inference_result_deinit. */

@@ -156,7 +156,8 @@ static gs_status segment(const gs_api_context *context, sampling *s, gs_error *e
                               .operation = GS_SEGMENT,
                               .count = s->count,
                               .images = images,
-                              .pixels = GS_PIXELS_NORMALIZED};
+                              .pixels = GS_PIXELS_NORMALIZED,
+                              .grouping = GS_EACH_ALONE};
     return context->services->infer(context->server, &inference, &s->segmented, err);
 }
 

@@ -21,6 +21,7 @@ typedef struct gs_task {
     gs_model_slot *slot; /* retained */
     gs_operation operation;
     gs_priority priority;
+    gs_grouping grouping;
     size_t count;
     float *images;         /* [count,C,H,W], owned */
     gs_unique_code *codes; /* [count], owned; NULL unless GS_INSERT */
@@ -80,6 +81,7 @@ static gs_task *new_task(const gs_work *work) {
     new->slot = gs_model_slot_retain(work->slot);
     new->operation = work->operation;
     new->priority = work->priority;
+    new->grouping = work->grouping;
     new->count = work->count;
     new->images = work->images;
     new->references = 2;
@@ -108,12 +110,23 @@ static void drop_task(gs_executor *executor, gs_task *task) {
 
 /* ==== Computing ==== */
 
+static gs_status segment(const gs_task *like, size_t count, const float *images,
+                         float *probabilities, gs_error *err) {
+    gs_session *session = gs_model_slot_session(like->slot);
+    if (like->grouping == GS_TOGETHER)
+        return gs_session_segment(session, count, images, probabilities, err);
+    for (size_t i = 0; i < count; i++)
+        GS_TRY(gs_session_segment(session, 1, images + i * image_values(like),
+                                  probabilities + i * map_values(like), err));
+    return GS_OK;
+}
+
 static gs_status compute(const gs_task *like, size_t count, const float *images,
                          const gs_unique_code *codes, float *const maps[3], gs_error *err) {
     gs_session *session = gs_model_slot_session(like->slot);
     switch (like->operation) {
     case GS_SEGMENT:
-        return gs_session_segment(session, count, images, maps[0], err);
+        return segment(like, count, images, maps[0], err);
     case GS_REMOVE:
         return gs_session_remove(session, count, images, maps[0], maps[1], maps[2], err);
     case GS_INSERT:
@@ -209,7 +222,8 @@ static gs_task *take_batch_locked(gs_executor *executor, size_t *images_out) {
     while (*link) {
         gs_task *at = *link;
         if (at->slot != batch->slot || at->operation != batch->operation ||
-            at->priority != batch->priority || images + at->count > executor->options.max_batch) {
+            at->priority != batch->priority || at->grouping != batch->grouping ||
+            images + at->count > executor->options.max_batch) {
             link = &at->next;
             continue;
         }

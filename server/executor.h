@@ -35,6 +35,7 @@ typedef struct gs_work {
     float *images;               /* [count,C,H,W]; owned by the executor from the call on */
     const gs_unique_code *codes; /* [count] for GS_INSERT; borrowed */
     gs_priority priority;
+    gs_grouping grouping;
 } gs_work;
 
 /* Queues the work and waits for its end. maps_out: as in gs_inference_result; the caller frees

@@ -161,7 +161,8 @@ static gs_status run(gs_server *server, gs_model_slot *slot, const gs_inference 
                     .operation = inference->operation,
                     .count = inference->count,
                     .codes = inference->codes,
-                    .priority = inference->priority};
+                    .priority = inference->priority,
+                    .grouping = inference->grouping};
     GS_TRY(gather(slot, inference, &work.images, err));
     gs_inference_result result = {
         .channels = config->channels, .height = config->height, .width = config->columns};

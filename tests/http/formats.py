@@ -106,8 +106,9 @@ def read_rle(rle):
 
 
 def toy_model(height=6, columns=4, channels=1, offset=0.0, compute_ms=0, load_ms=0, normalization="none", width=0.25,
-              note=""):
+              note="", batch_error=0.0):
     """Weights of the toy engine (tests/server/toy_engine.c); `note` makes other bytes of the same model."""
     return json.dumps({"toy": 1, "preset": "tiny", "width": width, "channels": channels, "height": height,
                        "columns": columns, "normalization": normalization, "offset": offset,
-                       "compute_ms": compute_ms, "load_ms": load_ms, "note": note}).encode()
+                       "compute_ms": compute_ms, "load_ms": load_ms, "note": note,
+                       "batch_error": batch_error}).encode()

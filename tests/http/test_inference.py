@@ -174,6 +174,15 @@ def test_samples_count_up_from_the_seed_and_repeat(toy_server):
     assert alone == samples[5]
 
 
+def test_samples_do_not_depend_on_how_many_are_asked_for(start_toy, tmp_path):
+    server = slow_server(start_toy, tmp_path, batch_error=0.05)
+    ask = {"slice_id": server.upload(PIXELS, label="absence")["id"]}
+    several = server.post("/v1/sample", json={**ask, "count": 16, "seed": 20}).json()["samples"]
+    for index in (0, 15):
+        alone = server.post("/v1/sample", json={**ask, "count": 1, "seed": 20 + index}).json()["samples"]
+        assert alone == [several[index]]
+
+
 def frames(server, path="/v1/sample", **request):
     answer = server.post(path, **request)
     assert answer.status_code == 200, answer.text

@@ -1,8 +1,8 @@
 /* A test double of engine/session.h: real model configurations, arithmetic that a test can predict.
  *
  * A toy model file is JSON: {"toy": 1, "preset", "width", "channels", "height", "columns",
- * "normalization", "offset", "load_ms", "compute_ms"}. Operations, per pixel of channel 0 (x):
- *   segment  probability = clamp(x + offset)
+ * "normalization", "offset", "batch_error", "load_ms", "compute_ms"}. Per pixel of channel 0 (x):
+ *   segment  probability = clamp(x + offset + batch_error * (images at once - 1))
  *   remove   healthy = x / 2 + offset, residual = x / 4, reconstruction = healthy + residual
  *   insert   autoencoded = x / 2 + offset, residual = seed % 97 / 97, translated = their sum;
  * between two seeds the residual is on the straight line Every call sleeps compute_ms, whatever its
@@ -21,7 +21,7 @@
 struct gs_model {
     atomic_int references;
     gs_model_config config;
-    float offset;
+    float offset, batch_error;
     int compute_ms;
 };
 
@@ -50,6 +50,7 @@ static gs_status read_model(const char *path, const json_t *json, gs_model *mode
     if (normalization && strcmp(normalization, "foreground") == 0)
         model->config.normalization = GS_NORMALIZE_FOREGROUND;
     model->offset = (float)json_number_value(json_object_get(json, "offset"));
+    model->batch_error = (float)json_number_value(json_object_get(json, "batch_error"));
     model->compute_ms = integer_of(json, "compute_ms");
     sleep_ms(integer_of(json, "load_ms"));
     return GS_OK;
@@ -125,9 +126,10 @@ gs_status gs_session_segment(gs_session *session, size_t count, const float *ima
                              float *probabilities, gs_error *err) {
     (void)err;
     size_t plane = plane_of(session), values = values_of(session);
+    float more = session->model->offset + session->model->batch_error * (float)(count - 1);
     for (size_t n = 0; n < count; n++) {
         for (size_t i = 0; i < plane; i++) {
-            float p = images[n * values + i] + session->model->offset;
+            float p = images[n * values + i] + more;
             probabilities[n * plane + i] = p < 0 ? 0 : p > 1 ? 1 : p;
         }
     }
