@@ -12,6 +12,20 @@ static const char *method_name(gs_method method) {
     return names[method];
 }
 
+/* A path may be any bytes: those that are no visible ASCII as %XX, whole, as far as there is room.
+ */
+static void copy_path(const char *path, char *out, size_t room) {
+    size_t used = 0;
+    for (const char *at = path; *at; at++) {
+        bool is_plain = *at > ' ' && *at <= '~';
+        size_t size = is_plain ? 1 : 3;
+        if (used + size >= room) break;
+        snprintf(out + used, size + 1, is_plain ? "%c" : "%%%02X", (unsigned char)*at);
+        used += size;
+    }
+    out[used] = '\0';
+}
+
 gs_status gs_audit_begin_as(const gs_api_context *context, const gs_request *request,
                             const char *token, const char *name, int64_t *entry_out,
                             gs_error *err) {
@@ -21,7 +35,7 @@ gs_status gs_audit_begin_as(const gs_api_context *context, const gs_request *req
     snprintf(record.name, sizeof record.name, "%s", name);
     snprintf(record.address, sizeof record.address, "%s", request->caller.address);
     snprintf(record.method, sizeof record.method, "%s", method_name(request->method));
-    snprintf(record.path, sizeof record.path, "%.255s", request->path);
+    copy_path(request->path, record.path, sizeof record.path);
     return gs_store_audit_begin(context->store, &record, entry_out, err);
 }
 

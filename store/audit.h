@@ -14,7 +14,8 @@ typedef struct gs_audit_record {
     char name[GS_TOKEN_NAME_SIZE];
     char address[GS_AUDIT_TEXT_SIZE]; /* from where */
     char method[16];
-    char path[GS_AUDIT_TEXT_SIZE]; /* as sent, without the query; cut off if longer */
+    /* As sent, without the query; what is no visible ASCII as %XX; cut off if longer. */
+    char path[GS_AUDIT_TEXT_SIZE];
     int status; /* of the answer; 0 = not known: the server ended, or its disk was full, meanwhile
                  */
 } gs_audit_record;

@@ -2,6 +2,7 @@
 import datetime
 import json
 import resource
+import socket
 import sqlite3
 import time
 
@@ -53,6 +54,15 @@ def test_writes_are_noted_with_who_from_where_and_what_became_of_them(guarded):
     assert page["items"] == entries[:2]
     assert audit(server, tokens["admin"], limit=2, cursor=page["next_cursor"]) == entries[2:]
     problem(server.get("/v1/audit", params={"cursor": "x"}, headers=bearer(tokens["admin"])), 422)
+
+
+def test_a_long_path_is_cut_off_and_still_listed(guarded):
+    server, tokens = guarded()
+    head = b"DELETE /v1/slices/x" + b"\xc3\xa4" * 200 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(head + tokens["admin"].encode() + b"\r\n\r\n")
+        assert connection.makefile("rb").readline().split()[1] == b"404"
+    assert [entry["path"] for entry in audit(server, tokens["admin"])] == ["/v1/slices/x" + "%C3%A4" * 40 + "%C3"]
 
 
 def test_signing_in_and_out_is_noted_and_tokens_are_not(guarded):
