@@ -8,7 +8,7 @@ import { report, toast } from './toast.js';
 import { VolumeJobs } from './volume_jobs.js';
 import { VolumeStack } from './volume_stack.js';
 import { VolumeUpload } from './volume_upload.js';
-import { deleteVolume, listVolumes } from './volumes_api.js';
+import { annotationsUrl, deleteVolume, listVolumes } from './volumes_api.js';
 
 const title = (volume) => volume.name || volume.case || volume.id;
 const round = (value) => Number(value.toPrecision(3));
@@ -24,6 +24,7 @@ export class VolumesView {
   #facts = el('p', { class: 'muted' });
   #stack;
   #jobs = new VolumeJobs();
+  #drawn = el('a', { class: 'button', title: 'What was drawn on the slices, as one label file: 0 ground, 1 target, 255 not annotated' }, 'Drawn masks');
   #delete = el('button', { type: 'button', 'data-needs': 'admin', onclick: () => this.#askDelete() }, 'Delete');
   #main;
   #empty = el('section', { class: 'empty' }, el('h2', {}, 'No volume is open'),
@@ -34,7 +35,8 @@ export class VolumesView {
   constructor({ onOpen }) {
     this.#stack = new VolumeStack({ onOpen });
     this.#main = el('div', { class: 'volume-main', hidden: true },
-      el('header', { class: 'volume-header' }, el('div', {}, this.#title, this.#facts), this.#delete),
+      el('header', { class: 'volume-header' }, el('div', {}, this.#title, this.#facts),
+        el('div', { class: 'buttons' }, this.#drawn, this.#delete)),
       this.#stack.element, this.#jobs.element);
     this.element = el('section', { class: 'volumes-view page' },
       el('div', { class: 'training-side' }, without('Uploading', 'annotate'), this.#upload.element,
@@ -85,6 +87,8 @@ export class VolumesView {
     this.#title.textContent = title(volume);
     this.#facts.textContent = [volume.id, `data set ${volume.dataset}`, volume.preset, `${size.join(' \u00d7 ')} voxels of ${spacing.map(round).join(' \u00d7 ')} mm`,
       volume.channels === 1 ? '1 channel' : `${volume.channels} channels`, volume.has_label && 'with labels', `${count(volume.slices)} slices stored`].filter(Boolean).join(' \u00b7 ');
+    this.#drawn.href = annotationsUrl(volume.id);
+    this.#drawn.download = `${title(volume)}-drawn.nii.gz`;
     this.#showList();
     this.#jobs.show(volume);
     if (!isSame) this.#stack.show(volume);

@@ -6,6 +6,8 @@ import { send } from './upload.js';
 export const listVolumes = () => everything('/v1/volumes');
 /** @param {string} id */
 export const deleteVolume = (id) => request('delete', '/v1/volumes/{id}', { path: { id } });
+/** @param {string} id */
+export const annotationsUrl = (id) => address('get', '/v1/volumes/{id}/annotations', { path: { id } });
 /** @param {string} volume */
 export const volumeSlices = (volume) => everything('/v1/slices', { volume });
 /** @param {string} volume */

@@ -80,7 +80,8 @@ def rows_seen(mask, level):
 
 
 def scribble(desk, rows):
-    """One stroke through the target where it is widest, one through the ground far from it; the rest stays not annotated."""
+    """One stroke through the target where it is widest, one through the ground far from it; the rest stays not annotated.
+    Returns the pixels of both."""
     widest = max(range(HEIGHT), key=lambda y: sum(rows[y]))
     target = [x for x in range(WIDTH) if rows[widest][x]]
     ground = 3 if widest > HEIGHT // 2 else HEIGHT - 4
@@ -96,6 +97,7 @@ def scribble(desk, rows):
     desk.says("Saved")
     desk.press(Keys.ESCAPE)
     desk.settled()
+    return counts[:2]
 
 
 def test_from_a_scan_to_its_mask(viewer, client, scan):
@@ -130,11 +132,12 @@ def test_from_a_scan_to_its_mask(viewer, client, scan):
     viewer.choose("annotate", ".suggest-bar")
     viewer.until(lambda: len(viewer.all(".suggestion")) == LEVELS // 2, "every presence slice is suggested")
     viewer.shown(".suggestions-view .primary").click()
+    scribbles = []
     for number in range(3):
         viewer.until(lambda: f"{number + 1} of {LEVELS // 2}" in viewer.text(".queue"), f"suggestion {number + 1}")
         record = viewer.until(lambda: next((s for s in slices if f"slice={s['id']}" in viewer.driver.current_url), None), "a slice is open")
         viewer.settled()
-        scribble(viewer, rows_seen(truth, record["index"]))
+        scribbles.append(scribble(viewer, rows_seen(truth, record["index"])))
         assert client.get(f"/v1/slices/{record['id']}")["annotated"]
         viewer.press(".")
     assert client.get(f"/v1/datasets/{dataset}")["counts"]["annotated"] == 3
@@ -182,6 +185,11 @@ def test_from_a_scan_to_its_mask(viewer, client, scan):
     for output in done["outputs"]:
         got = base64.b64decode(viewer.driver.execute_async_script(DOWNLOAD, output["name"]))
         assert got == requests.get(client.url + output["href"], timeout=30).content and got[:2] == b"\x1f\x8b"
+    drawn = viewer.find(".volume-header a[download]").get_attribute("href")
+    labels = gzip.decompress(requests.get(drawn, timeout=30).content)[352:]
+    assert len(labels) == WIDTH * HEIGHT * LEVELS
+    assert [labels.count(value) for value in (1, 0)] == [sum(side) for side in zip(*scribbles)]
+    assert labels.count(255) == len(labels) - labels.count(1) - labels.count(0)
     inflated = gzip.decompress(requests.get(client.url + done["outputs"][0]["href"], timeout=30).content)
     assert len(inflated) == 352 + WIDTH * HEIGHT * LEVELS
 
