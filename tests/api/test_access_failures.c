@@ -63,7 +63,8 @@ static gs_status ask(void *context) {
     asking *a = context;
     gs_response response = {0};
     char target[128];
-    gs_request request = {.id = "r", .body = a->body, .body_size = a->body ? strlen(a->body) : 0};
+    gs_request request = {
+        .id = "r", .path = "/v1/ways", .body = a->body, .body_size = a->body ? strlen(a->body) : 0};
     snprintf(target, sizeof target, "%s", a->target);
     snprintf(request.caller.address, sizeof request.caller.address, "192.0.2.1");
     add_header(&request, "Authorization", a->authorization);
