@@ -1,5 +1,6 @@
 /* Tokens, sessions and the audit log without memory: a clear error, nothing half-made, and nobody
  * is let in who should not be. */
+#include "beside.h"
 #include "failing.h"
 
 #include "store/audit.h"
@@ -17,15 +18,6 @@ typedef struct access_case {
     size_t count;
     int64_t entry;
 } access_case;
-
-static void run_sql(const fixture *f, const char *sql) {
-    char *path = gs_format("%s/genseg.db", f->folder);
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    gs_free(path);
-}
 
 static gs_token_state state_now(access_case *a) {
     gs_token_record record;

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "beside.h"
 
 #include "store/audit.h"
 
@@ -60,16 +60,6 @@ static void pages_follow_each_other(void **state) {
     gs_page wrong = {.cursor = "j0000000000000000"};
     assert_int_equal(gs_store_audit_list(f->store, &all, &wrong, &list, &error),
                      GS_INVALID_ARGUMENT);
-}
-
-/* Runs SQL beside the store. */
-static void run_sql(const fixture *f, const char *sql) {
-    char *path = gs_format("%s/genseg.db", f->folder);
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    gs_free(path);
 }
 
 static size_t count_entries(fixture *f, const char *since) {

@@ -1,12 +1,11 @@
 /* What was answered survives; what failed left nothing. Writers run in child processes that are
  * killed or whose files may not grow. */
-#include "fixture.h"
+#include "beside.h"
 
 #include "store/volume.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -190,22 +189,6 @@ static void add_half_a_volume(const char *folder, int pipe_end) {
     if (gs_store_open(folder, &store, &error) == GS_OK)
         (void)!gs_store_volume_add(store, "a", &volume, NULL, &record, NULL, &error);
     _exit(1);
-}
-
-static int64_t count_contents(const fixture *f) {
-    sqlite3 *db;
-    sqlite3_stmt *query;
-    char path[96];
-    snprintf(path, sizeof path, "%s/genseg.db", f->folder);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_prepare_v2(db, "SELECT count(*) FROM volume_contents", -1, &query, NULL),
-        SQLITE_OK);
-    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
-    int64_t count = sqlite3_column_int64(query, 0);
-    sqlite3_finalize(query);
-    sqlite3_close(db);
-    return count;
 }
 
 static void a_volume_that_was_half_stored_is_gone(void **state) {

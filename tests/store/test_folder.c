@@ -1,16 +1,6 @@
-#include "fixture.h"
+#include "beside.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
-
-static void run_sql(const fixture *f, const char *sql) {
-    sqlite3 *db;
-    char path[96];
-    snprintf(path, sizeof path, "%s/genseg.db", f->folder);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
 
 static gs_status open_again(fixture *f) {
     gs_store_close(f->store);

@@ -1,5 +1,5 @@
 /* Volumes with their slices and files, the jobs on them, and a store of before there were any. */
-#include "fixture.h"
+#include "beside.h"
 
 #include "base/file.h"
 #include "store/annotation.h"
@@ -175,23 +175,6 @@ static void a_volume_is_stored_whole_or_not_at_all(void **state) {
     reopen(f);
     assert_int_not_equal(access(stray, F_OK), 0);
     gs_free(stray);
-}
-
-/* What the database has of slices that were cut from volumes, whether they show or not. */
-static int64_t count_contents(const fixture *f) {
-    char *path = gs_format("%s/genseg.db", f->folder);
-    sqlite3 *db;
-    sqlite3_stmt *query;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_prepare_v2(db, "SELECT count(*) FROM volume_contents", -1, &query, NULL),
-        SQLITE_OK);
-    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
-    int64_t count = sqlite3_column_int64(query, 0);
-    sqlite3_finalize(query);
-    sqlite3_close(db);
-    gs_free(path);
-    return count;
 }
 
 enum { LARGE_BYTES = 3 * 1024 * 1024, LARGE_SLICES = 5 };
@@ -387,7 +370,7 @@ static void adding_survives_every_failing_allocation(void **state) {
     fail_msg("never succeeded");
 }
 
-static void run_sql(sqlite3 *db, const char *sql) {
+static void run(sqlite3 *db, const char *sql) {
     char *why = NULL;
     if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK) fail_msg("%s: %s", sql, why);
 }
@@ -402,18 +385,18 @@ static void a_store_of_the_first_schema_is_brought_up_to_date(void **state) {
         gs_file_read(TESTS_FOLDER "/../store/migration_0001.sql", 1 << 20, &sql, &size, &error));
     sqlite3 *db;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    run_sql(db, "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied_at TEXT NOT "
-                "NULL) STRICT; PRAGMA application_id = 0x47534547");
-    run_sql(db, sql);
-    run_sql(db, "INSERT INTO schema_version VALUES (1, 'then');"
-                "INSERT INTO datasets VALUES (1, 'd', 'none', 1, 2, 3, 'then');"
-                "INSERT INTO slices VALUES (1, 'slc_a', 1, '', -1, '', 1, 2, 3,"
-                " 'application/x-nifti', 1, 'aa', 'presence', '', NULL, 'then');"
-                "INSERT INTO slices VALUES (2, 'slc_b', 1, '', -1, '', 1, 2, 3, 'image/png', 1,"
-                " 'bb', 'presence', '', NULL, 'then');"
-                "INSERT INTO slice_contents VALUES (1, x'00'), (2, x'00');"
-                "INSERT INTO jobs VALUES (1, 'job_a', 'train', 'queued', 'd', '{}', 'null', 0, 0,"
-                " 'null', NULL, '', '', 0, 0, 'then', '', '')");
+    run(db, "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied_at TEXT NOT "
+            "NULL) STRICT; PRAGMA application_id = 0x47534547");
+    run(db, sql);
+    run(db, "INSERT INTO schema_version VALUES (1, 'then');"
+            "INSERT INTO datasets VALUES (1, 'd', 'none', 1, 2, 3, 'then');"
+            "INSERT INTO slices VALUES (1, 'slc_a', 1, '', -1, '', 1, 2, 3,"
+            " 'application/x-nifti', 1, 'aa', 'presence', '', NULL, 'then');"
+            "INSERT INTO slices VALUES (2, 'slc_b', 1, '', -1, '', 1, 2, 3, 'image/png', 1,"
+            " 'bb', 'presence', '', NULL, 'then');"
+            "INSERT INTO slice_contents VALUES (1, x'00'), (2, x'00');"
+            "INSERT INTO jobs VALUES (1, 'job_a', 'train', 'queued', 'd', '{}', 'null', 0, 0,"
+            " 'null', NULL, '', '', 0, 0, 'then', '', '')");
     sqlite3_close(db);
     gs_store *store;
     gs_slice_record slice;
