@@ -13,7 +13,7 @@ static const char *method_name(gs_method method) {
 }
 
 /* A path may be any bytes: those that are no visible ASCII as %XX, whole, as far as there is room.
- */
+ * What was copied once stays as it is. */
 static void copy_path(const char *path, char *out, size_t room) {
     size_t used = 0;
     for (const char *at = path; *at; at++) {
@@ -57,9 +57,11 @@ void gs_audit_finish(const gs_api_context *context, int64_t entry, int http_stat
 }
 
 json_t *gs_audit_to_json(const gs_audit_record *entry) {
+    char path[sizeof entry->path]; /* entries of earlier versions have it as it was sent */
+    copy_path(entry->path, path, sizeof path);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "at", entry->at, "request_id",
                      entry->request, "token", entry->token, "name", entry->name, "address",
-                     entry->address, "method", entry->method, "path", entry->path, "status",
+                     entry->address, "method", entry->method, "path", path, "status",
                      entry->status ? json_integer(entry->status) : json_null());
 }
 
