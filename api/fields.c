@@ -73,10 +73,23 @@ void gs_fields_deinit(gs_fields *fields) {
 
 /* ==== Looking a field up ==== */
 
+/* The name in errors; a member of a nested object is "object.member". */
+typedef struct full_name {
+    char text[160];
+} full_name;
+
+static full_name full_name_of(const gs_fields *fields, const char *field) {
+    full_name name;
+    snprintf(name.text, sizeof name.text, "%s%s%s", fields->within ? fields->within : "",
+             fields->within ? "." : "", field);
+    return name;
+}
+
 /* Adds an error; text that came from outside is cut. */
 #define NOTE(fields, field, ...)                                                                   \
     do {                                                                                           \
-        (void)gs_response_add_error((fields)->response, NULL, field, __VA_ARGS__);                 \
+        (void)gs_response_add_error((fields)->response, NULL, full_name_of(fields, field).text,    \
+                                    __VA_ARGS__);                                                  \
         (fields)->error_count++;                                                                   \
     } while (0)
 

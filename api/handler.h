@@ -203,6 +203,7 @@ typedef enum gs_need { GS_REQUIRED, GS_OPTIONAL } gs_need;
 typedef struct gs_fields {
     const gs_request *request; /* set: fields are query parameters */
     json_t *object;            /* set: fields of this object; owned */
+    const char *within;        /* the field that is this object: errors name both; NULL: the body */
     gs_response *response;
     const char *asked[GS_MAX_FIELDS];
     size_t asked_count;

@@ -66,7 +66,7 @@ static gs_status read_codes(gs_fields *params, sampling *s, gs_response *respons
         read_seeds(params, s);
         return GS_OK;
     }
-    gs_fields way = {.object = object, .response = response};
+    gs_fields way = {.object = object, .within = "interpolate", .response = response};
     read_way(&way, s);
     GS_TRY(gs_fields_finish(&way, err));
     return refuse_both(params, response, err);

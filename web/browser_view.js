@@ -1,11 +1,13 @@
 // The work list of "Slices": which data set, filters, order, search, the thumbnails, and what is done to the
 // marked ones; and what to do when there is nothing yet.
 
+import { without } from './access.js';
 import { getSlice, startJob } from './api.js';
 import { app } from './app.js';
 import { choice, debounced, el } from './dom.js';
 import { count } from './format.js';
 import { SliceList } from './list.js';
+import { session } from './session.js';
 import { report, toast } from './toast.js';
 
 const LABELS = [['', 'All'], ['presence', 'Presence'], ['absence', 'Absence'], ['unknown', 'Unknown']];
@@ -167,10 +169,13 @@ function copyable(text) {
 export function emptyState(dataset) {
   const at = location.origin;
   const name = dataset || 'mine';
+  const curl = session.auth ? "curl -H 'Authorization: Bearer TOKEN'" : 'curl';
   return el('section', { class: 'empty' },
     el('h2', {}, dataset ? `Data set \u201c${dataset}\u201d has no slices yet` : 'No data yet'),
-    el('p', {}, 'Upload slices with a weak label each: is a lesion there, or not? A few masks come later.'),
-    !dataset && copyable(`curl -X PUT ${at}/v1/datasets/${name} -H 'Content-Type: application/json' -d '{}'`),
-    copyable(`curl --data-binary @slice.png -H 'Content-Type: image/png' '${at}/v1/slices?dataset=${name}&label=presence'`),
-    el('p', { class: 'muted' }, 'PNG (8 or 16 bit), .npy and single-slice NIfTI are taken. This page notices by itself.'));
+    el('div', { 'data-needs': 'annotate' },
+      el('p', {}, 'Upload slices with a weak label each: is a lesion there, or not? A few masks come later.'),
+      !dataset && copyable(`${curl} -X PUT ${at}/v1/datasets/${name} -H 'Content-Type: application/json' -d '{}'`),
+      copyable(`${curl} --data-binary @slice.png -H 'Content-Type: image/png' '${at}/v1/slices?dataset=${name}&label=presence'`),
+      el('p', { class: 'muted' }, 'PNG (8 or 16 bit), .npy and single-slice NIfTI are taken. This page notices by itself.')),
+    without('Uploading slices', 'annotate'));
 }

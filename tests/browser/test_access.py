@@ -102,6 +102,19 @@ def test_the_label_is_shown_to_all_and_set_by_some(viewer, guarded, scope):
         viewer.until(lambda: viewer.js("return document.querySelector('.annotating')"), "the mask is drawn")
 
 
+@pytest.mark.parametrize("scope", ["read", "annotate"])
+def test_how_to_upload_is_told_to_those_who_may(viewer, guarded, scope):
+    guarded.client.put_dataset("nothing-yet")
+    viewer.open(dataset="nothing-yet")
+    sign_in(viewer, guarded.tokens[scope])
+    viewer.gone("dialog.sign-in")
+    viewer.until(lambda: "has no slices yet" in viewer.text(".empty"), "the data set is empty")
+    commands = [each.text for each in viewer.all(".empty .command code") if each.is_displayed()]
+    assert len(commands) == (1 if scope == "annotate" else 0)
+    assert all("Authorization: Bearer" in command for command in commands)
+    assert viewer.find(".empty [data-without=annotate]").is_displayed() == (scope == "read")
+
+
 def test_keys_that_do_nothing_are_not_explained(viewer, guarded):
     enter(viewer, guarded, "read")
     viewer.press("?")

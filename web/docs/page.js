@@ -3,7 +3,7 @@
 
 import { el } from '../dom.js';
 import { curlOf } from './curl.js';
-import { describe, exampleOf, fields, resolver, scopeOf } from './schema.js';
+import { describe, exampleOf, fields, resolver, scopesOf } from './schema.js';
 
 const METHODS = ['get', 'post', 'put', 'delete'];
 
@@ -57,7 +57,9 @@ function answers(responses, resolve) {
   });
 }
 
-function article({ method, path, item, operation, scope }, resolve) {
+const oneOf = (scopes) => scopes.flatMap((scope, i) => [i ? ' or ' : '', el('code', {}, scope)]);
+
+function article({ method, path, item, operation, scopes }, resolve) {
   const parameters = [...(item.parameters ?? []), ...(operation.parameters ?? [])].map(resolve);
   const body = operation.requestBody && resolve(operation.requestBody);
   const success = Object.entries(operation.responses).find(([status]) => status.startsWith('2'));
@@ -67,7 +69,7 @@ function article({ method, path, item, operation, scope }, resolve) {
   return el('article', { id: operation.operationId },
     el('h3', {}, el('a', { href: `#${operation.operationId}` }, operation.summary)),
     el('p', {}, el('code', { class: 'method' }, method.toUpperCase()), el('code', {}, path)),
-    scope ? el('p', {}, 'On a server with tokens: scope ', el('code', {}, scope)) : null,
+    scopes.length ? el('p', {}, 'On a server with tokens: scope ', oneOf(scopes)) : null,
     prose(operation.description), el('pre', { class: 'curl', tabindex: '0' }, command),
     table(['Parameter', 'Where', 'Type', 'Meaning'], parameterRows(parameters, resolve)),
     body ? [el('h4', {}, 'Body'), ...media(body.content, resolve)] : null,
@@ -77,7 +79,7 @@ function article({ method, path, item, operation, scope }, resolve) {
 function operationsOf(description) {
   return Object.entries(description.paths).flatMap(([path, item]) => METHODS.filter((method) => item[method])
     .map((method) => ({ method, path, item, operation: item[method],
-      scope: scopeOf(item[method].security ?? description.security) })));
+      scopes: scopesOf(item[method].security ?? description.security) })));
 }
 
 // Links and sections of one tag; `entries` gets what the search hides and shows.

@@ -72,5 +72,5 @@ export function exampleOf(media, resolve) {
   return media.example !== undefined ? media.example : exampleOfSchema(media.schema, resolve);
 }
 
-// The scope that a token needs; undefined where anyone may ask.
-export const scopeOf = (security) => Object.values(security?.[0] ?? {})[0]?.[0];
+// The scopes of which a token needs one; none where anyone may ask.
+export const scopesOf = (security) => [...new Set((security ?? []).flatMap((way) => Object.values(way).flat()))];

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { describe, exampleOf, fields, resolver, scopeOf } from '../web/docs/schema.js';
+import { describe, exampleOf, fields, resolver, scopesOf } from '../web/docs/schema.js';
 
 const schemas = {
   Slice: { type: 'object', properties: { id: { type: 'string' } }, examples: [{ id: 'slc_1' }] },
@@ -48,7 +48,9 @@ test('a media type has its own example before that of its schema', () => {
 });
 
 test('the scope of a call', () => {
-  assert.equal(scopeOf([{ bearer: ['annotate'] }, { session: ['annotate'] }]), 'annotate');
-  assert.equal(scopeOf([]), undefined);
-  assert.equal(scopeOf(undefined), undefined);
+  const either = (...scopes) => scopes.flatMap((scope) => [{ bearer: [scope] }, { session: [scope] }]);
+  assert.deepEqual(scopesOf(either('annotate')), ['annotate']);
+  assert.deepEqual(scopesOf(either('annotate', 'train')), ['annotate', 'train']);
+  assert.deepEqual(scopesOf([]), []);
+  assert.deepEqual(scopesOf(undefined), []);
 });
