@@ -255,7 +255,7 @@ typedef struct gs_api_limits {
 
 typedef enum gs_operation { GS_SEGMENT, GS_REMOVE, GS_INSERT } gs_operation;
 
-/* Whether pixels still need the model's normalisation, or came out of that model. */
+/* Whether pixels still need the model's normalisation, or are as it takes them. */
 typedef enum gs_pixels { GS_PIXELS_RAW, GS_PIXELS_NORMALIZED } gs_pixels;
 
 /* Work in the background waits as long as it must, and runs when nothing else does. */
@@ -270,8 +270,8 @@ typedef struct gs_inference {
     const char *model_id; /* NULL = the active one */
     gs_operation operation;
     size_t count;
-    const gs_image *images; /* [count], all of one size */
-    gs_pixels pixels;
+    const gs_image *images;      /* [count], all of one size */
+    const gs_pixels *pixels;     /* [count]; NULL = all raw */
     const gs_unique_code *codes; /* [count] for GS_INSERT */
     gs_priority priority;
     gs_grouping grouping;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/slice_input.h"
 #include "base/memory.h"
 #include "engine/image/npy.h"
 #include "engine/image/png.h"
@@ -28,13 +29,13 @@ void gs_subject_deinit(gs_subject *subject) {
     gs_image_deinit(&subject->image);
 }
 
-static gs_status load_slice(const gs_api_context *context, const char *id, gs_image *out,
-                            gs_error *err) {
+static gs_status load_slice(const gs_api_context *context, gs_subject *subject, gs_error *err) {
     gs_slice_record record;
     void *bytes;
     size_t size;
-    GS_TRY(gs_store_slice_content(context->store, id, &record, &bytes, &size, err));
-    gs_status status = gs_decode_image_bytes(context, record.content_type, bytes, size, out, err);
+    GS_TRY(gs_store_slice_content(context->store, subject->slice_id, &record, &bytes, &size, err));
+    gs_status status = gs_slice_input_decode(&record, bytes, size, &context->limits.image,
+                                             &subject->image, &subject->pixels, err);
     gs_free(bytes);
     return status;
 }
@@ -43,7 +44,7 @@ gs_status gs_subject_load(const gs_api_context *context, const gs_request *reque
                           gs_subject *subject, gs_error *err) {
     if (subject->params == &subject->body) GS_TRY(gs_fields_finish(&subject->body, err));
     GS_TRY(gs_fields_finish(&subject->query, err));
-    if (subject->slice_id) return load_slice(context, subject->slice_id, &subject->image, err);
+    if (subject->slice_id) return load_slice(context, subject, err);
     return gs_request_image(context, request, &subject->image, err);
 }
 

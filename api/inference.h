@@ -16,6 +16,7 @@ typedef struct gs_subject {
     const char *slice_id; /* NULL: the body is the image */
     const char *model_id; /* NULL: the active model */
     gs_image image;       /* after gs_subject_load */
+    gs_pixels pixels;     /* what the image's are */
 } gs_subject;
 
 /* Prepares the fields and reads `slice_id` and `model`; the caller then reads its own parameters.

@@ -133,11 +133,16 @@ static gs_status respond(const sampling *s, gs_response *response, gs_error *err
 
 static gs_status insert(const gs_api_context *context, sampling *s, gs_error *err) {
     gs_image images[SAMPLES_MAX];
-    for (size_t i = 0; i < s->count; i++) images[i] = s->subject.image; /* borrowed copies */
+    gs_pixels pixels[SAMPLES_MAX];
+    for (size_t i = 0; i < s->count; i++) {
+        images[i] = s->subject.image; /* borrowed copies */
+        pixels[i] = s->subject.pixels;
+    }
     gs_inference inference = {.model_id = s->subject.model_id,
                               .operation = GS_INSERT,
                               .count = s->count,
                               .images = images,
+                              .pixels = pixels,
                               .codes = s->codes};
     return context->services->infer(context->server, &inference, &s->inserted, err);
 }
@@ -146,17 +151,20 @@ static gs_status insert(const gs_api_context *context, sampling *s, gs_error *er
 static gs_status segment(const gs_api_context *context, sampling *s, gs_error *err) {
     gs_image images[SAMPLES_MAX];
     const gs_inference_result *r = &s->inserted;
+    gs_pixels pixels[SAMPLES_MAX];
     size_t values = (size_t)r->channels * (size_t)r->height * (size_t)r->width;
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         images[i] = (gs_image){.channels = r->channels,
                                .height = r->height,
                                .width = r->width,
                                .pixels = r->maps[TRANSLATED] + i * values};
+        pixels[i] = GS_PIXELS_NORMALIZED;
+    }
     gs_inference inference = {.model_id = r->model_id,
                               .operation = GS_SEGMENT,
                               .count = s->count,
                               .images = images,
-                              .pixels = GS_PIXELS_NORMALIZED,
+                              .pixels = pixels,
                               .grouping = GS_EACH_ALONE};
     return context->services->infer(context->server, &inference, &s->segmented, err);
 }

@@ -87,7 +87,8 @@ gs_status gs_api_segment(const gs_api_context *context, const gs_request *reques
         gs_inference inference = {.model_id = subject.model_id,
                                   .operation = GS_SEGMENT,
                                   .count = 1,
-                                  .images = &subject.image};
+                                  .images = &subject.image,
+                                  .pixels = &subject.pixels};
         status = context->services->infer(context->server, &inference, &result, err);
     }
     if (status == GS_OK) status = gs_response_set_header(response, err, "Vary", "Accept");

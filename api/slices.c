@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "api/resources.h"
+#include "api/slice_input.h"
 #include "api/slice_json.h"
 #include "base/memory.h"
 #include "engine/image/decode.h"
@@ -38,17 +39,19 @@ static json_t *prediction_or_null(const gs_prediction *prediction) {
 }
 
 json_t *gs_slice_to_json(const gs_slice_record *slice) {
+    const char *name = gs_slice_normalization(slice);
+    json_t *normalization = name ? json_string(name) : json_null();
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:I, s:s, s:s, s:o, s:b, s:o, "
-        "s:s}",
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:s, s:I, s:s, s:o, s:s, s:o, s:b, "
+        "s:o, s:s}",
         "id", slice->id, "dataset", slice->dataset, "case", text_or_null(slice->case_name), "index",
         slice->index >= 0 ? json_integer(slice->index) : json_null(), "volume",
         text_or_null(slice->volume), "part", text_or_null(slice->part), "name",
         text_or_null(slice->name), "width", slice->width, "height", slice->height, "channels",
         slice->channels, "content_type", gs_image_type_find(slice->content_type), "content_size",
-        (json_int_t)slice->content_size, "sha256", slice->sha256, "label", slice->label, "split",
-        text_or_null(slice->split), "annotated", slice->annotated, "prediction",
-        prediction_or_null(&slice->prediction), "created_at", slice->created_at);
+        (json_int_t)slice->content_size, "sha256", slice->sha256, "normalization", normalization,
+        "label", slice->label, "split", text_or_null(slice->split), "annotated", slice->annotated,
+        "prediction", prediction_or_null(&slice->prediction), "created_at", slice->created_at);
 }
 
 /* ==== POST ==== */

@@ -101,6 +101,7 @@ static gs_status run(const gs_api_context *context, const gs_request *request, t
         .operation = t->direction == TO_PRESENCE ? GS_INSERT : GS_REMOVE,
         .count = 1,
         .images = &subject->image,
+        .pixels = &subject->pixels,
         .codes = &(gs_unique_code){.seed = t->seed},
     };
     GS_TRY(context->services->infer(context->server, &inference, &t->result, err));

@@ -85,16 +85,18 @@ static gs_status segment(void *context, size_t count, const float *pixels, float
                          gs_error *err) {
     const evaluated *e = context;
     gs_image images[GS_EVALUATION_BATCH];
+    gs_pixels forms[GS_EVALUATION_BATCH];
     for (size_t i = 0; i < count; i++) {
         images[i] = (gs_image){
             .channels = e->info->channels, .height = e->info->height, .width = e->info->width};
         images[i].pixels = (float *)pixels + i * gs_image_values(&images[i]);
+        forms[i] = GS_PIXELS_NORMALIZED;
     }
     const gs_inference inference = {.model_id = e->model_id,
                                     .operation = GS_SEGMENT,
                                     .count = count,
                                     .images = images,
-                                    .pixels = GS_PIXELS_NORMALIZED,
+                                    .pixels = forms,
                                     .priority = GS_PRIORITY_BACKGROUND};
     gs_inference_result result;
     GS_TRY(infer(e, &inference, &result, err));

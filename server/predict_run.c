@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "api/handler.h"
+#include "api/slice_input.h"
 #include "base/memory.h"
-#include "engine/image/decode.h"
 #include "server/clock.h"
 #include "server/job_run.h"
 #include "server/log.h"
@@ -27,6 +27,7 @@ typedef struct predict_run {
     gs_prediction_gap *gaps;   /* [max_batch] */
     gs_new_prediction *values; /* [max_batch] */
     gs_image *images;          /* [max_batch]; the first `count` are owned */
+    gs_pixels *pixels;         /* [max_batch] */
     size_t count;
     int64_t position;
     int64_t done, total; /* slices of the data set */
@@ -46,7 +47,8 @@ static gs_status open_run(predict_run *r, gs_error *err) {
     r->gaps = gs_alloc(batch, sizeof *r->gaps);
     r->values = gs_alloc(batch, sizeof *r->values);
     r->images = gs_alloc(batch, sizeof *r->images);
-    if (!r->gaps || !r->values || !r->images)
+    r->pixels = gs_alloc(batch, sizeof *r->pixels);
+    if (!r->gaps || !r->values || !r->images || !r->pixels)
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a batch");
     return gs_store_prediction_count(r->run->store, r->run->job->dataset, r->model_id, &r->done,
                                      &r->total, err);
@@ -88,7 +90,8 @@ static gs_status load_slice(predict_run *r, const char *id, gs_error *err) {
     gs_status status = gs_store_slice_content(r->run->store, id, &slice, &bytes, &size, &gone);
     if (status == GS_NOT_FOUND) return GS_OK;
     if (status != GS_OK) return gs_fail(err, status, "%s", gone.text);
-    status = gs_image_decode(slice.content_type, bytes, size, NULL, &r->images[r->count], err);
+    status = gs_slice_input_decode(&slice, bytes, size, NULL, &r->images[r->count],
+                                   &r->pixels[r->count], err);
     gs_free(bytes);
     if (status == GS_OK) snprintf(r->values[r->count++].slice, GS_ID_SIZE, "%s", id);
     return status;
@@ -101,6 +104,7 @@ static gs_status infer(const predict_run *r, gs_operation operation, gs_inferenc
                                     .operation = operation,
                                     .count = r->count,
                                     .images = r->images,
+                                    .pixels = r->pixels,
                                     .priority = GS_PRIORITY_BACKGROUND};
     for (;;) {
         gs_status status = r->runner->services->infer(r->runner->server, &inference, out, err);
@@ -187,4 +191,5 @@ void gs_predict_run_execute(const gs_job_run *run, gs_run_end *end_out) {
     gs_free(r.gaps);
     gs_free(r.values);
     gs_free(r.images);
+    gs_free(r.pixels);
 }

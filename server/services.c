@@ -132,7 +132,7 @@ static gs_status gather(const gs_model_slot *slot, const gs_inference *inference
         memcpy(pixels + i * values, image.pixels, values * sizeof *pixels);
         image.pixels = pixels + i * values;
         gs_status status =
-            inference->pixels == GS_PIXELS_NORMALIZED
+            inference->pixels && inference->pixels[i] == GS_PIXELS_NORMALIZED
                 ? GS_OK
                 : gs_normalize(&image, gs_model_slot_config(slot)->normalization, err);
         if (status == GS_OK) continue;

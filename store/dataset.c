@@ -74,6 +74,24 @@ static gs_status has_slices(sqlite3 *db, const char *name, bool *out, gs_error *
     return gs__sql_end(&query);
 }
 
+/* Slices of a volume are cut for the normalization of their data set. */
+static gs_status check_normalization(sqlite3 *db, const char *name, const gs_dataset_record *old,
+                                     const gs_dataset_settings *settings, gs_error *err) {
+    if (!settings->normalization || strcmp(settings->normalization, old->normalization) == 0)
+        return GS_OK;
+    gs__sql query = gs__sql_prepare(db,
+                                    "SELECT 1 FROM volumes v JOIN datasets d ON d.seq = v.dataset"
+                                    " WHERE d.name = ?1 LIMIT 1",
+                                    err);
+    gs__sql_bind_text(&query, 1, name);
+    bool found = gs__sql_row(&query);
+    GS_TRY(gs__sql_end(&query));
+    return found ? gs_fail(err, GS_CONFLICT,
+                           "the volumes of data set '%s' were cut for the normalization %s", name,
+                           old->normalization)
+                 : GS_OK;
+}
+
 static bool changes_size(const gs_dataset_record *old, const gs_dataset_settings *settings) {
     return (settings->channels && settings->channels != old->channels) ||
            (settings->height && settings->height != old->height) ||
@@ -89,6 +107,7 @@ static gs_status put_dataset(sqlite3 *db, const char *name, const gs_dataset_set
         return gs_fail(err, GS_CONFLICT,
                        "the slices of data set '%s' have %d channels, height %d and width %d", name,
                        record->channels, record->height, record->width);
+    if (found) GS_TRY(check_normalization(db, name, record, settings, err));
     if (!found) {
         *record = (gs_dataset_record){.normalization = "none"};
         gs__text_copy(record->name, name, sizeof record->name);

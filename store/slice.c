@@ -30,6 +30,8 @@ void gs__slice_read(gs__sql *query, int column, gs_slice_record *out) {
     gs__sql_text(query, column + 14, out->created_at, sizeof out->created_at);
     gs__sql_text(query, column + 15, out->volume, sizeof out->volume);
     gs__sql_text(query, column + 16, out->part, sizeof out->part);
+    gs__sql_text(query, column + 22, out->normalization, sizeof out->normalization);
+    gs__sql_text(query, column + 23, out->preset, sizeof out->preset);
     gs_prediction *prediction = &out->prediction;
     gs__sql_text(query, column + 17, prediction->model, sizeof prediction->model);
     if (!prediction->model[0]) return;

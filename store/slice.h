@@ -21,12 +21,14 @@ typedef struct gs_slice_record {
     char name[GS_SLICE_NAME_SIZE];
     int channels, height, width;
     char content_type[GS_MEDIA_TYPE_SIZE];
-    int64_t content_size;        /* bytes */
-    char sha256[GS_SHA256_SIZE]; /* of the content; unique in the data set */
-    char label[GS_WORD_SIZE];    /* "presence", "absence" or "unknown" */
-    char split[GS_WORD_SIZE];    /* "train", "validation", "test" or "" */
-    char volume[GS_ID_SIZE];     /* it was cut from, at level `index`; "" = none */
-    char part[GS_WORD_SIZE];     /* "left" or "right" half of that level; "" = all of it */
+    int64_t content_size;             /* bytes */
+    char sha256[GS_SHA256_SIZE];      /* of the content; unique in the data set */
+    char label[GS_WORD_SIZE];         /* "presence", "absence" or "unknown" */
+    char split[GS_WORD_SIZE];         /* "train", "validation", "test" or "" */
+    char volume[GS_ID_SIZE];          /* it was cut from, at level `index`; "" = none */
+    char part[GS_WORD_SIZE];          /* "left" or "right" half of that level; "" = all of it */
+    char preset[GS_WORD_SIZE];        /* of that volume; "" = none */
+    char normalization[GS_WORD_SIZE]; /* of the data set */
     bool annotated;
     /* Of the active model; until there is one, of the newest other model. */
     gs_prediction prediction;

@@ -11,7 +11,8 @@
     " s.content_type, s.content_size, s.sha256, s.label, s.split, s.annotation IS NOT NULL,"       \
     " s.created_at, coalesce((SELECT v.id FROM volumes v WHERE v.seq = s.volume), ''), s.part,"    \
     " coalesce((SELECT m.id FROM models m WHERE m.seq = p.model), ''), p.area, p.uncertainty,"     \
-    " p.disagreement, " GS__PREDICTION_SCORE
+    " p.disagreement, " GS__PREDICTION_SCORE                                                       \
+    ", d.normalization, coalesce((SELECT v.preset FROM volumes v WHERE v.seq = s.volume), '')"
 #define GS__PREDICTION_SCORE "p.uncertainty" /* why: docs/suggestions.md */
 /* Of a slice's predictions the active model's, else the newest model's. */
 #define GS__SLICE_TABLES                                                                           \
@@ -19,7 +20,7 @@
     " LEFT JOIN predictions p ON p.slice = s.seq AND p.model = coalesce("                          \
     "(SELECT q.model FROM active_model a JOIN predictions q ON q.model = a.model"                  \
     " WHERE q.slice = s.seq), (SELECT max(q.model) FROM predictions q WHERE q.slice = s.seq))"
-enum { GS__SLICE_COLUMN_COUNT = 22 };
+enum { GS__SLICE_COLUMN_COUNT = 24 };
 
 /* The bytes of slices `s`; NULL if there are none, which no slice should be. */
 #define GS__CONTENT_BYTES "coalesce(c.bytes, w.bytes)"

@@ -1,5 +1,5 @@
 // Pixels of slices, masks and model outputs as numbers: { channels, height, width, data }, data being
-// channel after channel, row by row.
+// channel after channel, row by row; a slice's also with its `normalization`.
 
 import { getAnnotation, getContent, getImage } from './api.js';
 import { parseNpy } from './npy.js';
@@ -33,10 +33,10 @@ export const pixelsOfNpy = (buffer) => shaped(parseNpy(buffer));
 export async function loadPixels(slice, signal) {
   const content = await getContent(slice.id, signal);
   const type = (content.headers.get('Content-Type') ?? '').split(';')[0];
-  if (type === 'application/x-npy') return pixelsOfNpy(await content.arrayBuffer());
-  const { channels, height, width } = slice;
+  const { channels, height, width, normalization } = slice;
+  if (type === 'application/x-npy') return { ...pixelsOfNpy(await content.arrayBuffer()), normalization };
   if (type === 'image/png' && channels === 1) {
-    return { channels, height, width, data: unit((await grayOf(await content.blob())).gray) };
+    return { channels, height, width, normalization, data: unit((await grayOf(await content.blob())).gray) };
   }
   await content.body?.cancel();
   const data = new Float32Array(channels * height * width);
@@ -44,11 +44,13 @@ export async function loadPixels(slice, signal) {
     const image = await getImage(slice.id, channel, signal);
     data.set(unit((await grayOf(await image.blob())).gray), channel * height * width);
   }));
-  return { channels, height, width, data };
+  return { channels, height, width, normalization, data };
 }
 
-// As a model with this normalization sees the pixels, so that its outputs compare with them.
-export function normalized(pixels, normalization) {
+// As a model with this normalization sees the pixels, so that its outputs compare with them. Those of a volume
+// that was normalised as a whole say what they need instead.
+export function normalized(pixels, models) {
+  const normalization = pixels.normalization ?? models;
   if (normalization === 'unit') return { ...pixels, data: pixels.data.map((value) => 2 * value - 1) };
   if (normalization !== 'foreground') return pixels;
   const data = Float32Array.from(pixels.data);

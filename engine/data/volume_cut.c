@@ -25,6 +25,10 @@ bool gs_volume_preset_find(const char *name, gs_volume_preset *out) {
     return false;
 }
 
+bool gs_volume_preset_normalizes(gs_volume_preset preset) {
+    return preset != GS_VOLUME_PLAIN;
+}
+
 void gs_volume_form_size(gs_volume_preset preset, const gs_volume_files *files, int scale,
                          gs_volume_form *form) {
     const int *side = gs_volume_file_grid(files->channels[0])->side;
@@ -132,7 +136,7 @@ static gs_status check_form(const gs_volume_cutter *c, gs_error *err) {
                        "x %d voxels",
                        gs_volume_preset_name(c->preset), gives[c->preset], form->height,
                        form->width, side[0], side[1], side[2]);
-    if (c->preset != GS_VOLUME_PLAIN && form->normalization == GS_NORMALIZE_FOREGROUND)
+    if (gs_volume_preset_normalizes(c->preset) && form->normalization == GS_NORMALIZE_FOREGROUND)
         return gs_fail(err, GS_UNUSABLE,
                        "the preset %s normalises the volume as a whole: the normalization must be "
                        "none or unit, not foreground",

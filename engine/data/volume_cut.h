@@ -32,6 +32,10 @@ const char *gs_volume_preset_name(gs_volume_preset preset);
 /* False when no preset is called that. */
 bool gs_volume_preset_find(const char *name, gs_volume_preset *out);
 
+/* Whether the preset normalises a volume as a whole: gs_normalize with the form's normalization
+ * then makes its slices the same values in [-1, 1] whatever the form, and no other one does. */
+bool gs_volume_preset_normalizes(gs_volume_preset preset);
+
 /* The files of one volume. Borrowed by everything below. */
 typedef struct gs_volume_files {
     const gs_volume_file *channels[GS_MAX_CHANNELS];

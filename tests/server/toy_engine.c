@@ -17,6 +17,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "engine/image/normalize.h"
 
 struct gs_model {
     atomic_int references;
@@ -47,8 +48,8 @@ static gs_status read_model(const char *path, const json_t *json, gs_model *mode
                                 json_number_value(json_object_get(json, "width")),
                                 integer_of(json, "channels"), integer_of(json, "height"),
                                 integer_of(json, "columns"), &model->config, err));
-    if (normalization && strcmp(normalization, "foreground") == 0)
-        model->config.normalization = GS_NORMALIZE_FOREGROUND;
+    if (normalization)
+        GS_TRY(gs_normalization_parse(normalization, &model->config.normalization, err));
     model->offset = (float)json_number_value(json_object_get(json, "offset"));
     model->batch_error = (float)json_number_value(json_object_get(json, "batch_error"));
     model->compute_ms = integer_of(json, "compute_ms");
