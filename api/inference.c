@@ -55,21 +55,40 @@ static void window_of(const gs_rendering *rendering, float *low, float *high) {
                    high);
 }
 
+/* What says of a PNG that a model made it. */
+enum { MARK_TEXTS = 2 };
+typedef struct png_mark {
+    gs_png_text texts[MARK_TEXTS];
+    char description[160];
+} png_mark;
+
+static void mark_png(png_mark *out, const char *what, const char *model_id) {
+    snprintf(out->description, sizeof out->description,
+             "Generated image (%s), not an acquired one. Model %s.", what, model_id);
+    out->texts[0] = (gs_png_text){"Software", "genseg"};
+    out->texts[1] = (gs_png_text){"Description", out->description};
+}
+
+gs_status gs_render_mask(const gs_mask *mask, const char *model_id, char **bytes_out,
+                         size_t *size_out, gs_error *err) {
+    png_mark mark;
+    mark_png(&mark, "mask", model_id);
+    return gs_mask_encode_marked_png(mask, mark.texts, MARK_TEXTS, bytes_out, size_out, err);
+}
+
 gs_status gs_render_png(const gs_rendering *rendering, char **bytes_out, size_t *size_out,
                         gs_error *err) {
     float low, high;
     window_of(rendering, &low, &high);
-    char mark[160];
-    snprintf(mark, sizeof mark, "Generated image (%s), not an acquired one. Model %s.",
-             rendering->what, rendering->model_id);
-    const gs_png_text texts[] = {{"Software", "genseg"}, {"Description", mark}};
+    png_mark mark;
+    mark_png(&mark, rendering->what, rendering->model_id);
     gs_png_options options = {
         .height = rendering->height,
         .width = rendering->width,
         .low = low,
         .high = high > low ? high : low + 1, /* a constant plane is black */
-        .texts = texts,
-        .text_count = sizeof texts / sizeof texts[0],
+        .texts = mark.texts,
+        .text_count = MARK_TEXTS,
     };
     return gs_png_encode_float(rendering->plane, &options, bytes_out, size_out, err);
 }
@@ -90,6 +109,12 @@ gs_status gs_render_json(const gs_rendering *rendering, json_t **out, gs_error *
     if (!json) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for the %s", rendering->what);
     *out = json;
     return GS_OK;
+}
+
+gs_status gs_respond_generated(gs_response *response, const char *operation, const char *model_id,
+                               gs_error *err) {
+    return gs_response_set_header(response, err, "X-Generated", "operation=%s, model=%s", operation,
+                                  model_id);
 }
 
 gs_status gs_respond_npy(gs_response *response, const float *values, int channels, int height,

@@ -38,8 +38,15 @@ typedef struct gs_rendering {
 } gs_rendering;
 GS_MUST_CHECK gs_status gs_render_png(const gs_rendering *rendering, char **bytes_out,
                                       size_t *size_out, gs_error *err);
+/* A mask that the model made as PNG, marked likewise. Caller frees *bytes_out. */
+GS_MUST_CHECK gs_status gs_render_mask(const gs_mask *mask, const char *model_id, char **bytes_out,
+                                       size_t *size_out, gs_error *err);
 /* {"png": base64, "min", "max"}. */
 GS_MUST_CHECK gs_status gs_render_json(const gs_rendering *rendering, json_t **out, gs_error *err);
+
+/* Header X-Generated: formats without metadata, as .npy, cannot say it themselves. */
+GS_MUST_CHECK gs_status gs_respond_generated(gs_response *response, const char *operation,
+                                             const char *model_id, gs_error *err);
 
 /* Body: values as .npy, [H,W] for one channel, else [C,H,W]. */
 GS_MUST_CHECK gs_status gs_respond_npy(gs_response *response, const float *values, int channels,

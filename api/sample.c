@@ -182,6 +182,7 @@ static gs_status run(const gs_api_context *context, const gs_request *request, s
                                      s->subject.image.channels);
     GS_TRY(insert(context, s, err));
     GS_TRY(segment(context, s, err));
+    GS_TRY(gs_respond_generated(response, "sample", s->inserted.model_id, err));
     return respond(s, response, err);
 }
 

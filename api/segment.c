@@ -62,7 +62,7 @@ static gs_status respond_mask(const gs_api_context *context, const gs_subject *s
     if (type == AS_PNG) {
         char *bytes;
         size_t size;
-        status = gs_mask_encode_png(&mask, &bytes, &size, err);
+        status = gs_render_mask(&mask, result->model_id, &bytes, &size, err);
         if (status == GS_OK)
             status = gs_response_set_body(response, 200, "image/png", bytes, size, err);
     } else {
@@ -92,6 +92,7 @@ gs_status gs_api_segment(const gs_api_context *context, const gs_request *reques
         status = context->services->infer(context->server, &inference, &result, err);
     }
     if (status == GS_OK) status = gs_response_set_header(response, err, "Vary", "Accept");
+    if (status == GS_OK) status = gs_respond_generated(response, "segment", result.model_id, err);
     if (status == GS_OK && type == AS_NPY) {
         status = gs_respond_npy(response, result.maps[0], 1, result.height, result.width, err);
     } else if (status == GS_OK) {

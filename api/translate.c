@@ -105,6 +105,7 @@ static gs_status run(const gs_api_context *context, const gs_request *request, t
         .codes = &(gs_unique_code){.seed = t->seed},
     };
     GS_TRY(context->services->infer(context->server, &inference, &t->result, err));
+    GS_TRY(gs_respond_generated(response, "translate", t->result.model_id, err));
     return t->output < 0 ? respond_all(t, response, err) : respond_one(t, request, response, err);
 }
 

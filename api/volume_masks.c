@@ -85,9 +85,9 @@ gs_status gs_volume_masks_open(gs_store *store, const gs_volume_record *volume, 
     if (!m) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a volume");
     gs_status status = open_cutter(m, store, volume, err);
     if (status == GS_OK) status = allocate(m, err);
+    const gs_output_form form = {.type = GS_OUTPUT_UINT8, .description = description};
     if (status == GS_OK)
-        status = gs_volume_output_open(m->files.volume.channels[0], GS_OUTPUT_UINT8, description,
-                                       path, &m->output, err);
+        status = gs_volume_output_open(m->files.volume.channels[0], &form, path, &m->output, err);
     if (status != GS_OK) {
         gs_volume_masks_close(m);
         return status;

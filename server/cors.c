@@ -43,7 +43,7 @@ void gs_cors_add_headers(const gs_cors *cors, const char *origin, const char *as
     if (!asked_method) {
         MHD_add_response_header(response, "Access-Control-Expose-Headers",
                                 "X-Request-Id, ETag, Location, Retry-After, WWW-Authenticate, "
-                                "Content-Disposition");
+                                "Content-Disposition, X-Window, X-Generated");
         return;
     }
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");

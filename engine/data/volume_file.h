@@ -40,15 +40,22 @@ void gs_volume_file_rest(const gs_volume_file *file);
 /* ---- writing ---- */
 
 typedef enum gs_output_type { GS_OUTPUT_UINT8, GS_OUTPUT_FLOAT32 } gs_output_type;
+typedef enum gs_output_origin { GS_OUTPUT_DRAWN, GS_OUTPUT_GENERATED } gs_output_origin;
+
+typedef struct gs_output_form {
+    gs_output_type type;     /* UINT8: the header's intent is labels, FLOAT32: an estimate */
+    gs_output_origin origin; /* GENERATED: the intent is called "generated" */
+    const char *description; /* for the header, at most 79 bytes */
+} gs_output_form;
 
 typedef struct gs_volume_output gs_volume_output;
 
 /* Starts the .nii.gz `path` with the geometry of `like` (its sides, axes, spacing, sform and qform,
- * units); voxels of levels that are not put are 0. description: for the header, at most 79 bytes.
- * The voxels lie uncompressed in `path`.raw until the end, so that levels may come in any order;
- * their room on the disk is reserved here. Caller closes; `like` must outlive it. */
-GS_MUST_CHECK gs_status gs_volume_output_open(const gs_volume_file *like, gs_output_type type,
-                                              const char *description, const char *path,
+ * units); voxels of levels that are not put are 0. The voxels lie uncompressed in `path`.raw until
+ * the end, so that levels may come in any order; their room on the disk is reserved here. Caller
+ * closes; `like` must outlive it. */
+GS_MUST_CHECK gs_status gs_volume_output_open(const gs_volume_file *like,
+                                              const gs_output_form *form, const char *path,
                                               gs_volume_output **out, gs_error *err);
 
 /* plane as of gs_volume_file_read; values of UINT8 are rounded and cut to 0…255. */

@@ -30,23 +30,25 @@ struct gs_volume_output {
 };
 
 /* What is the patient's in the copied header goes: texts that the input's maker wrote. */
-static nifti_1_header make_header(const gs_volume_file *like, gs_output_type type,
-                                  const char *description) {
+static nifti_1_header make_header(const gs_volume_file *like, const gs_output_form *form) {
     nifti_1_header header = like->header;
-    header.datatype = type == GS_OUTPUT_UINT8 ? DT_UINT8 : DT_FLOAT32;
-    header.bitpix = type == GS_OUTPUT_UINT8 ? 8 : 32;
+    bool is_uint8 = form->type == GS_OUTPUT_UINT8;
+    header.datatype = is_uint8 ? DT_UINT8 : DT_FLOAT32;
+    header.bitpix = is_uint8 ? 8 : 32;
     header.vox_offset = VOXELS_FROM;
     header.scl_slope = 1;
     header.scl_inter = 0;
     header.cal_min = header.cal_max = 0;
-    header.intent_code = NIFTI_INTENT_NONE;
+    header.intent_code = is_uint8 ? NIFTI_INTENT_LABEL : NIFTI_INTENT_ESTIMATE;
     header.intent_p1 = header.intent_p2 = header.intent_p3 = 0;
     memset(header.intent_name, 0, sizeof header.intent_name);
+    if (form->origin == GS_OUTPUT_GENERATED)
+        snprintf(header.intent_name, sizeof header.intent_name, "generated");
     memset(header.data_type, 0, sizeof header.data_type);
     memset(header.aux_file, 0, sizeof header.aux_file);
     memset(header.db_name, 0, sizeof header.db_name);
     memset(header.descrip, 0, sizeof header.descrip);
-    snprintf(header.descrip, sizeof header.descrip, "%s", description);
+    snprintf(header.descrip, sizeof header.descrip, "%s", form->description);
     return header;
 }
 
@@ -70,15 +72,14 @@ static gs_status map_raw(gs_volume_output *output, gs_error *err) {
     return status;
 }
 
-gs_status gs_volume_output_open(const gs_volume_file *like, gs_output_type type,
-                                const char *description, const char *path, gs_volume_output **out,
-                                gs_error *err) {
+gs_status gs_volume_output_open(const gs_volume_file *like, const gs_output_form *form,
+                                const char *path, gs_volume_output **out, gs_error *err) {
     gs_volume_output *output = gs_alloc(1, sizeof *output);
     if (!output) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a volume");
     output->like = like;
-    output->type = type;
-    output->header = make_header(like, type, description);
-    output->item = type == GS_OUTPUT_UINT8 ? 1 : sizeof(float);
+    output->type = form->type;
+    output->header = make_header(like, form);
+    output->item = form->type == GS_OUTPUT_UINT8 ? 1 : sizeof(float);
     output->size = output->item * gs_volume_voxels(&like->grid);
     output->path = gs_copy_string(path);
     output->raw_path = gs_format("%s.raw", path);

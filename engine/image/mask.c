@@ -86,6 +86,13 @@ gs_status gs_mask_decode_png(const char *bytes, size_t size, const gs_image_limi
 
 gs_status gs_mask_encode_png(const gs_mask *mask, char **bytes_out, size_t *size_out,
                              gs_error *err) {
-    const gs_png_options options = {.height = mask->height, .width = mask->width};
+    return gs_mask_encode_marked_png(mask, NULL, 0, bytes_out, size_out, err);
+}
+
+gs_status gs_mask_encode_marked_png(const gs_mask *mask, const gs_png_text *texts,
+                                    size_t text_count, char **bytes_out, size_t *size_out,
+                                    gs_error *err) {
+    const gs_png_options options = {
+        .height = mask->height, .width = mask->width, .texts = texts, .text_count = text_count};
     return gs_png_encode_u8(mask->values, &options, bytes_out, size_out, err);
 }

@@ -2,7 +2,7 @@
 #ifndef GS_ENGINE_IMAGE_MASK_H
 #define GS_ENGINE_IMAGE_MASK_H
 
-#include "engine/image/image.h"
+#include "engine/image/png.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,5 +41,9 @@ GS_MUST_CHECK gs_status gs_mask_decode_png(const char *bytes, size_t size,
 /* Caller frees *bytes_out. */
 GS_MUST_CHECK gs_status gs_mask_encode_png(const gs_mask *mask, char **bytes_out, size_t *size_out,
                                            gs_error *err);
+/* As that, with texts that say where the mask comes from (gs_png_options). */
+GS_MUST_CHECK gs_status gs_mask_encode_marked_png(const gs_mask *mask, const gs_png_text *texts,
+                                                  size_t text_count, char **bytes_out,
+                                                  size_t *size_out, gs_error *err);
 
 #endif

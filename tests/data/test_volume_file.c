@@ -86,8 +86,10 @@ static void an_output_lies_where_its_input_does(void **state) {
         gs_volume_file *file = take_form(*state, &form, "v.nii.gz");
         gs_volume_output *output;
         const char *path = path_in(*state, "out.nii.gz");
-        assert_ok(gs_volume_output_open(file, i % 2 ? GS_OUTPUT_UINT8 : GS_OUTPUT_FLOAT32,
-                                        "a test's output", path, &output, &error));
+        const gs_output_form wish = {.type = i % 2 ? GS_OUTPUT_UINT8 : GS_OUTPUT_FLOAT32,
+                                     .origin = i % 3 ? GS_OUTPUT_GENERATED : GS_OUTPUT_DRAWN,
+                                     .description = "a test's output"};
+        assert_ok(gs_volume_output_open(file, &wish, path, &output, &error));
         float plane[LEVEL];
         for (int level = 2; level >= 0; level--) {
             assert_ok(gs_volume_file_read(file, level, plane, &error));
@@ -101,6 +103,8 @@ static void an_output_lies_where_its_input_does(void **state) {
         nifti_image *out = nifti_image_read(path, 1);
         assert_true(in && out && out->nvox == COUNT && in->ndim == out->ndim);
         assert_string_equal(out->descrip, "a test's output");
+        assert_string_equal(out->intent_name, i % 3 ? "generated" : "");
+        assert_int_equal(out->intent_code, i % 2 ? NIFTI_INTENT_LABEL : NIFTI_INTENT_ESTIMATE);
         assert_memory_equal(&in->sto_xyz, &out->sto_xyz, sizeof in->sto_xyz);
         assert_memory_equal(&in->qto_xyz, &out->qto_xyz, sizeof in->qto_xyz);
         assert_true(in->sform_code == out->sform_code && in->qform_code == out->qform_code);
@@ -207,13 +211,15 @@ static void a_file_that_was_cut_is_not_opened(void **state) {
     assert_fails(gs_volume_file_open(path_in(*state, "none.nii"), &file, &error), GS_NOT_FOUND);
 }
 
+static const gs_output_form labels = {.type = GS_OUTPUT_UINT8, .description = ""};
+
 static void an_output_is_on_the_disk_when_it_is_finished(void **state) {
     for (int fails = 0; fails < 2; fails++) {
         gs_volume_file *file = take_form(*state, &plain, "v.nii");
         gs_volume_output *output;
         struct stat info;
         const char *path = path_in(*state, "o.nii.gz");
-        assert_ok(gs_volume_output_open(file, GS_OUTPUT_UINT8, "", path, &output, &error));
+        assert_ok(gs_volume_output_open(file, &labels, path, &output, &error));
         syncs.fails = fails;
         gs_status status = gs_volume_output_finish(output, &error);
         syncs.fails = false;
@@ -234,9 +240,8 @@ static void an_output_is_on_the_disk_when_it_is_finished(void **state) {
 static void an_output_without_a_folder_is_refused(void **state) {
     gs_volume_file *file = take_form(*state, &plain, "v.nii");
     gs_volume_output *output;
-    assert_fails(
-        gs_volume_output_open(file, GS_OUTPUT_UINT8, "", "/nonexistent/o.nii.gz", &output, &error),
-        GS_NOT_FOUND);
+    assert_fails(gs_volume_output_open(file, &labels, "/nonexistent/o.nii.gz", &output, &error),
+                 GS_NOT_FOUND);
     gs_volume_file_close(file);
 }
 

@@ -67,7 +67,10 @@ def check(method, path, answer, has_body=True):
     assert status in responses or status in ANY_CALL, f"{method} {template} does not describe {status}"
     response = resolve(responses.get(status, responses["default"]))
     for name, header in response.get("headers", {}).items():
-        assert name in answer.headers or not resolve(header).get("required"), f"{method} {template}: no {name}"
+        header = resolve(header)
+        assert name in answer.headers or not header.get("required"), f"{method} {template}: no {name}"
+        if name in answer.headers and header["schema"]["type"] == "string":
+            validate(answer.headers[name], header["schema"])
     content = response.get("content")
     if not has_body:
         return

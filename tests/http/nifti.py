@@ -6,6 +6,7 @@ import math
 import struct
 
 TYPES = {"B": 2, "h": 4, "i": 8, "f": 16, "d": 64}
+ESTIMATE, LABEL = 1001, 1002  # codes of intent
 RAS = ((0, 1), (1, 1), (2, 1))  # the file's axis k runs along the patient's axis, forwards or backwards
 
 
@@ -60,6 +61,7 @@ class Read:
     def __init__(self, data, size, axes=RAS):
         raw = gzip.decompress(data)
         self.head = raw[:348]
+        self.intent = struct.unpack_from("<h", raw, 68)[0], raw[328:344].rstrip(b"\0").decode()
         self.descrip = raw[148:228].rstrip(b"\0").decode()
         code = struct.unpack_from("<h", raw, 70)[0]
         kind = next(kind for kind, number in TYPES.items() if number == code)

@@ -47,6 +47,19 @@ def test_segment_of_an_image_gives_probabilities_mask_and_json(toy_server):
     assert "dice" not in answer
 
 
+def test_what_a_model_made_is_marked(toy_server):
+    model = toy_server.get("/v1/models/active").json()["id"]
+    for accept in ("application/json", "image/png", "application/x-npy"):
+        answer = toy_server.post("/v1/segment", data=formats.png(PIXELS), headers={**PNG, "Accept": accept})
+        assert answer.headers["X-Generated"] == f"operation=segment, model={model}"
+        if accept == "image/png":
+            texts = formats.read_png(answer.content)[4]
+            assert texts["Description"] == f"Generated image (mask), not an acquired one. Model {model}."
+    for path, query in (("translate", {"direction": "presence_to_absence", "output": "residual"}), ("sample", {})):
+        answer = toy_server.post(f"/v1/{path}", params=query, data=formats.png(PIXELS), headers=PNG)
+        assert answer.headers["X-Generated"] == f"operation={path}, model={model}"
+
+
 def test_segment_threshold_moves_the_mask(toy_server):
     for threshold in (0, 0.2, 0.9, 1):
         answer = toy_server.post("/v1/segment", params={"threshold": threshold}, data=formats.png(PIXELS), headers=PNG)
