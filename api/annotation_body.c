@@ -50,13 +50,17 @@ static gs_status mask_of_runs(const gs_image_limits *limits, json_t *size, json_
 }
 
 static gs_status mask_of_json(const gs_api_context *context, const gs_request *request,
-                              gs_response *response, gs_mask *out, gs_error *err) {
+                              gs_response *response, gs_annotation_wish *wish, gs_mask *out,
+                              gs_error *err) {
     gs_fields fields;
     GS_TRY(gs_fields_of_json(request, response, &fields, err));
     json_t *size = gs_fields_value(&fields, "size", GS_REQUIRED);
     json_t *counts = gs_fields_value(&fields, "counts", GS_REQUIRED);
     json_t *not_annotated = gs_fields_object(&fields, "not_annotated", GS_OPTIONAL);
+    const char *origin = gs_fields_string(&fields, "began_with", GS_OPTIONAL, GS_ID_SIZE - 1);
     gs_status status = gs_fields_finish(&fields, err);
+    if (!status && origin && !wish->began_with[0])
+        status = gs_annotation_wish_set_origin(wish, origin, response, err);
     if (!status)
         status = mask_of_runs(&context->limits.image, size, counts, not_annotated, out, err);
     gs_fields_deinit(&fields);
@@ -64,14 +68,25 @@ static gs_status mask_of_json(const gs_api_context *context, const gs_request *r
 }
 
 gs_status gs_annotation_of_body(const gs_api_context *context, const gs_request *request,
-                                gs_response *response, gs_mask *out, gs_error *err) {
+                                gs_response *response, gs_annotation_wish *wish, gs_mask *out,
+                                gs_error *err) {
     if (gs_request_has_type(request, forms[AS_JSON]))
-        return mask_of_json(context, request, response, out, err);
+        return mask_of_json(context, request, response, wish, out, err);
     if (!gs_request_has_type(request, forms[AS_PNG]))
         return gs_fail(err, GS_UNSUPPORTED, "a mask is %s or %s (COCO RLE)", forms[AS_PNG],
                        forms[AS_JSON]);
     if (!request->body) return gs_fail(err, GS_MALFORMED, "the mask has no bytes");
     return gs_mask_decode_png(request->body, request->body_size, &context->limits.image, out, err);
+}
+
+gs_status gs_annotation_encode(const gs_mask *mask, const char *began_with, char **bytes_out,
+                               size_t *size_out, gs_error *err) {
+    char origin[80];
+    if (!began_with || !began_with[0]) return gs_mask_encode_png(mask, bytes_out, size_out, err);
+    snprintf(origin, sizeof origin, "Began with the prediction of model %s.", began_with);
+    const gs_png_text texts[] = {{"Software", "genseg"}, {"Description", origin}};
+    return gs_mask_encode_marked_png(mask, texts, sizeof texts / sizeof *texts, bytes_out, size_out,
+                                     err);
 }
 
 /* ==== Mask out ==== */
@@ -104,7 +119,8 @@ static gs_status mask_to_json(const gs_mask *mask, json_t **out, gs_error *err) 
 }
 
 /* Frees png, also on failure. */
-static gs_status respond_runs(gs_response *response, char *png, size_t size, gs_error *err) {
+static gs_status respond_runs(gs_response *response, char *png, size_t size, const char *began_with,
+                              gs_error *err) {
     gs_mask mask;
     json_t *json = NULL;
     gs_status status = gs_mask_decode_png(png, size, NULL, &mask, err);
@@ -112,6 +128,11 @@ static gs_status respond_runs(gs_response *response, char *png, size_t size, gs_
     if (status) return status;
     status = mask_to_json(&mask, &json, err);
     gs_mask_deinit(&mask);
+    if (!status && began_with[0] &&
+        json_object_set_new(json, "began_with", json_string(began_with)) != 0) {
+        json_decref(json);
+        status = gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a mask");
+    }
     return status ? status : gs_response_set_json(response, 200, json, err);
 }
 
@@ -135,6 +156,6 @@ gs_status gs_annotation_respond(const gs_api_context *context, const gs_request 
         gs_free(png);
         return status;
     }
-    if (form == AS_JSON) return respond_runs(response, png, size, err);
+    if (form == AS_JSON) return respond_runs(response, png, size, record.began_with, err);
     return gs_response_set_body(response, 200, forms[AS_PNG], png, size, err);
 }

@@ -35,15 +35,16 @@ gs_status gs_api_annotation_version(const gs_api_context *context, const gs_requ
 gs_status gs_api_annotation_restore(const gs_api_context *context, const gs_request *request,
                                     gs_response *response, gs_error *err) {
     gs_annotation_wish wish;
-    gs_annotation_record record;
+    gs_annotation_record record, entry;
     void *mask = NULL;
     size_t size = 0;
     GS_TRY(gs_annotation_wish_read(request, response, &wish, err));
     GS_TRY(gs_store_annotation_get(context->store, request->params[0], request->params[1], &record,
                                    &mask, &size, err));
+    wish.edit.began_with = record.began_with;
     gs_status status = gs_store_annotation_put(context->store, request->params[0], mask, size,
-                                               &wish.edit, &record, err);
+                                               &wish.edit, &entry, err);
     gs_free(mask);
     GS_TRY(gs_annotation_wish_end(&wish, status, response, err));
-    return gs_response_set_json(response, 200, gs_annotation_to_json(&record), err);
+    return gs_response_set_json(response, 200, gs_annotation_to_json(&entry), err);
 }

@@ -1,5 +1,4 @@
-/* /v1/slices/{id}/annotation: the mask of a slice. Stored as the PNG our own encoder writes, so
- * that the same mask has the same bytes, and ETag, whatever form it came in. */
+/* /v1/slices/{id}/annotation: the mask of a slice. */
 #include "api/annotation.h"
 #include "api/resources.h"
 #include "base/memory.h"
@@ -13,7 +12,7 @@ static gs_status store_mask(gs_store *store, const gs_slice_record *slice, const
         return gs_fail(err, GS_SHAPE_MISMATCH,
                        "the mask has height %d and width %d, the slice %d and %d", mask->height,
                        mask->width, slice->height, slice->width);
-    GS_TRY(gs_mask_encode_png(mask, &png, &size, err));
+    GS_TRY(gs_annotation_encode(mask, edit->began_with, &png, &size, err));
     gs_status status = gs_store_annotation_put(store, slice->id, png, size, edit, out, err);
     gs_free(png);
     return status;
@@ -25,9 +24,9 @@ gs_status gs_api_annotation_put(const gs_api_context *context, const gs_request 
     gs_slice_record slice;
     gs_mask mask;
     gs_annotation_record record;
-    GS_TRY(gs_annotation_wish_read(request, response, &wish, err));
+    GS_TRY(gs_annotation_wish_read_mask(request, response, &wish, err));
     GS_TRY(gs_store_slice_get(context->store, request->params[0], &slice, err));
-    GS_TRY(gs_annotation_of_body(context, request, response, &mask, err));
+    GS_TRY(gs_annotation_of_body(context, request, response, &wish, &mask, err));
     gs_status status = store_mask(context->store, &slice, &mask, &wish.edit, &record, err);
     gs_mask_deinit(&mask);
     GS_TRY(gs_annotation_wish_end(&wish, status, response, err));

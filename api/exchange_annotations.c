@@ -12,7 +12,7 @@
 typedef struct gs__mask_place {
     size_t volume, image; /* both from 1 */
     int64_t level;
-    char part[GS_WORD_SIZE];
+    char part[GS_WORD_SIZE], began_with[GS_ID_SIZE];
 } mask_place;
 
 void gs__mask_places_deinit(gs__mask_places *places) {
@@ -20,7 +20,7 @@ void gs__mask_places_deinit(gs__mask_places *places) {
     *places = (gs__mask_places){0};
 }
 
-gs_status gs__mask_places_add(gs__mask_places *places, const gs_slice_record *slice, size_t volume,
+gs_status gs__mask_places_add(gs__mask_places *places, const gs_slice_view *slice, size_t volume,
                               size_t image, gs_error *err) {
     if (places->count == places->room) {
         size_t room = places->room ? 2 * places->room : 64;
@@ -30,8 +30,9 @@ gs_status gs__mask_places_add(gs__mask_places *places, const gs_slice_record *sl
         places->room = room;
     }
     mask_place *place = &places->items[places->count++];
-    *place = (mask_place){.volume = volume, .image = image, .level = slice->index};
-    memcpy(place->part, slice->part, sizeof place->part);
+    *place = (mask_place){.volume = volume, .image = image, .level = slice->record.index};
+    memcpy(place->part, slice->record.part, sizeof place->part);
+    memcpy(place->began_with, slice->began_with, sizeof place->began_with);
     return GS_OK;
 }
 
@@ -52,7 +53,10 @@ static gs_status put_mask(gs_volume_masks *masks, const char *folder, const mask
     gs_status status = gs_file_read(path, GS_SLICE_BYTES_MAX, &bytes, &size, err);
     gs_free(path);
     if (status) return status;
-    status = gs_volume_masks_put(masks, place->level, place->part, bytes, size, err);
+    gs_volume_mask mask = {.index = place->level, .mask = bytes, .mask_size = size};
+    memcpy(mask.part, place->part, sizeof mask.part);
+    memcpy(mask.began_with, place->began_with, sizeof mask.began_with);
+    status = gs_volume_masks_put(masks, &mask, err);
     gs_free(bytes);
     return status;
 }

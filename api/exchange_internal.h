@@ -50,7 +50,7 @@ typedef struct gs__mask_places {
 void gs__mask_places_deinit(gs__mask_places *places);
 
 /* The mask of image number `image` is that of `slice`, cut from volume number `volume`. */
-GS_MUST_CHECK gs_status gs__mask_places_add(gs__mask_places *places, const gs_slice_record *slice,
+GS_MUST_CHECK gs_status gs__mask_places_add(gs__mask_places *places, const gs_slice_view *slice,
                                             size_t volume, size_t image, gs_error *err);
 
 /* Writes annotations.nii.gz for each volume that has masks, and tells of it in its object of

@@ -2,6 +2,7 @@
  */
 #include <string.h>
 
+#include "api/annotation.h"
 #include "api/exchange_read_internal.h"
 #include "base/memory.h"
 #include "engine/image/decode.h"
@@ -45,6 +46,14 @@ static gs_status index_of(const json_t *object, int64_t *out, gs_error *err) {
     return GS_OK;
 }
 
+/* Folders of earlier versions have no such member. */
+static gs_status origin_of(const json_t *own, const char **out, gs_error *err) {
+    if (!json_object_get(own, "began_with")) return GS_OK;
+    GS_TRY(text_of(own, "began_with", out, err));
+    if (!*out || gs_annotation_origin_is_id(*out)) return GS_OK;
+    return gs_fail(err, GS_MALFORMED, "began_with is no id of a model");
+}
+
 static gs_status describe(const json_t *own, gs_new_slice *slice, gs_error *err) {
     static const char *const labels[] = {"presence", "absence", "unknown", NULL};
     static const char *const splits[] = {"train", "validation", "test", NULL};
@@ -57,7 +66,8 @@ static gs_status describe(const json_t *own, gs_new_slice *slice, gs_error *err)
     GS_TRY(index_of(own, &slice->index, err));
     GS_TRY(text_of(own, "case", &slice->case_name, err));
     GS_TRY(text_of(own, "name", &slice->name, err));
-    return text_of(own, "author", &slice->author, err);
+    GS_TRY(text_of(own, "author", &slice->author, err));
+    return origin_of(own, &slice->began_with, err);
 }
 
 /* The stored bytes, and that they are the image they are said to be. */
@@ -102,7 +112,9 @@ static gs_status read_mask(const gs_exchange *x, const json_t *image, const json
     if (!objects && !json_is_true(json_object_get(own, "annotated"))) return GS_OK;
     GS_TRY(gs_mask_init(slice->record.height, slice->record.width, NULL, &mask, err));
     gs_status status = fill_mask(objects, &mask, err);
-    if (!status) status = gs_mask_encode_png(&mask, &slice->mask, &slice->record.mask_size, err);
+    if (!status)
+        status = gs_annotation_encode(&mask, slice->record.began_with, &slice->mask,
+                                      &slice->record.mask_size, err);
     gs_mask_deinit(&mask);
     slice->record.mask = slice->mask;
     return status;

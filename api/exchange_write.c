@@ -140,13 +140,13 @@ static json_t *describe(const gs_slice_view *slice, const char *stored, json_t *
                         size_t volume) {
     const gs_slice_record *r = &slice->record;
     return json_pack(
-        "{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "stored", stored,
-        "content_type", r->content_type, "sha256", r->sha256, "channels", r->channels, "label",
-        r->label, "split", text_or_null(r->split), "case", text_or_null(r->case_name), "index",
-        r->index >= 0 ? json_integer(r->index) : json_null(), "name", text_or_null(r->name),
-        "volume", volume ? json_integer((json_int_t)volume) : json_null(), "part",
-        text_or_null(r->part), "annotated", slice->mask != NULL, "author",
-        text_or_null(slice->author), "shown", shown);
+        "{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "stored",
+        stored, "content_type", r->content_type, "sha256", r->sha256, "channels", r->channels,
+        "label", r->label, "split", text_or_null(r->split), "case", text_or_null(r->case_name),
+        "index", r->index >= 0 ? json_integer(r->index) : json_null(), "name",
+        text_or_null(r->name), "volume", volume ? json_integer((json_int_t)volume) : json_null(),
+        "part", text_or_null(r->part), "annotated", slice->mask != NULL, "author",
+        text_or_null(slice->author), "began_with", text_or_null(slice->began_with), "shown", shown);
 }
 
 static gs_status put_slice(void *context, const gs_slice_view *slice, gs_error *err) {
@@ -158,7 +158,7 @@ static gs_status put_slice(void *context, const gs_slice_view *slice, gs_error *
     GS_TRY(enter_volume(w, slice, &volume, err));
     if (slice->mask) GS_TRY(put_mask(w, slice, err));
     if (slice->mask && volume)
-        GS_TRY(gs__mask_places_add(&w->places, &slice->record, volume, w->summary.slices + 1, err));
+        GS_TRY(gs__mask_places_add(&w->places, slice, volume, w->summary.slices + 1, err));
     GS_TRY(put_content(w, slice, picture, stored, &shown, err));
     json_t *image =
         json_pack("{s:I, s:s, s:i, s:i, s:o}", "id", (json_int_t)w->summary.slices + 1, "file_name",

@@ -8,7 +8,7 @@
 
 /* A gs_volume_mask_visit. */
 static gs_status put_mask(void *context, const gs_volume_mask *mask, gs_error *err) {
-    return gs_volume_masks_put(context, mask->index, mask->part, mask->mask, mask->mask_size, err);
+    return gs_volume_masks_put(context, mask, err);
 }
 
 static gs_status write_masks(gs_store *store, const gs_volume_record *volume, const char *path,

@@ -4,6 +4,7 @@
  * Invariant: levels below `next` are in the output; the maps are those of level `next`. */
 #include "api/volume_masks.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/volume_files.h"
@@ -29,6 +30,7 @@ struct gs_volume_masks {
     float *known, *target; /* the volume's plane */
     size_t area;           /* of it */
     int next;
+    size_t begun; /* masks that began with a model's prediction */
 };
 
 /* ==== Opening ==== */
@@ -154,15 +156,15 @@ static int find_part(const gs_volume_masks *m, const char *name) {
     return part;
 }
 
-gs_status gs_volume_masks_put(gs_volume_masks *m, int64_t level, const char *part_name,
-                              const void *png, size_t size, gs_error *err) {
+gs_status gs_volume_masks_put(gs_volume_masks *m, const gs_volume_mask *given, gs_error *err) {
     gs_mask mask;
-    int part = find_part(m, part_name);
+    const int64_t level = given->index;
+    int part = find_part(m, given->part);
     if (part < 0 || level < m->next || level >= gs_volume_cutter_levels(m->cutter))
         return gs_fail(err, GS_IO, "genseg.db is damaged: a mask of level %lld, part '%s'",
-                       (long long)level, part_name);
+                       (long long)level, given->part);
     GS_TRY(reach(m, (int)level, err));
-    GS_TRY(gs_mask_decode_png(png, size, NULL, &mask, err));
+    GS_TRY(gs_mask_decode_png(given->mask, given->mask_size, NULL, &mask, err));
     bool fits = mask.height == m->form.height && mask.width == m->form.width;
     size_t pixels = fits ? (size_t)mask.height * (size_t)mask.width : 0;
     for (size_t i = 0; i < pixels; i++) {
@@ -170,6 +172,7 @@ gs_status gs_volume_masks_put(gs_volume_masks *m, int64_t level, const char *par
         m->parts[part].target[i] = mask.values[i] == GS_MASK_TARGET;
     }
     m->parts[part].is_there = true;
+    m->begun += given->began_with[0] != '\0';
     gs_mask_deinit(&mask);
     return fits ? GS_OK
                 : gs_fail(err, GS_IO,
@@ -180,5 +183,11 @@ gs_status gs_volume_masks_put(gs_volume_masks *m, int64_t level, const char *par
 
 gs_status gs_volume_masks_finish(gs_volume_masks *m, gs_error *err) {
     GS_TRY(reach(m, gs_volume_cutter_levels(m->cutter), err));
+    if (m->begun > 0) {
+        char
+            text[sizeof description + 40]; /* a header takes the first 79 bytes: of 4 digits, all */
+        snprintf(text, sizeof text, "%s; %zu from a model", description, m->begun);
+        gs_volume_output_set_description(m->output, text);
+    }
     return gs_volume_output_finish(m->output, err);
 }

@@ -2,6 +2,7 @@
 #ifndef GS_API_VOLUME_MASKS_H
 #define GS_API_VOLUME_MASKS_H
 
+#include "store/annotation.h"
 #include "store/volume.h"
 
 /* Voxels of the volume: 0 background, 1 target, and this where nobody has said. */
@@ -16,9 +17,9 @@ GS_MUST_CHECK gs_status gs_volume_masks_open(gs_store *store, const gs_volume_re
                                              const char *path, gs_volume_masks **out,
                                              gs_error *err);
 
-/* The mask, a PNG, of one slice: from the lowest level up. `part`: "left", "right" or "". */
-GS_MUST_CHECK gs_status gs_volume_masks_put(gs_volume_masks *masks, int64_t level, const char *part,
-                                            const void *png, size_t size, gs_error *err);
+/* The mask of one slice: from the lowest level up. */
+GS_MUST_CHECK gs_status gs_volume_masks_put(gs_volume_masks *masks, const gs_volume_mask *mask,
+                                            gs_error *err);
 GS_MUST_CHECK gs_status gs_volume_masks_finish(gs_volume_masks *masks, gs_error *err);
 void gs_volume_masks_close(gs_volume_masks *masks); /* NULL is allowed */
 

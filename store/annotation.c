@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define ANNOTATION_COLUMNS                                                                         \
-    "a.id, s.id, a.author, a.created_at, a.mask IS NULL, a.seq IS s.annotation, a.sha256"
+    "a.id, s.id, a.author, a.created_at, a.mask IS NULL, a.seq IS s.annotation, a.sha256,"         \
+    " a.began_with"
 #define ANNOTATION_TABLES "annotations a JOIN slices s ON s.seq = a.slice"
 
 static void read_annotation(gs__sql *query, int column, gs_annotation_record *out) {
@@ -18,12 +19,14 @@ static void read_annotation(gs__sql *query, int column, gs_annotation_record *ou
     out->removed = gs__sql_int(query, column + 4) != 0;
     out->current = gs__sql_int(query, column + 5) != 0;
     gs__sql_text(query, column + 6, out->sha256, sizeof out->sha256);
+    gs__sql_text(query, column + 7, out->began_with, sizeof out->began_with);
 }
 
-gs_status gs__mask_check(const void *mask, size_t mask_size, const char *author, gs_error *err) {
-    GS_TRY(gs__text_check("author", author, GS_AUTHOR_SIZE, err));
-    if (!mask || mask_size == 0 || mask_size > GS_SLICE_BYTES_MAX)
-        return gs_fail(err, GS_TOO_LARGE, "the mask has %zu bytes, expected 1 to %d", mask_size,
+gs_status gs__mask_check(const gs__new_mask *mask, gs_error *err) {
+    GS_TRY(gs__text_check("author", mask->author, GS_AUTHOR_SIZE, err));
+    GS_TRY(gs__text_check("began_with", mask->began_with, GS_ID_SIZE, err));
+    if (!mask->bytes || mask->size == 0 || mask->size > GS_SLICE_BYTES_MAX)
+        return gs_fail(err, GS_TOO_LARGE, "the mask has %zu bytes, expected 1 to %d", mask->size,
                        GS_SLICE_BYTES_MAX);
     return GS_OK;
 }
@@ -36,25 +39,26 @@ static gs_status point_slice(sqlite3 *db, int64_t slice, int64_t annotation, gs_
     return gs__sql_finish(&query);
 }
 
-gs_status gs__annotation_append(sqlite3 *db, int64_t slice, const void *mask, size_t mask_size,
-                                const char *author, char id_out[GS_ID_SIZE], gs_error *err) {
+gs_status gs__annotation_append(sqlite3 *db, int64_t slice, const gs__new_mask *mask,
+                                char id_out[GS_ID_SIZE], gs_error *err) {
     char id[GS_ID_SIZE], now[GS_TIME_SIZE], sha256[GS_SHA256_SIZE] = "";
     GS_TRY(gs__id_make("ann", id, err));
     gs_time_now(now);
-    if (mask) gs_sha256_hex(mask, mask_size, sha256);
-    gs__sql query =
-        gs__sql_prepare(db,
-                        "INSERT INTO annotations (id, slice, author, created_at, sha256, mask)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                        err);
+    if (mask->bytes) gs_sha256_hex(mask->bytes, mask->size, sha256);
+    gs__sql query = gs__sql_prepare(
+        db,
+        "INSERT INTO annotations (id, slice, author, created_at, sha256, mask, began_with)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        err);
     gs__sql_bind_text(&query, 1, id);
     gs__sql_bind_int(&query, 2, slice);
-    gs__sql_bind_text(&query, 3, author && author[0] ? author : "anonymous");
+    gs__sql_bind_text(&query, 3, mask->author && mask->author[0] ? mask->author : "anonymous");
     gs__sql_bind_text(&query, 4, now);
     gs__sql_bind_text(&query, 5, sha256);
-    if (mask) gs__sql_bind_bytes(&query, 6, mask, mask_size); /* unbound: NULL */
+    if (mask->bytes) gs__sql_bind_bytes(&query, 6, mask->bytes, mask->size); /* unbound: NULL */
+    gs__sql_bind_text(&query, 7, mask->began_with);
     GS_TRY(gs__sql_finish(&query));
-    GS_TRY(point_slice(db, slice, mask ? sqlite3_last_insert_rowid(db) : 0, err));
+    GS_TRY(point_slice(db, slice, mask->bytes ? sqlite3_last_insert_rowid(db) : 0, err));
     if (id_out) gs__text_copy(id_out, id, GS_ID_SIZE);
     return GS_OK;
 }
@@ -88,18 +92,20 @@ static gs_status check_edit(const gs_annotation_edit *edit, const char *slice_id
     return gs_fail(err, GS_CONFLICT, "the annotation of slice %s is another one by now", slice_id);
 }
 
-static gs_status put_annotation(sqlite3 *db, const char *slice_id, const void *mask,
-                                size_t mask_size, const gs_annotation_edit *edit,
-                                gs_annotation_record *record, gs_error *err) {
+static gs_status put_annotation(sqlite3 *db, const char *slice_id, const gs__new_mask *mask,
+                                const gs_annotation_edit *edit, gs_annotation_record *record,
+                                gs_error *err) {
     int64_t slice = 0;
     bool found = false;
     char id[GS_ID_SIZE], sha256[GS_SHA256_SIZE];
     GS_TRY(gs__slice_find(db, slice_id, &slice, err));
     GS_TRY(find_annotation(db, slice_id, NULL, record, &found, NULL, NULL, err));
-    gs_sha256_hex(mask, mask_size, sha256);
-    if (found && strcmp(record->sha256, sha256) == 0) return GS_OK;
+    gs_sha256_hex(mask->bytes, mask->size, sha256);
+    if (found && strcmp(record->sha256, sha256) == 0 &&
+        strcmp(record->began_with, mask->began_with ? mask->began_with : "") == 0)
+        return GS_OK;
     GS_TRY(check_edit(edit, slice_id, found ? record : NULL, err));
-    GS_TRY(gs__annotation_append(db, slice, mask, mask_size, edit->author, id, err));
+    GS_TRY(gs__annotation_append(db, slice, mask, id, err));
     return find_annotation(db, slice_id, id, record, &found, NULL, NULL, err);
 }
 
@@ -108,10 +114,10 @@ gs_status gs_store_annotation_put(gs_store *store, const char *slice_id, const v
                                   gs_annotation_record *out, gs_error *err) {
     sqlite3 *db;
     gs_annotation_record record;
-    GS_TRY(gs__mask_check(mask, mask_size, edit->author, err));
+    const gs__new_mask given = {mask, mask_size, edit->author, edit->began_with};
+    GS_TRY(gs__mask_check(&given, err));
     GS_TRY(gs__write_begin(store, &db, err));
-    GS_TRY(gs__write_end(store, put_annotation(db, slice_id, mask, mask_size, edit, &record, err),
-                         err));
+    GS_TRY(gs__write_end(store, put_annotation(db, slice_id, &given, edit, &record, err), err));
     *out = record;
     return GS_OK;
 }
@@ -162,7 +168,7 @@ static gs_status remove_annotation(sqlite3 *db, const char *slice_id,
     GS_TRY(find_annotation(db, slice_id, NULL, &record, &found, NULL, NULL, err));
     if (!found) return no_annotation(slice_id, NULL, err);
     GS_TRY(check_edit(edit, slice_id, &record, err));
-    return gs__annotation_append(db, slice, NULL, 0, edit->author, NULL, err);
+    return gs__annotation_append(db, slice, &(gs__new_mask){.author = edit->author}, NULL, err);
 }
 
 gs_status gs_store_annotation_delete(gs_store *store, const char *slice_id,
@@ -220,7 +226,7 @@ gs_status gs_store_annotation_list(gs_store *store, const char *slice_id, const 
 static gs_status visit_masks(sqlite3 *db, const char *volume, gs_volume_mask_visit *visit,
                              void *context, gs_error *err) {
     gs__sql query = gs__sql_prepare(db,
-                                    "SELECT s.position, s.part, a.mask FROM slices s"
+                                    "SELECT s.position, s.part, a.mask, a.began_with FROM slices s"
                                     " JOIN annotations a ON a.seq = s.annotation"
                                     " WHERE s.volume = (SELECT seq FROM volumes WHERE id = ?1)"
                                     " ORDER BY s.position, s.part, s.seq",
@@ -230,6 +236,7 @@ static gs_status visit_masks(sqlite3 *db, const char *volume, gs_volume_mask_vis
         gs_volume_mask mask = {.index = gs__sql_int(&query, 0)};
         gs__sql_text(&query, 1, mask.part, sizeof mask.part);
         mask.mask = gs__sql_bytes(&query, 2, &mask.mask_size);
+        gs__sql_text(&query, 3, mask.began_with, sizeof mask.began_with);
         if (!query.status) gs__sql_stop(&query, visit(context, &mask, err));
     }
     return gs__sql_end(&query);

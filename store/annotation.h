@@ -13,19 +13,22 @@ typedef struct gs_annotation_record {
     bool removed;                /* this entry says that the annotation was taken away: no mask */
     bool current;                /* the slice's mask now */
     char sha256[GS_SHA256_SIZE]; /* of the mask's bytes; "" when removed */
+    char began_with[GS_ID_SIZE]; /* the model whose prediction it is or was drawn from; "" = none */
 } gs_annotation_record;
 
 /* Who changes an annotation, and whether it may still be changed. */
 typedef struct gs_annotation_edit {
-    const char *author; /* NULL = "anonymous" */
+    const char *author;     /* NULL = "anonymous" */
+    const char *began_with; /* of the mask; NULL = none. It need not be a model of this store. */
     /* Asked with the current entry (NULL: none) before anything changes, while nobody else can
      * change it; false: CONFLICT. NULL = always. */
     bool (*allows)(void *state, const gs_annotation_record *current);
     void *state;
 } gs_annotation_edit;
 
-/* Makes `mask` the slice's annotation. The same bytes as the current one change nothing and need no
- * permission. The caller has compared the mask's size with the slice's. */
+/* Makes `mask` the slice's annotation. The same bytes, begun with the same, as the current one
+ * change nothing and need no permission. The caller has compared the mask's size with the slice's.
+ */
 GS_MUST_CHECK gs_status gs_store_annotation_put(gs_store *store, const char *slice_id,
                                                 const void *mask, size_t mask_size,
                                                 const gs_annotation_edit *edit,
@@ -47,6 +50,7 @@ typedef struct gs_volume_mask {
     char part[GS_WORD_SIZE]; /* "left", "right" or "" */
     const void *mask;
     size_t mask_size;
+    char began_with[GS_ID_SIZE];
 } gs_volume_mask;
 
 typedef gs_status gs_volume_mask_visit(void *context, const gs_volume_mask *mask, gs_error *err);

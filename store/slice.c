@@ -66,6 +66,10 @@ gs_status gs__split_check(const char *split, gs_error *err) {
     return split ? gs__word_check("split", split, splits, err) : GS_OK;
 }
 
+static gs__new_mask mask_of(const gs_new_slice *slice) {
+    return (gs__new_mask){slice->mask, slice->mask_size, slice->author, slice->began_with};
+}
+
 gs_status gs__slice_check(const gs_new_slice *slice, gs_error *err) {
     GS_TRY(gs__text_check("case", slice->case_name, GS_CASE_SIZE, err));
     GS_TRY(gs__text_check("name", slice->name, GS_SLICE_NAME_SIZE, err));
@@ -79,7 +83,8 @@ gs_status gs__slice_check(const gs_new_slice *slice, gs_error *err) {
     if (slice->content_size > GS_SLICE_BYTES_MAX)
         return gs_fail(err, GS_TOO_LARGE, "the content has %zu bytes, the limit is %d",
                        slice->content_size, GS_SLICE_BYTES_MAX);
-    if (slice->mask) GS_TRY(gs__mask_check(slice->mask, slice->mask_size, slice->author, err));
+    const gs__new_mask mask = mask_of(slice);
+    if (mask.bytes) GS_TRY(gs__mask_check(&mask, err));
     return GS_OK;
 }
 
@@ -194,8 +199,8 @@ static gs_status insert_slice(sqlite3 *db, int64_t dataset, const gs_new_slice *
     GS_TRY(gs__sql_finish(&query));
     int64_t seq = sqlite3_last_insert_rowid(db);
     if (!content->stored) GS_TRY(insert_content(db, seq, slice, err));
-    if (!slice->mask) return GS_OK;
-    return gs__annotation_append(db, seq, slice->mask, slice->mask_size, slice->author, NULL, err);
+    const gs__new_mask mask = mask_of(slice);
+    return mask.bytes ? gs__annotation_append(db, seq, &mask, NULL, err) : GS_OK;
 }
 
 /* The id of the slice with this content; "" when there is none. */

@@ -49,8 +49,9 @@ typedef struct gs_new_slice {
     const char *part;  /* of a volume's level: "left", "right" or NULL */
     const void *mask;  /* an annotation to store with it (PNG bytes), or NULL */
     size_t mask_size;
-    const char *author;  /* of the mask; NULL = "anonymous" */
-    bool unless_deleted; /* content that was deleted from the data set stays away */
+    const char *author;     /* of the mask; NULL = "anonymous" */
+    const char *began_with; /* of the mask, as gs_annotation_edit */
+    bool unless_deleted;    /* content that was deleted from the data set stays away */
 } gs_new_slice;
 
 /* Stores `count` slices of one data set in one transaction: all or none. The same content already
@@ -119,6 +120,7 @@ typedef struct gs_slice_view {
     const void *mask;    /* PNG bytes, or NULL */
     size_t mask_size;
     char author[GS_AUTHOR_SIZE]; /* of the mask; "" without one */
+    char began_with[GS_ID_SIZE]; /* the mask; "" = with none, or without one */
 } gs_slice_view;
 
 typedef gs_status gs_slice_visit(void *context, const gs_slice_view *slice, gs_error *err);

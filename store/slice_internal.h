@@ -55,12 +55,17 @@ GS_MUST_CHECK gs_status gs__slice_insert(sqlite3 *db, const char *dataset,
                                          const gs__slice_content *stored, gs_slice_record *record,
                                          bool *created, gs_error *err);
 
-/* Appends to the history of slice `seq` and makes it current; mask NULL = removal. Inside a write
- * transaction; author and size are checked. id_out may be NULL. */
-GS_MUST_CHECK gs_status gs__annotation_append(sqlite3 *db, int64_t slice, const void *mask,
-                                              size_t mask_size, const char *author,
+/* An entry of a slice's history; bytes NULL = removal. Texts may be NULL. */
+typedef struct gs__new_mask {
+    const void *bytes;
+    size_t size;
+    const char *author, *began_with;
+} gs__new_mask;
+
+/* Appends to the history of slice `seq` and makes it current. Inside a write transaction; the mask
+ * is checked. id_out may be NULL. */
+GS_MUST_CHECK gs_status gs__annotation_append(sqlite3 *db, int64_t slice, const gs__new_mask *mask,
                                               char id_out[GS_ID_SIZE], gs_error *err);
-GS_MUST_CHECK gs_status gs__mask_check(const void *mask, size_t mask_size, const char *author,
-                                       gs_error *err);
+GS_MUST_CHECK gs_status gs__mask_check(const gs__new_mask *mask, gs_error *err);
 
 #endif

@@ -89,14 +89,14 @@ static gs_status visit_all(sqlite3 *db, const char *dataset, gs_slice_visit *vis
                            gs_error *err) {
     int64_t seq;
     GS_TRY(gs__dataset_seq(db, dataset, &seq, err));
-    gs__sql query = gs__sql_prepare(db,
-                                    "SELECT " GS__CONTENT_BYTES
-                                    ", a.mask, coalesce(a.author, ''), " GS__SLICE_COLUMNS
-                                    " FROM " GS__SLICE_TABLES " " GS__CONTENT_JOIN
-                                    " LEFT JOIN annotations a ON a.seq = s.annotation"
-                                    " WHERE s.dataset = (SELECT seq FROM datasets WHERE name = ?1)"
-                                    " ORDER BY s.seq",
-                                    err);
+    gs__sql query =
+        gs__sql_prepare(db,
+                        "SELECT " GS__CONTENT_BYTES ", a.mask, coalesce(a.author, ''),"
+                        " coalesce(a.began_with, ''), " GS__SLICE_COLUMNS " FROM " GS__SLICE_TABLES
+                        " " GS__CONTENT_JOIN " LEFT JOIN annotations a ON a.seq = s.annotation"
+                        " WHERE s.dataset = (SELECT seq FROM datasets WHERE name = ?1)"
+                        " ORDER BY s.seq",
+                        err);
     gs__sql_bind_text(&query, 1, dataset);
     while (gs__sql_row(&query)) {
         gs_slice_view view;
@@ -104,7 +104,8 @@ static gs_status visit_all(sqlite3 *db, const char *dataset, gs_slice_visit *vis
         view.content = gs__sql_bytes(&query, 0, &size);
         view.mask = gs__sql_bytes(&query, 1, &view.mask_size);
         gs__sql_text(&query, 2, view.author, sizeof view.author);
-        gs__slice_read(&query, 3, &view.record);
+        gs__sql_text(&query, 3, view.began_with, sizeof view.began_with);
+        gs__slice_read(&query, 4, &view.record);
         if (!query.status && (int64_t)size != view.record.content_size)
             gs__sql_stop(&query, gs_fail(err, GS_IO, "genseg.db is damaged: slice %s has %zu bytes",
                                          view.record.id, size));

@@ -9,7 +9,7 @@
 typedef struct gs__waiting_slice {
     gs_new_slice slice; /* its pointers are set when it is inserted */
     char name[GS_SLICE_NAME_SIZE], content_type[GS_MEDIA_TYPE_SIZE], author[GS_AUTHOR_SIZE];
-    char label[GS_WORD_SIZE], part[GS_WORD_SIZE];
+    char label[GS_WORD_SIZE], part[GS_WORD_SIZE], began_with[GS_ID_SIZE];
     char *content; /* owned; NULL once it was written */
     char *mask;    /* owned; NULL without one */
     gs__slice_content stored;
@@ -24,6 +24,7 @@ static gs_status keep_slice(waiting_slice *item, const gs_new_slice *slice, gs_e
     gs__text_copy(item->author, slice->author, sizeof item->author);
     gs__text_copy(item->label, slice->label ? slice->label : "unknown", sizeof item->label);
     gs__text_copy(item->part, slice->part, sizeof item->part);
+    gs__text_copy(item->began_with, slice->began_with, sizeof item->began_with);
     item->content = gs_copy_bytes(slice->content, slice->content_size);
     item->mask = slice->mask ? gs_copy_bytes(slice->mask, slice->mask_size) : NULL;
     if (!item->content || (slice->mask && !item->mask))
@@ -113,6 +114,7 @@ static gs_new_slice new_slice(const waiting_slice *item, const char *case_name, 
     slice.part = item->part;
     slice.mask = item->mask;
     slice.author = item->author;
+    slice.began_with = item->began_with;
     return slice;
 }
 

@@ -61,6 +61,9 @@ GS_MUST_CHECK gs_status gs_volume_output_open(const gs_volume_file *like,
 /* plane as of gs_volume_file_read; values of UINT8 are rounded and cut to 0…255. */
 void gs_volume_output_put(gs_volume_output *output, int level, const float *plane);
 
+/* Replaces that of the form. */
+void gs_volume_output_set_description(gs_volume_output *output, const char *description);
+
 /* Compresses; the file is on the disk then, and its name when the caller has synced the folder.
  * After a failure there is no file. */
 GS_MUST_CHECK gs_status gs_volume_output_finish(gs_volume_output *output, gs_error *err);

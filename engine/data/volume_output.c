@@ -29,6 +29,11 @@ struct gs_volume_output {
     int put;
 };
 
+static void describe(nifti_1_header *header, const char *description) {
+    memset(header->descrip, 0, sizeof header->descrip);
+    snprintf(header->descrip, sizeof header->descrip, "%s", description);
+}
+
 /* What is the patient's in the copied header goes: texts that the input's maker wrote. */
 static nifti_1_header make_header(const gs_volume_file *like, const gs_output_form *form) {
     nifti_1_header header = like->header;
@@ -47,8 +52,7 @@ static nifti_1_header make_header(const gs_volume_file *like, const gs_output_fo
     memset(header.data_type, 0, sizeof header.data_type);
     memset(header.aux_file, 0, sizeof header.aux_file);
     memset(header.db_name, 0, sizeof header.db_name);
-    memset(header.descrip, 0, sizeof header.descrip);
-    snprintf(header.descrip, sizeof header.descrip, "%s", form->description);
+    describe(&header, form->description);
     return header;
 }
 
@@ -116,6 +120,10 @@ void gs_volume_output_put(gs_volume_output *output, int level, const float *plan
     }
     if (++output->put % LEVELS_AT_REST == 0)
         madvise(output->voxels, output->size, MADV_DONTNEED); /* the file keeps them */
+}
+
+void gs_volume_output_set_description(gs_volume_output *output, const char *description) {
+    describe(&output->header, description);
 }
 
 /* The fastest level; of probabilities and images, which are noise to a compressor, only runs are

@@ -5,6 +5,7 @@ import pytest
 import requests
 
 from api import check_time, fields_of, serving
+import formats
 from images import PNG, chunk, mask_png, png, png_of_rows, read_png
 
 MASK = [[0, 255, 255], [0, 255, 127]]  # height 2, width 3
@@ -269,3 +270,51 @@ def test_wrong_authors_are_refused(api, path, author):
     answer = api.put(path, 422, data=mask_png(MASK), headers={"Content-Type": PNG},
                      params={"author": author})
     assert fields_of(answer) == ["author"]
+
+
+# ==== Masks that a model began ====
+
+MODEL = "mdl_q7zkzuv5vawkhtml"
+
+
+def description(data):
+    return formats.read_png(data)[4].get("Description")
+
+
+@pytest.mark.parametrize("form", ["image/png", "application/json"])
+def test_what_a_mask_began_with_is_kept_with_it(api, path, form):
+    """The model need not be there: it may have been deleted, or the mask be from elsewhere."""
+    if form == "image/png":
+        entry = put_png(api, path, MASK, 201, began_with=MODEL).json()
+    else:
+        entry = api.put(path, 201, json={**TARGET, "began_with": MODEL}).json()
+    assert entry["began_with"] == MODEL
+    assert api.get(path, headers={"Accept": "application/json"}).json()["began_with"] == MODEL
+    assert description(api.get(path).content) == f"Began with the prediction of model {MODEL}."
+    assert api.get(path + "/history").json()["items"] == [entry]
+    again = api.get(path, headers={"Accept": "application/json"}).json()
+    assert api.put(path, json=again).json() == entry, "what is read can be stored"
+
+
+def test_the_same_mask_drawn_by_a_person_is_another_one(api, path):
+    began = put_png(api, path, MASK, 201, began_with=MODEL).json()
+    drawn = put_png(api, path, MASK).json()
+    assert drawn["began_with"] is None and drawn["sha256"] != began["sha256"]
+    assert description(api.get(path).content) is None
+    assert "began_with" not in api.get(path, headers={"Accept": "application/json"}).json()
+    restored = api.post(f"{path}/history/{began['id']}/restore").json()
+    assert (restored["began_with"], restored["sha256"]) == (MODEL, began["sha256"])
+    assert [entry["began_with"] for entry in api.get(path + "/history").json()["items"]] == [MODEL, None, MODEL]
+
+
+@pytest.mark.parametrize("wrong", ["", "mdl_", "slc_q7zkzuv5vawkhtml", "mdl_Q7", "mdl_" + "a" * 20, "mdl_a b", "<b>"])
+def test_what_is_no_model_id_is_refused(api, path, wrong):
+    answer = put_png(api, path, MASK, 422, began_with=wrong)
+    assert fields_of(answer) == ["began_with"]
+    assert fields_of(api.put(path, 422, json={**TARGET, "began_with": wrong})) == ["began_with"]
+    api.get(path, 404)
+
+
+def test_only_masks_begin_with_a_model(api, path):
+    put_png(api, path, MASK, 201)
+    assert fields_of(api.delete(path, 422, params={"began_with": MODEL})) == ["began_with"]

@@ -65,6 +65,16 @@ def test_scribbles_on_three_slices_are_a_volume_of_the_scans_geometry(data, axes
     assert got.descrip == "Masks of GenSeg: 0 background, 1 target, 255 not annotated"
 
 
+def test_it_says_how_many_masks_a_model_began(data):
+    volume = upload(data, floats())
+    draw(data, volume, SCRIBBLES)
+    path = f"/v1/slices/{levels(data, volume)[2]}/annotation"
+    answer = data.put(path, data=formats.png(SCRIBBLES[1]), headers=PNG, params={"began_with": "mdl_" + "a" * 16})
+    assert answer.status_code in (200, 201)
+    got = nifti.Read(fetch(data, volume), SIZE)
+    assert got.descrip == "Masks of GenSeg: 0 background, 1 target, 255 not annotated; 1 from a model"
+
+
 def test_it_is_what_is_drawn_now(data):
     volume = upload(data, floats())
     assert set(nifti.Read(fetch(data, volume), SIZE).at.values()) == {OPEN}
