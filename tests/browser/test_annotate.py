@@ -234,7 +234,13 @@ def test_the_prediction_is_accepted_and_corrected(desk, person, client):
     desk.save()
     desk.says("Saved")
     assert count_of(person.mask(presence), TARGET) == corrected
-    assert person.history(presence)[0]["author"] == "Ada"
+    model = client.get("/v1/models/active")["id"]
+    entry = person.history(presence)[0]
+    assert (entry["author"], entry["began_with"]) == ("Ada", model)
+    desk.press("y")
+    desk.until(lambda: desk.all(".annotate-entries .origin"), "the history says so")
+    assert desk.find(".annotate-entries .origin").text.startswith("began with model ")
+    picture(desk, "began")
     desk.js("localStorage.clear()")
     client.call("PUT", f"/v1/slices/{presence['id']}/label", json={"label": "presence"})
     client.session.delete(f"{client.url}/v1/slices/{presence['id']}/annotation")

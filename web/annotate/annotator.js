@@ -87,12 +87,12 @@ export class Annotator {
     }
   }
 
-  async #start({ slice, mask, base }, draft, signal) {
+  async #start({ slice, mask, base, began }, draft, signal) {
     const { width, height } = slice;
     this.#slice = slice;
     this.#bar.setSlice(slice, this.#source.obstacle);
     this.#surface.setPicture(this.#source.shown);
-    let chosen = { mask: mask ?? new Uint8Array(width * height), base };
+    let chosen = { mask: mask ?? new Uint8Array(width * height), base, began };
     let isDraft = false;
     if (draft) {
       const answer = await askDraft({ picture: this.#source.shown, draft, stored: mask, isChanged: draft.base !== base });
@@ -100,9 +100,9 @@ export class Annotator {
       if (!answer) return void this.close();
       if (answer === 'discard') await drafts.remove(slice.id);
       isDraft = answer === 'draft';
-      if (isDraft) chosen = { mask: Uint8Array.from(draft.mask), base: draft.base };
+      if (isDraft) chosen = { mask: Uint8Array.from(draft.mask), base: draft.base, began: draft.began ?? null };
     }
-    this.#drawing = new Drawing(chosen.mask, width, height);
+    this.#drawing = new Drawing(chosen.mask, width, height, chosen.began);
     const drawing = this.#drawing;
     drawing.addEventListener('touched', () => {
       this.#surface.setMask(drawing.mask);
@@ -196,9 +196,9 @@ export class Annotator {
   async #decide(saver) {
     const { current } = saver.problem;
     try {
-      const { mask, base } = await loadMask(saver.slice.id);
+      const { mask, base, began } = await loadMask(saver.slice.id);
       const answer = await askConflict({ picture: this.#source.shown, mine: saver.drawing.mask, theirs: mask, current });
-      await saver.resolve(answer, { mask, base });
+      await saver.resolve(answer, { mask, base, began });
     } catch (error) {
       report(error, 'The other mask could not be read');
       await saver.resolve('', {});
@@ -224,8 +224,8 @@ export class Annotator {
       this.#history.load(this.#slice);
       return;
     }
-    const { mask, base } = await loadMask(this.#slice.id);
-    await saver.resolve('theirs', { mask, base });
+    const { mask, base, began } = await loadMask(this.#slice.id);
+    await saver.resolve('theirs', { mask, base, began });
     toast({ title: `Restored: the mask of ${entry.author}, ${when(entry.created_at)}`, key: 'annotation' });
   }
 
@@ -235,8 +235,8 @@ export class Annotator {
     this.#hand.giveUp();
     if (kind === 'prediction') {
       try {
-        const mask = await this.#source.prediction(this.#threshold, this.#loading.signal);
-        if (drawing === this.#drawing) drawing.replace(mask);
+        const { mask, model } = await this.#source.prediction(this.#threshold, this.#loading.signal);
+        if (drawing === this.#drawing) drawing.replace(mask, model);
       } catch (error) {
         report(error, 'There is no prediction');
       }

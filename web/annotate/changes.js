@@ -18,7 +18,7 @@ export function differences(before, after) {
 const bytesOf = (runs) => runs.reduce((sum, { before }) => sum + 2 * before.length + PER_RUN, 0);
 
 export class Changes {
-  #done = []; // { runs, bytes }, the oldest first
+  #done = []; // { runs, bytes, from, to }, the oldest first
   #undone = [];
   #bytes = 0;
   #most;
@@ -46,32 +46,32 @@ export class Changes {
     this.#bytes = 0;
   }
 
-  // Remembers an edit; false when it changed nothing.
-  add(before, after) {
+  // Remembers an edit, and what the mask began with before and after it; false when it changed nothing.
+  add(before, after, from = null, to = null) {
     const runs = differences(before, after);
-    if (!runs.length) return false;
+    if (!runs.length && from === to) return false;
     for (const { bytes } of this.#undone) this.#bytes -= bytes;
     this.#undone = [];
-    this.#done.push({ runs, bytes: bytesOf(runs) });
+    this.#done.push({ runs, bytes: bytesOf(runs), from, to });
     this.#bytes += bytesOf(runs);
     while (this.#bytes > this.#most && this.#done.length > 1) this.#bytes -= this.#done.shift().bytes;
     return true;
   }
 
-  // Takes the last edit back in `mask`; false when there is none.
+  // Takes the last edit back in `mask`. Gives { began }, what it began with then; null when there is none.
   undo(mask) {
     const edit = this.#done.pop();
-    if (!edit) return false;
+    if (!edit) return null;
     for (const { start, before } of edit.runs) mask.set(before, start);
     this.#undone.push(edit);
-    return true;
+    return { began: edit.from };
   }
 
   redo(mask) {
     const edit = this.#undone.pop();
-    if (!edit) return false;
+    if (!edit) return null;
     for (const { start, after } of edit.runs) mask.set(after, start);
     this.#done.push(edit);
-    return true;
+    return { began: edit.to };
   }
 }

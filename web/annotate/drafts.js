@@ -1,5 +1,6 @@
 // Drawings that are not saved yet, kept in this browser (IndexedDB): { slice (id), name, width, height, mask, base,
-// at }. base is the digest of the mask they began with, null when there was none. Where the browser keeps nothing
+// began, at }. base is the digest of the mask they are drawn over, null when there was none; began the model whose
+// prediction they began with, or null. Where the browser keeps nothing
 // (a private window, a full disk), they last until the page is closed.
 
 const DATABASE = 'genseg';

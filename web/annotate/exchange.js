@@ -13,26 +13,27 @@ const JSON_TYPE = 'application/json';
 const condition = (base) => (base ? { 'If-Match': `"${base}"` } : { 'If-None-Match': '*' });
 
 /**
- * mask and base are null when there is none.
+ * mask and base are null when there is none; began is the model whose prediction the mask began with.
  * @param {string} id
  * @param {AbortSignal} [signal]
- * @returns {Promise<{ slice: import('../types').Slice, mask: Uint8Array | null, base: string | null }>}
+ * @returns {Promise<{ slice: import('../types').Slice, mask: Uint8Array | null, base: string | null, began: string | null }>}
  */
 export async function loadMask(id, signal) {
   const slice = await getSlice(id, signal);
-  if (!slice.annotated) return { slice, mask: null, base: null };
+  if (!slice.annotated) return { slice, mask: null, base: null, began: null };
   const answer = await request('get', MASK, { path: { id }, accept: JSON_TYPE, signal });
   const [, base] = /"([0-9a-f]+)/.exec(answer.headers.get('ETag'));
-  return { slice, mask: decodeMask(await answer.json()), base };
+  const runs = await answer.json();
+  return { slice, mask: decodeMask(runs), base, began: runs.began_with ?? null };
 }
 
 /**
- * Saves a mask that began with `base`. Gives the entry of the history. A Problem of status 412 has `current`.
+ * Saves a mask that was drawn over `base`, and began with a model's prediction if `began` names it. Gives the entry of the history. A Problem of status 412 has `current`.
  * @param {string} id
- * @param {{ mask: Uint8Array, width: number, height: number, base: string | null, author: string }} drawn
+ * @param {{ mask: Uint8Array, width: number, height: number, base: string | null, began: string | null, author: string }} drawn
  */
-export const saveMask = (id, { mask, width, height, base, author }) => ask('put', MASK, {
-  path: { id }, query: { author }, headers: condition(base), json: encodeMask(mask, width, height),
+export const saveMask = (id, { mask, width, height, base, began, author }) => ask('put', MASK, {
+  path: { id }, query: { author, began_with: began ?? '' }, headers: condition(base), json: encodeMask(mask, width, height),
 });
 
 /** @param {string} id */

@@ -1,11 +1,18 @@
 // Who drew what, when: the masks a slice had. One that is chosen is shown over the drawing and can be restored.
 
+import { app } from '../app.js';
 import { el } from '../dom.js';
-import { when } from '../format.js';
+import { modelName, when } from '../format.js';
 import { outline } from '../mask.js';
 import { report } from '../toast.js';
 import { listHistory, loadVersion } from './exchange.js';
 import { TARGET } from './raster.js';
+
+// Models may be gone since.
+function nameOf(id) {
+  const model = app.models.find((one) => one.id === id);
+  return model ? modelName(model) : id;
+}
 
 export class HistoryPanel {
   #list = el('ol', { class: 'annotate-entries' });
@@ -52,7 +59,8 @@ export class HistoryPanel {
       type: 'button', 'data-id': entry.id, 'aria-pressed': 'false', disabled: isRemoval,
       onclick: () => this.#choose(entry),
     }, el('span', { class: 'author' }, entry.author), el('span', { class: 'muted' }, when(entry.created_at)),
-    el('span', { class: `pill ${entry.current ? 'good' : ''}` }, isRemoval ? 'taken away' : entry.current ? 'current' : 'earlier'));
+    el('span', { class: `pill ${entry.current ? 'good' : ''}` }, isRemoval ? 'taken away' : entry.current ? 'current' : 'earlier'),
+    entry.began_with && el('span', { class: 'muted origin' }, `began with model ${nameOf(entry.began_with)}`));
   }
 
   async #choose(entry) {

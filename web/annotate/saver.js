@@ -63,7 +63,7 @@ export class Saver extends EventTarget {
     const { slice, drawing, base } = this;
     const { width, height } = drawing;
     const wasLasting = drafts.isLasting;
-    await drafts.put({ slice: slice.id, name: slice.name || slice.case || slice.id, width, height, mask: drawing.mask.slice(), base, at: Date.now() });
+    await drafts.put({ slice: slice.id, name: slice.name || slice.case || slice.id, width, height, mask: drawing.mask.slice(), base, began: drawing.began, at: Date.now() });
     if (drafts.isLasting !== wasLasting && this.state === 'draft') this.#enter('draft'); // its words are others
   }
 
@@ -71,12 +71,13 @@ export class Saver extends EventTarget {
     if (this.state === 'saving') return;
     const { slice, drawing, base } = this;
     const sent = drawing.mask.slice();
+    const { began } = drawing;
     this.#enter('saving');
     await this.keep();
     try {
       const { width, height } = drawing;
-      const entry = await saveMask(slice.id, { mask: sent, width, height, base, author: this.author() });
-      await this.settle(entry.sha256, sent);
+      const entry = await saveMask(slice.id, { mask: sent, width, height, base, began, author: this.author() });
+      await this.settle(entry.sha256, sent, began);
     } catch (error) {
       if (error instanceof Unreachable) this.#enter('away');
       else this.#enter(error.status === NOT_MET ? 'conflict' : 'failed', error);
@@ -84,9 +85,9 @@ export class Saver extends EventTarget {
   }
 
   // The server has `stored` now, whose digest is `base`.
-  async settle(base, stored) {
+  async settle(base, stored, began) {
     this.base = base;
-    if (alike(stored, this.drawing.mask)) {
+    if (alike(stored, this.drawing.mask) && began === this.drawing.began) {
       this.#enter('saved');
       await drafts.remove(this.slice.id);
     } else {
@@ -96,7 +97,7 @@ export class Saver extends EventTarget {
     this.onSaved(this.slice);
   }
 
-  // What becomes of a conflict: 'mine' overwrites, 'theirs' takes { mask, base } over, '' leaves it.
+  // What becomes of a conflict: 'mine' overwrites, 'theirs' takes { mask, base, began } over, '' leaves it.
   async resolve(answer, theirs) {
     if (answer === 'mine') {
       this.base = theirs.base;
@@ -104,8 +105,8 @@ export class Saver extends EventTarget {
       await this.save();
     } else if (answer === 'theirs') {
       const mask = theirs.mask ?? new Uint8Array(this.drawing.mask.length);
-      this.drawing.replace(mask);
-      await this.settle(theirs.base, mask);
+      this.drawing.replace(mask, theirs.began);
+      await this.settle(theirs.base, mask, theirs.began);
     } else {
       this.#enter('draft');
     }

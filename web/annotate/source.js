@@ -40,9 +40,10 @@ export class Source {
       : 'The active model takes slices of another size.';
   }
 
-  // The mask that the active model gives at a threshold.
+  // The mask that the active model gives at a threshold, and the model's id.
   async prediction(threshold, signal) {
-    const probabilities = await results.probabilities(this.slice, app.active, signal);
-    return thresholded(probabilities, threshold).mask.map((bit) => (bit ? TARGET : BACKGROUND));
+    const { active } = app;
+    const probabilities = await results.probabilities(this.slice, active, signal);
+    return { mask: thresholded(probabilities, threshold).mask.map((bit) => (bit ? TARGET : BACKGROUND)), model: active.id };
   }
 }

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Changes, differences } from '../web/annotate/changes.js';
+import { Drawing } from '../web/annotate/drawing.js';
+import { withText } from '../web/annotate/png_text.js';
 import { countsOf, drawSegment, fillPolygon, NOT_ANNOTATED, region, TARGET } from '../web/annotate/raster.js';
 import { decodeMask, encodeMask } from '../web/annotate/runs.js';
 import { Viewport } from '../web/annotate/viewport.js';
@@ -110,10 +112,10 @@ test('changes: undo and redo give the bytes back, a new edit forgets what was un
   edit(7, 8, TARGET);
   assert.equal(changes.add(mask.slice(), mask), false);
   for (const state of [states[2], states[1], states[0]]) {
-    assert.equal(changes.undo(mask), true);
+    assert.deepEqual(changes.undo(mask), { began: null });
     assert.deepEqual(mask, state);
   }
-  assert.equal(changes.undo(mask), false);
+  assert.equal(changes.undo(mask), null);
   changes.redo(mask);
   changes.redo(mask);
   assert.deepEqual(mask, states[2]);
@@ -134,11 +136,43 @@ test('changes: runs are what differs, and memory stays bounded', () => {
     changes.add(before, mask);
     assert.ok(changes.bytes <= 5000);
   }
-  assert.equal(changes.undo(mask) && changes.undo(mask), true);
+  assert.ok(changes.undo(mask) && changes.undo(mask));
   assert.equal(mask[0], 57);
   const huge = new Changes(10); // an edit larger than the memory can still be taken back, alone
   huge.add(new Uint8Array(1000), mask);
   assert.equal(huge.canUndo, true);
+});
+
+test('drawing: the model it began with goes with the mask, until nothing is left of it', () => {
+  const drawing = new Drawing(new Uint8Array(4), 2, 2);
+  const paint = (...values) => drawing.edit(({ mask }) => mask.set(values));
+  const predicted = Uint8Array.of(TARGET, 0, 0, 0);
+  paint(TARGET, 0, 0, 0);
+  assert.equal(drawing.began, null);
+  drawing.replace(predicted, 'mdl_a'); // no pixel changes
+  assert.equal(drawing.began, 'mdl_a');
+  paint(TARGET, TARGET, 0, 0);
+  assert.equal(drawing.began, 'mdl_a');
+  paint(0, 0, NOT_ANNOTATED, 0);
+  assert.equal(drawing.began, null);
+  paint(0, TARGET, 0, 0);
+  assert.equal(drawing.began, null);
+  drawing.undo();
+  drawing.undo();
+  assert.equal(drawing.began, 'mdl_a');
+  drawing.redo();
+  assert.equal(drawing.began, null);
+  drawing.replace(new Uint8Array(4), 'mdl_b'); // a prediction that finds nothing is one
+  assert.equal(drawing.began, 'mdl_b');
+  drawing.replace(new Uint8Array(4).fill(NOT_ANNOTATED));
+  assert.equal(drawing.began, null);
+});
+
+test('png: a text stands behind the header, with its checksum', () => {
+  const bytes = (text) => [...text].map((letter) => letter.charCodeAt(0));
+  const png = Uint8Array.from({ length: 50 }, (_, i) => i);
+  const chunk = [0, 0, 0, 9, ...bytes('tEXtTitle\0abc'), 0xfc, 0x9a, 0x79, 0xed];
+  assert.deepEqual([...withText(png, 'Title', 'abc')], [...png.subarray(0, 33), ...chunk, ...png.subarray(33)]);
 });
 
 test('runs: masks of three values come back, down the columns', () => {
