@@ -39,6 +39,7 @@ static gs_status open_output(gs__volume_writer *w, size_t i, gs_error *err) {
         .origin = GS_OUTPUT_GENERATED,
         .description = mark};
     gs_status status = gs_volume_output_open(w->like, &form, path, &w->outputs[i], err);
+    if (status == GS_OK) status = gs_volume_output_start(w->outputs[i], err);
     gs_free(path);
     return status;
 }

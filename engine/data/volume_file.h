@@ -61,11 +61,15 @@ GS_MUST_CHECK gs_status gs_volume_output_open(const gs_volume_file *like,
 /* plane as of gs_volume_file_read; values of UINT8 are rounded and cut to 0…255. */
 void gs_volume_output_put(gs_volume_output *output, int level, const float *plane);
 
-/* Replaces that of the form. */
+/* Compresses on a thread of its own from now on, as far as levels are put in the file's order, so
+ * that little is left to be done at the end. IO. */
+GS_MUST_CHECK gs_status gs_volume_output_start(gs_volume_output *output, gs_error *err);
+
+/* Replaces that of the form, before anything is compressed. */
 void gs_volume_output_set_description(gs_volume_output *output, const char *description);
 
-/* Compresses; the file is on the disk then, and its name when the caller has synced the folder.
- * After a failure there is no file. */
+/* Compresses what is left; the file is on the disk then, and its name when the caller has synced
+ * the folder. After a failure there is no file. */
 GS_MUST_CHECK gs_status gs_volume_output_finish(gs_volume_output *output, gs_error *err);
 void gs_volume_output_close(gs_volume_output *output); /* NULL is allowed */
 

@@ -19,6 +19,7 @@ from statistics import median
 import processors
 import programs
 import serving
+import volume
 from programs import Workload
 from table import Goal, Table, at_least, at_most, duration
 
@@ -124,6 +125,7 @@ GROUPS = {
     "train": lambda setup, table: measure_beside_torch(setup, table, TRAIN),
     "scaling": measure_scaling,
     "serve": serving.measure,
+    "volume": volume.measure,
 }
 
 

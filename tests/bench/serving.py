@@ -24,12 +24,12 @@ STOP_SECONDS = 60
 FLAT = 1.05  # what is more than heaps settling
 
 
-def bare_engine(batch, iterations):
-    return programs.Workload("segment", "brain", 1, batch, iterations)
+def bare_engine(batch, iterations, width=1):
+    return programs.Workload("segment", "brain", width, batch, iterations)
 
 
 class Server:
-    """`genseg serve`, all processors, on a free port of 127.0.0.1."""
+    """`genseg serve`, all processors, on a free port of 127.0.0.1, in fp32 as the bare engine beside it."""
 
     def __init__(self, setup, data, options=()):
         self.started_at = time.monotonic()
@@ -37,7 +37,7 @@ class Server:
         with open(log, "w") as errors:
             self.process = subprocess.Popen(
                 [setup.genseg, "serve", "--backend", "cpu", "--data", str(data), "--listen", "127.0.0.1:0",
-                 "--threads", str(setup.threads), *options],
+                 "--threads", str(setup.threads), "--precision", "fp32", *options],
                 stdout=subprocess.PIPE, stderr=errors, text=True)
         line = self.process.stdout.readline()
         if " on http://" not in line:
@@ -45,10 +45,12 @@ class Server:
             raise RuntimeError(f"genseg serve did not start: {log.read_text().strip()}")
         self.url = line.split(" on ")[1].strip()
 
-    def call(self, method, path, body=None):
+    def call(self, method, path, body=None, kind="application/json"):
+        """body: what becomes JSON, or bytes of another kind."""
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        headers = {"Content-Type": kind} if body is not None else {}
+        text = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        connection.request(method, path, text, headers)
         answer = connection.getresponse()
         text = answer.read()
         connection.close()
@@ -57,8 +59,14 @@ class Server:
         return json.loads(text)
 
     def resident_mib(self):
+        return self._memory_mib("VmRSS")
+
+    def peak_mib(self):
+        return self._memory_mib("VmHWM")
+
+    def _memory_mib(self, name):
         with open(f"/proc/{self.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+            return next(int(line.split()[1]) for line in status if line.startswith(name)) / 1024
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -91,7 +91,9 @@ static void an_output_lies_where_its_input_does(void **state) {
                                      .description = "a test's output"};
         assert_ok(gs_volume_output_open(file, &wish, path, &output, &error));
         float plane[LEVEL];
-        for (int level = 2; level >= 0; level--) {
+        if (i % 2) assert_ok(gs_volume_output_start(output, &error));
+        for (int n = 2; n >= 0; n--) { /* up and down */
+            const int level = i % 4 < 2 ? n : 2 - n;
             assert_ok(gs_volume_file_read(file, level, plane, &error));
             gs_volume_output_put(output, level, plane);
         }
@@ -214,12 +216,14 @@ static void a_file_that_was_cut_is_not_opened(void **state) {
 static const gs_output_form labels = {.type = GS_OUTPUT_UINT8, .description = ""};
 
 static void an_output_is_on_the_disk_when_it_is_finished(void **state) {
-    for (int fails = 0; fails < 2; fails++) {
+    for (int round = 0; round < 4; round++) {
+        const bool fails = round % 2, is_beside = round / 2;
         gs_volume_file *file = take_form(*state, &plain, "v.nii");
         gs_volume_output *output;
         struct stat info;
         const char *path = path_in(*state, "o.nii.gz");
         assert_ok(gs_volume_output_open(file, &labels, path, &output, &error));
+        if (is_beside) assert_ok(gs_volume_output_start(output, &error));
         syncs.fails = fails;
         gs_status status = gs_volume_output_finish(output, &error);
         syncs.fails = false;
@@ -235,6 +239,19 @@ static void an_output_is_on_the_disk_when_it_is_finished(void **state) {
         gs_volume_output_close(output);
         gs_volume_file_close(file);
     }
+}
+
+static void an_output_that_is_given_up_leaves_no_file(void **state) {
+    gs_volume_file *file = take_form(*state, &plain, "v.nii");
+    gs_volume_output *output;
+    const char *path = path_in(*state, "o.nii.gz");
+    float plane[LEVEL] = {0};
+    assert_ok(gs_volume_output_open(file, &labels, path, &output, &error));
+    assert_ok(gs_volume_output_start(output, &error));
+    gs_volume_output_put(output, 0, plane);
+    gs_volume_output_close(output);
+    assert_int_equal(access(path, F_OK), -1);
+    gs_volume_file_close(file);
 }
 
 static void an_output_without_a_folder_is_refused(void **state) {
@@ -258,6 +275,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_file_that_was_cut_is_not_opened, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(an_output_is_on_the_disk_when_it_is_finished, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(an_output_that_is_given_up_leaves_no_file, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(an_output_without_a_folder_is_refused, make_folder,
                                         remove_folder),
