@@ -327,35 +327,47 @@ def test_without_a_model_or_with_one_that_does_not_fit(start_toy):
     assert wrong["errors"][0]["field"] == "direction"
 
 
-def test_bad_files_are_told_apart(data):
-    good = nifti.volume(value, SIZE, kind="f", packed=False)
-    cases = [
-        (415, "dimension 4", nifti.volume(value, SIZE, kind="f", dim=[4, 4, 6, 1, 5, 1, 1, 1])),
-        (400, "voxels", good[:-1]),
-        (400, "follow", good + b"\0"),
-        (400, "truncated", gzip.compress(good)[:-9]),
-        (400, "NIfTI", b"no volume at all" * 40),
-        (400, "truncated", b"\x1f\x8b"),
-        (400, "header", good[:300]),
-        (413, "2000", nifti.header(SIZE, dim=[3, 2000, 1, 1, 1, 1, 1, 1])),
-        (413, "limit", nifti.header(SIZE, dim=[3, 1000, 1000, 1000, 1, 1, 1, 1])),
-        (422, "spacing", nifti.volume(value, SIZE, kind="f", spacing=(500, 1, 1))),
-        (422, "finite", nifti.volume(lambda x, y, z: math.nan, SIZE, kind="f")),
-        (422, "one value", nifti.volume(lambda x, y, z: 7, SIZE)),
-        (422, "another grid", None),
-    ]
-    for status, part, scan in cases:
-        channels = [scan] if scan is not None else [good, nifti.volume(value, SIZE, kind="f", origin=(0, 0, 0))]
-        detail = upload(data, *channels, status=status)["detail"]
-        assert part in detail, (part, detail)
-    assert "channel 1" in upload(data, good, good[:-1], status=400)["detail"]
-    bad = {"label": nifti.volume(lambda x, y, z: 0.5, SIZE, kind="f")}
-    assert "whole numbers" in upload(data, good, status=422, **bad)["detail"]
-    small = {"label": nifti.volume(label, (4, 6, 4), kind="B")}
-    assert "the label volume has another grid" in upload(data, good, status=422, **small)["detail"]
-    assert data.get("/v1/datasets/d").json()["counts"]["slices"] == 0
-    assert data.get("/v1/volumes").json()["items"] == []
-    assert list((data.data / "volumes").iterdir()) == [] and list((data.data / "uploads").iterdir()) == []
+GOOD = nifti.volume(value, SIZE, kind="f", packed=False)
+BAD_FILES = {
+    "four dimensions": (415, "dimension 4", [nifti.volume(value, SIZE, kind="f", dim=[4, 4, 6, 1, 5, 1, 1, 1])]),
+    "too few voxels": (400, "voxels", [GOOD[:-1]]),
+    "more than its voxels": (400, "follow", [GOOD + b"\0"]),
+    "a gzip file cut off": (400, "truncated", [gzip.compress(GOOD)[:-9]]),
+    "another format": (400, "NIfTI", [b"no volume at all" * 40]),
+    "a gzip file's first bytes": (400, "truncated", [b"\x1f\x8b"]),
+    "half a header": (400, "header", [GOOD[:300]]),
+    "a side beyond the limit": (413, "2000", [nifti.header(SIZE, dim=[3, 2000, 1, 1, 1, 1, 1, 1])]),
+    "voxels beyond the limit": (413, "limit", [nifti.header(SIZE, dim=[3, 1000, 1000, 1000, 1, 1, 1, 1])]),
+    "absurd spacing": (422, "spacing", [nifti.volume(value, SIZE, kind="f", spacing=(500, 1, 1))]),
+    "voxels that are no numbers": (422, "finite", [nifti.volume(lambda x, y, z: math.nan, SIZE, kind="f")]),
+    "one value throughout": (422, "one value", [nifti.volume(lambda x, y, z: 7, SIZE)]),
+    "channels on two grids": (422, "another grid", [GOOD, nifti.volume(value, SIZE, kind="f", origin=(0, 0, 0))]),
+    "a bad second channel": (400, "channel 1", [GOOD, GOOD[:-1]]),
+}
+BAD_LABELS = {
+    "fractions": ("whole numbers", nifti.volume(lambda x, y, z: 0.5, SIZE, kind="f")),
+    "another grid": ("the label volume has another grid", nifti.volume(label, (4, 6, 4), kind="B")),
+}
+
+
+def check_nothing_is_left(server):
+    assert server.get("/v1/datasets/d").json()["counts"]["slices"] == 0
+    assert server.get("/v1/volumes").json()["items"] == []
+    assert [list((server.data / folder).glob("*")) for folder in ("volumes", "uploads")] == [[], []]
+
+
+@pytest.mark.parametrize("what", BAD_FILES)
+def test_bad_files_are_told_apart(data, what):
+    status, part, channels = BAD_FILES[what]
+    assert part in upload(data, *channels, status=status)["detail"]
+    check_nothing_is_left(data)
+
+
+@pytest.mark.parametrize("what", BAD_LABELS)
+def test_bad_labels_are_told_apart(data, what):
+    part, volume = BAD_LABELS[what]
+    assert part in upload(data, GOOD, status=422, label=volume)["detail"]
+    check_nothing_is_left(data)
 
 
 def test_a_gzip_bomb_costs_nothing(data):
