@@ -1,4 +1,5 @@
 """openapi.yaml as a judge of answers."""
+import contextlib
 import re
 from pathlib import Path
 
@@ -46,8 +47,32 @@ def undescribed(value, schema, where=""):
         yield from undescribed(inner, {"allOf": known}, f"{where}.{key}")
 
 
+def check_event(name, data):
+    """Asserts that the data of a server-sent event are as described."""
+    schema = {"$ref": "#/components/schemas/JobEvent"}
+    validate(data, schema)
+    assert name == data.get("event", "state"), (name, data)
+    surplus = list(undescribed(data, schema))
+    assert not surplus, f"the event {name}: members that are not described: {surplus[:5]}"
+
+
 # What any call may answer beside what it describes itself, as the description says.
 ANY_CALL = {str(status) for status in DOCUMENT["components"]["responses"]["Problem"]["x-statuses"]}
+
+
+# The server's own failure: described for any call, but none that a test may pass over.
+FAILURE = "500"
+_failures_expected = []
+
+
+@contextlib.contextmanager
+def failures():
+    """Within this, the server may fail."""
+    _failures_expected.append(True)
+    try:
+        yield
+    finally:
+        _failures_expected.pop()
 
 
 def operation_of(method, path):
@@ -64,6 +89,7 @@ def check(method, path, answer, has_body=True):
         return
     responses = operation["responses"]
     status = str(answer.status_code)
+    assert status != FAILURE or _failures_expected, f"{method} {template}: {answer.text}"
     assert status in responses or status in ANY_CALL, f"{method} {template} does not describe {status}"
     response = resolve(responses.get(status, responses["default"]))
     for name, header in response.get("headers", {}).items():

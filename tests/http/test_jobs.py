@@ -9,6 +9,7 @@ import time
 import pytest
 import requests
 
+import contract
 import formats
 from test_inference import PIXELS, PNG, problem
 
@@ -60,7 +61,9 @@ def read_events(server, job_id, headers=None, count=None):
                 key, _, value = line.partition(": ")
                 current[key] = value
             elif "event" in current:
-                events.append((current.get("id"), current["event"], json.loads(current["data"])))
+                data = json.loads(current["data"])
+                contract.check_event(current["event"], data)
+                events.append((current.get("id"), current["event"], data))
                 current = {}
                 if len(events) == count:
                     break
