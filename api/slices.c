@@ -56,6 +56,8 @@ json_t *gs_slice_to_json(const gs_slice_record *slice) {
 
 /* ==== POST ==== */
 
+static const char values_type[] = "application/x-npy";
+
 /* What is stored of a body: the bytes as they came, or, where several parts make one image, the
  * image as .npy. */
 typedef struct stored_bytes {
@@ -69,7 +71,7 @@ static gs_status encode_image(const gs_image *image, stored_bytes *out, gs_error
     const size_t shape[] = {(size_t)image->channels, (size_t)image->height, (size_t)image->width};
     GS_TRY(gs_npy_encode(GS_NPY_F32, image->pixels, shape, 3, &out->owned, &out->size, err));
     out->bytes = out->owned;
-    out->type = gs_image_type_find("application/x-npy");
+    out->type = values_type;
     return GS_OK;
 }
 
@@ -211,18 +213,43 @@ gs_status gs_api_slice_delete(const gs_api_context *context, const gs_request *r
     return GS_OK;
 }
 
+/* Whether .npy is asked for and is not what is stored. What else Accept may say, the stored bytes
+ * are the answer, as if it were not there (RFC 9110, 12.5.1). */
+static bool wants_values(const gs_request *request, const char *stored) {
+    const char *const types[] = {stored, values_type};
+    return strcmp(stored, values_type) != 0 && gs_request_accepts(request, types, 2) == 1;
+}
+
+static gs_status respond_values(const gs_slice_record *slice, const char *bytes, size_t size,
+                                gs_response *response, gs_error *err) {
+    gs_image image;
+    stored_bytes npy = {0};
+    GS_TRY(gs_image_decode(slice->content_type, bytes, size, NULL, &image, err));
+    gs_status status = encode_image(&image, &npy, err);
+    gs_image_deinit(&image);
+    if (status != GS_OK) return status;
+    return gs_response_set_body(response, 200, values_type, npy.owned, npy.size, err);
+}
+
 gs_status gs_api_slice_content(const gs_api_context *context, const gs_request *request,
                                gs_response *response, gs_error *err) {
     gs_slice_record slice;
+    char tag[GS_SHA256_SIZE + 8];
     bool not_modified = false;
     void *bytes = NULL;
     size_t size = 0;
     GS_TRY(gs_store_slice_get(context->store, request->params[0], &slice, err));
-    GS_TRY(gs_response_set_etag(request, response, slice.sha256, &not_modified, err));
+    const char *stored = gs_image_type_find(slice.content_type);
+    bool as_values = wants_values(request, stored);
+    snprintf(tag, sizeof tag, "%s%s", slice.sha256, as_values ? "-npy" : "");
+    GS_TRY(gs_response_set_header(response, err, "Vary", "Accept"));
+    GS_TRY(gs_response_set_etag(request, response, tag, &not_modified, err));
     if (not_modified) return GS_OK;
     GS_TRY(gs_store_slice_content(context->store, slice.id, NULL, &bytes, &size, err));
-    return gs_response_set_body(response, 200, gs_image_type_find(slice.content_type), bytes, size,
-                                err);
+    if (!as_values) return gs_response_set_body(response, 200, stored, bytes, size, err);
+    gs_status status = respond_values(&slice, bytes, size, response, err);
+    gs_free(bytes);
+    return status;
 }
 
 /* Channel `channel` of the slice as 8-bit PNG, its smallest value black, its largest white. */

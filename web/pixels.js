@@ -1,7 +1,7 @@
 // Pixels of slices, masks and model outputs as numbers: { channels, height, width, data }, data being
 // channel after channel, row by row; a slice's also with its `normalization`.
 
-import { getAnnotation, getContent, getImage } from './api.js';
+import { getAnnotation, request } from './api.js';
 import { parseNpy } from './npy.js';
 
 const FOREGROUND_DEVIATIONS = 5; // "foreground" divides by this many standard deviations
@@ -18,8 +18,6 @@ async function grayOf(blob) {
   return { gray, width: bitmap.width, height: bitmap.height };
 }
 
-const unit = (gray) => Float32Array.from(gray, (value) => value / 255);
-
 function shaped(npy) {
   const [channels, height, width] = npy.shape.length === 2 ? [1, ...npy.shape] : npy.shape;
   return { channels, height, width, data: npy.data };
@@ -28,23 +26,11 @@ function shaped(npy) {
 // .npy bytes, [H,W] or [C,H,W].
 export const pixelsOfNpy = (buffer) => shaped(parseNpy(buffer));
 
-// The slice as it was uploaded. Where the file cannot be read exactly here (NIfTI, colour PNG) it is put
-// together from the server's 8-bit view of each channel.
+// The slice's values, whatever it was uploaded as.
+/** @param {import('./types').Slice} slice @param {AbortSignal} [signal] */
 export async function loadPixels(slice, signal) {
-  const content = await getContent(slice.id, signal);
-  const type = (content.headers.get('Content-Type') ?? '').split(';')[0];
-  const { channels, height, width, normalization } = slice;
-  if (type === 'application/x-npy') return { ...pixelsOfNpy(await content.arrayBuffer()), normalization };
-  if (type === 'image/png' && channels === 1) {
-    return { channels, height, width, normalization, data: unit((await grayOf(await content.blob())).gray) };
-  }
-  await content.body?.cancel();
-  const data = new Float32Array(channels * height * width);
-  await Promise.all(Array.from({ length: channels }, async (_, channel) => {
-    const image = await getImage(slice.id, channel, signal);
-    data.set(unit((await grayOf(await image.blob())).gray), channel * height * width);
-  }));
-  return { channels, height, width, normalization, data };
+  const content = await request('get', '/v1/slices/{id}/content', { path: { id: slice.id }, accept: 'application/x-npy', signal });
+  return { ...pixelsOfNpy(await content.arrayBuffer()), normalization: slice.normalization };
 }
 
 // As a model with this normalization sees the pixels, so that its outputs compare with them. Those of a volume

@@ -320,7 +320,9 @@ class Handler(BaseHTTPRequestHandler):
     def slice_content(self, slice_id):
         STATE.slice(slice_id)
         kind, body = STATE.contents[slice_id]
-        self.send(200, body, kind)
+        if self.headers.get("Accept") == "application/x-npy":
+            return self.send_npy(STATE.pixels(slice_id), STATE.slice(slice_id))
+        return self.send(200, body, kind)
 
     def label_put(self, slice_id):
         label = self.json_body().get("label")

@@ -127,6 +127,19 @@ def picture(viewer, name):
             viewer.driver.save_screenshot(str(place / f"annotate-{name}-{scheme}.png"))
 
 
+# ==== What is drawn on ====
+
+def test_a_nifti_slice_has_its_own_values(desk, person):
+    person.put_dataset("scans")
+    record = person.upload(synthetic.nifti(12, 8, 1), "application/x-nifti", dataset="scans", case="scan")
+    desk.open()
+    found = desk.driver.execute_async_script("""
+        const [record, done] = arguments;
+        import('/pixels.js').then(({ loadPixels }) => loadPixels(record)).then(({ data }) => done([...data]));""", record)
+    assert len(found) == 96 and max(found) < 1, "not stretched to black and white"
+    assert all(abs(value - i / 96) < 1e-6 for i, value in enumerate(sorted(found)))
+
+
 # ==== Drawing ====
 
 def test_a_stroke_is_saved_and_there_after_a_reload(desk, person, record):

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+import formats
 import nifti as volumes
 from api import check_time, fields_of, serving, unique
 from images import NIFTI, NPY, PNG, chunk, nifti, npy, png, png_of_rows, read_png
@@ -37,8 +38,8 @@ def test_a_slice_is_stored_with_all_its_fields(api, dataset):
         "id": body["id"], "dataset": dataset, "case": "c 1", "index": 7, "volume": None, "part": None,
         "name": "Schnitt \u00e4",
         "width": 6, "height": 4, "channels": 1, "content_type": PNG, "content_size": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(), "label": "presence", "split": "validation",
-        "annotated": False, "prediction": None}
+        "sha256": hashlib.sha256(data).hexdigest(), "normalization": None, "label": "presence",
+        "split": "validation", "annotated": False, "prediction": None}
     assert api.get(f"/v1/slices/{body['id']}").json()["name"] == "Schnitt \u00e4"
 
 
@@ -308,6 +309,33 @@ def test_a_nifti_slice_lies_as_its_header_says(api, dataset, content_type):
     shown = [[21, 11, 1], [20, 10, 0]]  # from the front and from the right
     assert rows == [[round(value / 21 * 255) for value in row] for row in shown]
     assert api.get(f"/v1/slices/{body['id']}/content").content == data
+
+
+RGB = [[(10 * x + y, 255 - x, 7 * y) for x in range(6)] for y in range(4)]
+DEEP = [[1000 * y + 11 * x for x in range(6)] for y in range(4)]
+EXACT = {
+    "colour PNG": (PNG, formats.png([[v for pixel in row for v in pixel] for row in RGB], channels=3),
+                   [RGB[y][x][c] / 255 for c in range(3) for y in range(4) for x in range(6)]),
+    "16-bit PNG": (PNG, formats.png(DEEP, depth=16), [v / 65535 for row in DEEP for v in row]),
+    "NIfTI": (NIFTI, volumes.volume(lambda x, y, z: 10.5 * x - y, (6, 4, 1), kind="f"),
+              [10.5 * (5 - x) - (3 - y) for y in range(4) for x in range(6)]),
+    ".npy": (NPY, npy(VALUES, (4, 6)), VALUES),
+}
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_content_as_npy_has_the_exact_values(api, dataset, kind):
+    content_type, data, values = EXACT[kind]
+    path = f"/v1/slices/{api.slice(dataset, data, content_type=content_type)['id']}/content"
+    answer = api.get(path, headers={"Accept": NPY})
+    assert answer.headers["Content-Type"] == NPY and "Accept" in answer.headers["Vary"]
+    shape, found = formats.read_npy(answer.content)
+    assert len(values) == len(found) and shape[-2:] == (4, 6)
+    assert all(abs(a - b) < 1e-6 * max(1, abs(b)) for a, b in zip(found, values))
+    stored = api.get(path)
+    assert (stored.headers["Content-Type"], stored.content) == (content_type, data)
+    assert (stored.headers["ETag"] == answer.headers["ETag"]) == (kind == ".npy")
+    assert api.get(path, headers={"Accept": "text/html, */*;q=0.8"}).content == data
 
 
 @pytest.mark.parametrize("what", ["image", "content"])
