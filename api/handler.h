@@ -75,6 +75,9 @@ bool gs_request_has_type(const gs_request *request, const char *type);
  * earliest on a tie or without a header; -1 when none is acceptable. */
 int gs_request_accepts(const gs_request *request, const char *const types[], size_t count);
 
+/* Whether Accept-Encoding names this coding, with a quality above 0. */
+bool gs_request_takes_coding(const gs_request *request, const char *coding);
+
 /* One part of a multipart/form-data body; bytes are borrowed from the request. */
 typedef struct gs_part {
     char name[64];
@@ -289,6 +292,15 @@ typedef struct gs_inference_result {
 
 void gs_inference_result_deinit(gs_inference_result *result);
 
+/* A file of the viewer, in memory. */
+typedef struct gs_web_file {
+    char *path;               /* as requested: "/js/main.js"; "/" for index.html */
+    const char *content_type; /* static storage */
+    char etag[GS_SHA256_SIZE];
+    char *bytes, *gzip; /* gzip NULL: it would not be smaller */
+    size_t size, gzip_size;
+} gs_web_file;
+
 typedef enum gs_wait { GS_WAIT_NEWS, GS_WAIT_TIMEOUT, GS_WAIT_STOPPING } gs_wait;
 
 /* server/ implements these; `server` is its own pointer. All may be called from any thread. */
@@ -317,9 +329,8 @@ typedef struct gs_api_services {
     unsigned (*note_failure)(void *server, const char *address);
     /* What inference computes on and in. Borrowed from the server. */
     const gs_engine_choice *(*engine)(void *server);
-    /* A file of the viewer by its path ("/", "/main.js"). False: no such file. All borrowed. */
-    bool (*web_file)(void *server, const char *path, const char **content_type, const char **etag,
-                     const char **bytes, size_t *size);
+    /* A file of the viewer by its path ("/", "/main.js"); NULL: no such file. Borrowed. */
+    const gs_web_file *(*web_file)(void *server, const char *path);
 } gs_api_services;
 
 /* What a route asks for that needs no token; else it asks for one gs_scope. */

@@ -101,6 +101,11 @@ int gs_request_accepts(const gs_request *request, const char *const types[], siz
     return best;
 }
 
+bool gs_request_takes_coding(const gs_request *request, const char *coding) {
+    const char *given = gs_request_get_header(request, "Accept-Encoding");
+    return given && quality_of(given, coding) > 0;
+}
+
 /* ==== Idempotency-Key ==== */
 
 /* What must be the same for two requests to be the same one: every query parameter and the body. */

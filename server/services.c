@@ -270,16 +270,9 @@ static const gs_engine_choice *engine(void *context) {
     return &server->engine;
 }
 
-static bool web_file(void *context, const char *path, const char **content_type, const char **etag,
-                     const char **bytes, size_t *size) {
+static const gs_web_file *web_file(void *context, const char *path) {
     const gs_server *server = context;
-    const gs_web_file *file = gs_web_folder_find(server->web, path);
-    if (!file) return false;
-    *content_type = file->content_type;
-    *etag = file->etag;
-    *bytes = file->bytes;
-    *size = file->size;
-    return true;
+    return gs_web_folder_find(server->web, path);
 }
 
 static unsigned note_failure(void *context, const char *address) {

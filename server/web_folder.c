@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -15,27 +16,52 @@ struct gs_web_folder {
     size_t count;
 };
 
-static const char *content_type_of(const char *path) {
-    static const struct {
-        const char *ending, *type;
-    } types[] = {
-        {".html", "text/html; charset=utf-8"},
-        {".js", "text/javascript; charset=utf-8"},
-        {".mjs", "text/javascript; charset=utf-8"},
-        {".css", "text/css; charset=utf-8"},
-        {".json", "application/json"},
-        {".svg", "image/svg+xml"},
-        {".png", "image/png"},
-        {".ico", "image/x-icon"},
-        {".woff2", "font/woff2"},
-        {".txt", "text/plain; charset=utf-8"},
-        {".webmanifest", "application/manifest+json"},
+typedef struct file_type {
+    const char *ending, *type;
+    bool is_text; /* worth compressing */
+} file_type;
+
+static const file_type *type_of(const char *path) {
+    static const file_type types[] = {
+        {".html", "text/html; charset=utf-8", true},
+        {".js", "text/javascript; charset=utf-8", true},
+        {".mjs", "text/javascript; charset=utf-8", true},
+        {".css", "text/css; charset=utf-8", true},
+        {".json", "application/json", true},
+        {".svg", "image/svg+xml", true},
+        {".txt", "text/plain; charset=utf-8", true},
+        {".webmanifest", "application/manifest+json", true},
+        {".png", "image/png", false},
+        {".ico", "image/x-icon", false},
+        {".woff2", "font/woff2", false},
     };
+    static const file_type other = {"", "application/octet-stream", false};
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof types / sizeof types[0]; i++) {
-        if (strcmp(dot, types[i].ending) == 0) return types[i].type;
+        if (strcmp(dot, types[i].ending) == 0) return &types[i];
     }
-    return "application/octet-stream";
+    return &other;
+}
+
+/* As gzip, where that is smaller. */
+static gs_status compress_file(gs_web_file *file, gs_error *err) {
+    z_stream stream = {.next_in = (Bytef *)file->bytes, .avail_in = (uInt)file->size};
+    char *bytes = gs_alloc(file->size + 1, 1);
+    if (!bytes || deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, MAX_WBITS + 16,
+                               MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
+        gs_free(bytes);
+        return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to compress %s", file->path);
+    }
+    stream.next_out = (Bytef *)bytes;
+    stream.avail_out = (uInt)file->size;
+    bool is_smaller = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+    if (is_smaller) file->gzip_size = stream.total_out;
+    deflateEnd(&stream);
+    if (is_smaller)
+        file->gzip = bytes;
+    else
+        gs_free(bytes);
+    return GS_OK;
 }
 
 /* A folder's index.html is at the folder's name: /docs/index.html at /docs. */
@@ -57,10 +83,11 @@ static gs_status add_file(gs_web_folder *web, const char *disk_path, const char 
         gs_free(file->bytes);
         return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for %s", disk_path);
     }
-    file->content_type = content_type_of(path);
+    const file_type *type = type_of(path);
+    file->content_type = type->type;
     gs_sha256_hex(file->bytes, file->size, file->etag);
     web->count++;
-    return GS_OK;
+    return type->is_text ? compress_file(file, err) : GS_OK;
 }
 
 static gs_status read_folder(gs_web_folder *web, const char *root, const char *path, int depth,
@@ -128,6 +155,7 @@ void gs_web_folder_free(gs_web_folder *web) {
     for (size_t i = 0; i < web->count; i++) {
         gs_free(web->files[i].path);
         gs_free(web->files[i].bytes);
+        gs_free(web->files[i].gzip);
     }
     gs_free(web);
 }

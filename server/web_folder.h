@@ -2,10 +2,7 @@
 #ifndef GS_SERVER_WEB_FOLDER_H
 #define GS_SERVER_WEB_FOLDER_H
 
-#include "base/status.h"
-
-#include <stdbool.h>
-#include <stddef.h>
+#include "api/handler.h"
 
 enum {
     GS_WEB_FILES_MAX = 200,
@@ -15,16 +12,9 @@ enum {
 
 typedef struct gs_web_folder gs_web_folder;
 
-typedef struct gs_web_file {
-    char *path;               /* as requested: "/js/main.js"; "/" for index.html */
-    const char *content_type; /* static storage */
-    char etag[65];
-    char *bytes;
-    size_t size;
-} gs_web_file;
-
 /* Reads all files below `folder` whose names do not begin with '.'. A folder that does not exist
- * gives an empty set. TOO_LARGE beyond the limits above. Caller frees with gs_web_folder_free. */
+ * gives an empty set. Texts are compressed here, once. TOO_LARGE beyond the limits above. Caller
+ * frees with gs_web_folder_free. */
 GS_MUST_CHECK gs_status gs_web_folder_read(const char *folder, gs_web_folder **out, gs_error *err);
 void gs_web_folder_free(gs_web_folder *web); /* NULL is allowed */
 

@@ -23,6 +23,7 @@ def test_the_page_is_served_with_a_strict_policy(server):
     page = server.get("/docs")
     assert page.status_code == 200 and page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assert page.headers["Content-Encoding"] == "gzip"  # what the client library asks for
     assert "unsafe" not in page.headers["Content-Security-Policy"]
     for path in re.findall(r'(?:href|src)="(/[^"]+)"', page.text):
         assert server.get(path).status_code == 200, path
