@@ -146,13 +146,29 @@ static gs_status begin(sqlite3 *db, const char *sql, gs_error *err) {
     return gs__sql_run(db, sql, err);
 }
 
+/* In the order in which they came: who writes in portions would take the writer again and again
+ * before others wake. */
+static void wait_for_turn(gs_store *store) {
+    pthread_mutex_lock(&store->write_mutex);
+    const uint64_t turn = store->turns_taken++;
+    while (store->turn != turn) pthread_cond_wait(&store->turn_passed, &store->write_mutex);
+    pthread_mutex_unlock(&store->write_mutex);
+}
+
+static void pass_turn(gs_store *store) {
+    pthread_mutex_lock(&store->write_mutex);
+    store->turn++;
+    pthread_cond_broadcast(&store->turn_passed);
+    pthread_mutex_unlock(&store->write_mutex);
+}
+
 gs_status gs__write_begin(gs_store *store, sqlite3 **db_out, gs_error *err) {
     if (!store->writer)
         return gs_fail(err, GS_CONFLICT, "%s was opened for reading only", store->folder);
-    pthread_mutex_lock(&store->write_mutex);
+    wait_for_turn(store);
     gs_status status = begin(store->writer, "BEGIN IMMEDIATE", err);
     if (status) {
-        pthread_mutex_unlock(&store->write_mutex);
+        pass_turn(store);
         return status;
     }
     *db_out = store->writer;
@@ -166,7 +182,7 @@ gs_status gs__write_end(gs_store *store, gs_status status, gs_error *err) {
         sqlite3_step(store->rollback);
         sqlite3_reset(store->rollback);
     }
-    pthread_mutex_unlock(&store->write_mutex);
+    pass_turn(store);
     return status;
 }
 

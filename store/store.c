@@ -1,6 +1,6 @@
 /* Opening and closing the folder. Owns the lock file; one process at a time has the folder. */
 #include "store/store_internal.h"
-#include "store/volume_slices.h"
+#include "store/volume_contents.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -30,7 +30,7 @@ static gs_status lock_folder(gs_store *store, gs_error *err) {
 static gs_status sweep(gs_store *store, gs_error *err) {
     GS_TRY(gs__weights_sweep(store, err));
     GS_TRY(gs__volumes_sweep(store, err));
-    return gs__volume_slices_sweep(store, err);
+    return gs__volume_contents_sweep(store, err);
 }
 
 /* Whether another process may have the folder, too. */
@@ -48,6 +48,7 @@ static gs_status make_store(const char *folder, gs_store **out, gs_error *err) {
     if (!store) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory for a store");
     store->lock_fd = -1;
     pthread_mutex_init(&store->write_mutex, NULL);
+    pthread_cond_init(&store->turn_passed, NULL);
     pthread_mutex_init(&store->pool_mutex, NULL);
     pthread_cond_init(&store->reader_returned, NULL);
     store->folder = gs_copy_string(folder);
@@ -101,6 +102,7 @@ void gs_store_close(gs_store *store) {
     if (store->lock_fd >= 0) close(store->lock_fd);
     pthread_cond_destroy(&store->reader_returned);
     pthread_mutex_destroy(&store->pool_mutex);
+    pthread_cond_destroy(&store->turn_passed);
     pthread_mutex_destroy(&store->write_mutex);
     gs_free(store->folder);
     gs_free(store);

@@ -14,7 +14,9 @@ struct gs_store {
     int lock_fd; /* genseg.lock */
     bool beside; /* another process has the folder: its schema is taken as it is */
     pthread_mutex_t write_mutex;
-    sqlite3 *writer; /* guarded by write_mutex; NULL: opened to read */
+    pthread_cond_t turn_passed;
+    uint64_t turn, turns_taken; /* guarded by write_mutex: whose it is, how many came */
+    sqlite3 *writer;            /* his whose turn it is; NULL: opened to read */
     /* Prepared, for want of memory is a reason to need it; NULL during the migrations. */
     sqlite3_stmt *rollback;
     pthread_mutex_t pool_mutex;

@@ -301,8 +301,9 @@ static gs_status check_no_job(sqlite3 *db, const char *id, gs_error *err) {
     return gs_fail(err, GS_CONFLICT, "job %s works on volume %.40s; cancel it first", job, id);
 }
 
-static gs_status delete_volume(sqlite3 *db, const char *id, gs_error *err) {
+static gs_status delete_volume(sqlite3 *db, const char *id, gs__content_rows *rows, gs_error *err) {
     GS_TRY(check_no_job(db, id, err));
+    GS_TRY(gs__volume_contents_detach(db, id, rows, err));
     gs__sql query = gs__sql_prepare(db, "DELETE FROM volumes WHERE id = ?1", err);
     gs__sql_bind_text(&query, 1, id);
     GS_TRY(gs__sql_finish(&query));
@@ -311,10 +312,15 @@ static gs_status delete_volume(sqlite3 *db, const char *id, gs_error *err) {
 
 gs_status gs_store_volume_delete(gs_store *store, const char *id, gs_error *err) {
     sqlite3 *db;
+    gs__content_rows rows = {0};
     GS_TRY(gs__write_begin(store, &db, err));
-    GS_TRY(gs__write_end(store, delete_volume(db, id, err), err));
-    remove_folder(store, id);
-    return GS_OK;
+    gs_status status = gs__write_end(store, delete_volume(db, id, &rows, err), err);
+    if (status == GS_OK) {
+        gs__volume_contents_delete(store, &rows);
+        remove_folder(store, id);
+    }
+    gs__content_rows_deinit(&rows);
+    return status;
 }
 
 /* ==== Listing ==== */

@@ -62,16 +62,18 @@ static gs_status run_for(sqlite3 *db, const char *sql, int64_t seq, gs_error *er
     return gs__sql_finish(&query);
 }
 
-static gs_status insert_content(sqlite3 *db, waiting_slice *item, gs_error *err) {
+static gs_status insert_content(sqlite3 *db, gs__volume_slices *s, waiting_slice *item,
+                                gs_error *err) {
     gs__sql query = gs__sql_prepare(db, "INSERT INTO volume_contents (bytes) VALUES (?1)", err);
     gs__sql_bind_bytes(&query, 1, item->content, item->slice.content_size);
     GS_TRY(gs__sql_finish(&query));
     item->stored.seq = sqlite3_last_insert_rowid(db);
+    GS_TRY(gs__content_rows_add(&s->rows, item->stored.seq, item->slice.content_size, err));
     return run_for(db, "INSERT INTO waiting_contents VALUES (?1)", item->stored.seq, err);
 }
 
 static gs_status insert_pending(sqlite3 *db, gs__volume_slices *s, gs_error *err) {
-    for (size_t i = s->written; i < s->count; i++) GS_TRY(insert_content(db, &s->items[i], err));
+    for (size_t i = s->written; i < s->count; i++) GS_TRY(insert_content(db, s, &s->items[i], err));
     return GS_OK;
 }
 
@@ -79,7 +81,11 @@ static gs_status write_pending(gs__volume_slices *s, gs_error *err) {
     sqlite3 *db;
     if (s->written == s->count) return GS_OK;
     GS_TRY(gs__write_begin(s->store, &db, err));
-    GS_TRY(gs__write_end(s->store, insert_pending(db, s, err), err));
+    gs_status status = gs__write_end(s->store, insert_pending(db, s, err), err);
+    if (status != GS_OK) {
+        s->rows.count = s->written; /* their numbers may be others' now */
+        return status;
+    }
     for (; s->written < s->count; s->written++) {
         gs_free(s->items[s->written].content);
         s->items[s->written].content = NULL;
@@ -143,48 +149,13 @@ gs_status gs__volume_slices_insert(const gs__volume_slices *s, sqlite3 *db, cons
 
 /* ==== The end ==== */
 
-/* From item `first` on, about a portion; *end_out: the first that is left. */
-static gs_status delete_portion(sqlite3 *db, const gs__volume_slices *s, size_t first,
-                                size_t *end_out, gs_error *err) {
-    size_t bytes = 0, i = first;
-    for (; i < s->written && bytes < GS__PORTION_BYTES; i++) {
-        GS_TRY(run_for(db,
-                       "DELETE FROM volume_contents WHERE seq ="
-                       " (SELECT seq FROM waiting_contents WHERE seq = ?1)",
-                       s->items[i].stored.seq, err));
-        bytes += s->items[i].slice.content_size;
-    }
-    *end_out = i;
-    return GS_OK;
-}
-
-/* What cannot be deleted now is swept at the next open. */
-static void delete_unshown(const gs__volume_slices *s) {
-    sqlite3 *db;
-    gs_error ignored;
-    for (size_t at = 0, end = 0; at < s->written; at = end) {
-        if (gs__write_begin(s->store, &db, &ignored) != GS_OK) return;
-        gs_status status = delete_portion(db, s, at, &end, &ignored);
-        if (gs__write_end(s->store, status, &ignored) != GS_OK) return;
-    }
-}
-
 void gs__volume_slices_deinit(gs__volume_slices *s) {
-    delete_unshown(s);
+    gs__volume_contents_delete(s->store, &s->rows);
+    gs__content_rows_deinit(&s->rows);
     for (size_t i = 0; i < s->count; i++) {
         gs_free(s->items[i].content);
         gs_free(s->items[i].mask);
     }
     gs_free(s->items);
     *s = (gs__volume_slices){0};
-}
-
-gs_status gs__volume_slices_sweep(gs_store *store, gs_error *err) {
-    sqlite3 *db;
-    GS_TRY(gs__write_begin(store, &db, err));
-    gs_status status = gs__sql_run(db,
-                                   "DELETE FROM volume_contents"
-                                   " WHERE seq IN (SELECT seq FROM waiting_contents)",
-                                   err);
-    return gs__write_end(store, status, err);
 }

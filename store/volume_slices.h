@@ -7,15 +7,15 @@
 
 #include "store/store_internal.h"
 #include "store/volume.h"
-
-enum { GS__PORTION_BYTES = 4 * 1024 * 1024 }; /* of one transaction, or one slice if it has more */
+#include "store/volume_contents.h"
 
 typedef struct gs__volume_slices {
     gs_store *store;
     struct gs__waiting_slice *items;
     size_t count, room;
-    size_t written;       /* the first of them: their bytes are in the database */
-    size_t pending_bytes; /* of the others */
+    size_t written;        /* the first of them: their bytes are in the database */
+    gs__content_rows rows; /* where those are */
+    size_t pending_bytes;  /* of the others */
 } gs__volume_slices;
 
 /* All that `next` gives. Deinit also after a failure. */
@@ -31,8 +31,5 @@ GS_MUST_CHECK gs_status gs__volume_slices_insert(const gs__volume_slices *slices
 /* Frees them, and takes the bytes out of the database that no slice shows: all of them, unless the
  * transaction was committed. Outside any transaction. */
 void gs__volume_slices_deinit(gs__volume_slices *slices);
-
-/* Removes bytes that no slice shows, left behind by a crash. */
-GS_MUST_CHECK gs_status gs__volume_slices_sweep(gs_store *store, gs_error *err);
 
 #endif

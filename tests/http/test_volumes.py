@@ -452,6 +452,47 @@ def test_others_write_while_a_big_volume_is_stored(data):
     assert len(waits) > 10 and max(waits) < max(0.2, seconds / 4), (max(waits), seconds)
 
 
+def test_others_write_while_a_big_volume_is_deleted(data):
+    """Its bytes go in portions, after the volume went."""
+    slice_id, answers, waits = data.upload([[1, 2]], dataset="other")["id"], [], []
+    send_big(data, big(400), answers)
+    volume, done = answers[0].json(), []
+    thread = threading.Thread(target=lambda: done.append(data.api("DELETE", f"/v1/volumes/{volume['id']}")))
+    begin = time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        start_label = time.monotonic()
+        answer = data.put(f"/v1/slices/{slice_id}/label", json={"label": ("presence", "absence")[len(waits) % 2]})
+        waits.append(time.monotonic() - start_label)
+        assert answer.status_code == 200
+    seconds = time.monotonic() - begin
+    assert done[0].status_code == 204 and rows_of(data, "volume_contents") == rows_of(data, "waiting_contents") == 0
+    assert max(waits) < max(0.2, seconds / 3), (max(waits), seconds)
+
+
+def test_a_server_that_is_killed_while_it_deletes_a_volume_has_none_of_it(data):
+    answers = []
+    send_big(data, big(400), answers)
+    volume = answers[0].json()
+
+    def delete():
+        with contextlib.suppress(requests.ConnectionError):
+            data.api("DELETE", f"/v1/volumes/{volume['id']}")
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    while rows_of(data, "waiting_contents") == 0:
+        assert thread.is_alive(), "it was not caught in the middle"
+    data.kill()
+    thread.join()
+    assert rows_of(data, "volumes") == rows_of(data, "slices") == 0 < rows_of(data, "volume_contents")
+    data.start()
+    assert data.get("/v1/volumes").json()["items"] == [] and list((data.data / "volumes").iterdir()) == []
+    assert rows_of(data, "volume_contents") == rows_of(data, "waiting_contents") == 0
+    send_big(data, big(2), answers)
+    assert answers[-1].status_code == 201, "it can be stored again"
+
+
 def rows_of(server, table):
     with sqlite3.connect(server.data / "genseg.db", timeout=30) as database:
         return database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
