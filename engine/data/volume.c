@@ -32,6 +32,7 @@ gs_status gs_volume_init(const int side[3], const double spacing_mm[3], gs_volum
                            spacing_mm[axis], GS__VOLUME_MIN_SPACING_MM, GS__VOLUME_MAX_SPACING_MM);
         volume.side[axis] = side[axis];
         volume.spacing_mm[axis] = spacing_mm[axis];
+        volume.direction[axis][axis] = 1;
         count *= (size_t)side[axis]; /* at most 2^30 */
     }
     if (count > GS_VOLUME_MAX_VOXELS)
@@ -182,6 +183,7 @@ gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
     status = gs_volume_init(grid.side, grid.spacing_mm, &volume, err);
     if (status != GS_OK) goto done;
     memcpy(volume.origin_mm, grid.origin_mm, sizeof volume.origin_mm);
+    memcpy(volume.direction, grid.direction, sizeof volume.direction);
     status = read_data(nim, path, err);
     if (status == GS_OK) status = copy_voxels(nim, &o, &volume, path, err);
 done:
@@ -193,6 +195,26 @@ done:
     return status;
 }
 
+/* How far the end of b's axis k lies from that of a's, both of a's length from one place. */
+static double drift_mm(const gs_volume *a, const gs_volume *b, int k) {
+    double square = 0;
+    for (int row = 0; row < 3; row++)
+        square += pow(a->direction[k][row] - b->direction[k][row], 2);
+    return (a->side[k] - 1) * a->spacing_mm[k] * sqrt(square);
+}
+
+static gs_status check_directions(const gs_volume *a, const char *a_path, const gs_volume *b,
+                                  const char *b_path, gs_error *err) {
+    double smallest_mm = fmin(a->spacing_mm[0], fmin(a->spacing_mm[1], a->spacing_mm[2]));
+    for (int k = 0; k < 3; k++)
+        if (!(drift_mm(a, b, k) <= 0.25 * smallest_mm))
+            return gs_fail(err, GS_SHAPE_MISMATCH,
+                           "%s has another grid than %s: it is turned against it; from one corner "
+                           "its axis %d ends %.3g mm away from the other's",
+                           b_path, a_path, k + 1, drift_mm(a, b, k));
+    return GS_OK;
+}
+
 gs_status gs_volume_check_grid(const gs_volume *a, const char *a_path, const gs_volume *b,
                                const char *b_path, gs_error *err) {
     bool same = true;
@@ -200,7 +222,7 @@ gs_status gs_volume_check_grid(const gs_volume *a, const char *a_path, const gs_
         same = same && a->side[k] == b->side[k] &&
                fabs(a->spacing_mm[k] - b->spacing_mm[k]) <= 0.01 * a->spacing_mm[k] &&
                fabs(a->origin_mm[k] - b->origin_mm[k]) <= 0.5 * a->spacing_mm[k];
-    if (same) return GS_OK;
+    if (same) return check_directions(a, a_path, b, b_path, err);
     return gs_fail(err, GS_SHAPE_MISMATCH,
                    "%s has another grid than %s: %d x %d x %d voxels of %.3g x %.3g x %.3g mm from "
                    "(%.1f, %.1f, %.1f), not %d x %d x %d of %.3g x %.3g x %.3g from (%.1f, %.1f, "

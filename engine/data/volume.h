@@ -16,13 +16,15 @@ enum { GS_VOLUME_MAX_SIDE = 1024 };
 typedef struct gs_volume {
     int side[3];
     double spacing_mm[3];
-    double
-        origin_mm[3]; /* where the header puts voxel (0, 0, 0) of ours; 0 without an orientation */
-    float *voxels;    /* owned */
+    double origin_mm[3];   /* where the header puts our voxel (0, 0, 0); 0 without an orientation */
+    double direction[3][3]; /* of axis k, as the header has it: a unit vector, along the patient's
+                               axis k unless the image is oblique */
+    float *voxels;          /* owned */
 } gs_volume;
 
 /* Reads a .nii or .nii.gz (or .hdr/.img) of one 3-D image; orientation, spacing, data type and
- * intensity scaling come from its header. An oblique image is taken along the nearest axes.
+ * intensity scaling come from its header: the spacing from the sform where there is one, whatever
+ * pixdim says. An oblique image is taken along the nearest axes.
  * UNSUPPORTED for complex or RGB voxels, or for more than one volume; MALFORMED when the file does
  * not parse, is truncated or fails its gzip checksum; NUMERIC for voxels that are not finite.
  * Caller deinits. */
@@ -34,7 +36,9 @@ GS_MUST_CHECK gs_status gs_volume_init(const int side[3], const double spacing_m
 void gs_volume_deinit(gs_volume *volume); /* a zeroed volume is allowed */
 
 /* SHAPE_MISMATCH, naming both files and the numbers, unless `b` has a's sides, a's spacing within
- * 1 % and a's origin within half a voxel. */
+ * 1 %, a's origin within half a voxel, and axes whose ends lie within a quarter of a's smallest
+ * spacing of a's for their directions alone: a quaternion's rounding may turn an image by 0.0006.
+ */
 GS_MUST_CHECK gs_status gs_volume_check_grid(const gs_volume *a, const char *a_path,
                                              const gs_volume *b, const char *b_path, gs_error *err);
 

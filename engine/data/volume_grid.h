@@ -9,8 +9,9 @@
 #define GS__VOLUME_MIN_SPACING_MM 0.05
 #define GS__VOLUME_MAX_SPACING_MM 50.0
 
-/* Sides, spacing and origin of *out by those of the file's axes; checks none of them. The
- * orientation is complete. */
+/* Sides, spacing, origin and directions of *out by those of the file's axes; checks none of them.
+ * The orientation is complete. `spacings` (pixdim) do not count beside an sform: its columns are
+ * steps of one voxel, so that spacing and place cannot contradict each other. */
 void gs__volume_grid(const gs__nifti_orientation *orientation, const int sides[3],
                      const float spacings[3], int units, gs_volume *out);
 

@@ -11,7 +11,8 @@ typedef struct gs__nifti_orientation {
     int axis[3];
     bool flip[3];
     bool is_known; /* the file says so; else its axes are taken as they are, in that order */
-    mat44 to_mm;   /* from the file's indices to millimetres, when it is known */
+    bool is_sform; /* it is the sform that says so */
+    mat44 to_mm;   /* from the file's indices to its unit of length, when it is known */
 } gs__nifti_orientation;
 
 /* By the sform, else the qform. An oblique image is taken along the nearest axes. */

@@ -145,11 +145,12 @@ static inline char *voxels_of(const nifti_form *form, voxel_function *value, con
     return bytes;
 }
 
-/* A name that ends in .gz is compressed. */
-static inline void put_nifti(const char *folder, const char *name, const nifti_form *form,
-                             voxel_function *value, const void *context) {
+/* The form's voxels after a header that may differ from its own. A name that ends in .gz is
+ * compressed. */
+static inline void put_nifti_as(const char *folder, const char *name, const nifti_form *form,
+                                const nifti_1_header *header, voxel_function *value,
+                                const void *context) {
     size_t size;
-    nifti_1_header header = header_of(form);
     char *voxels = voxels_of(form, value, context, &size);
     const char extension[4] = {0};
     char path[512];
@@ -157,11 +158,17 @@ static inline void put_nifti(const char *folder, const char *name, const nifti_f
     const char *mode = strstr(name, ".gz") ? "wb1" : "wbT"; /* T: not compressed */
     gzFile file = gzopen(path, mode);
     assert_non_null(file);
-    assert_int_equal(gzfwrite(&header, 1, sizeof header, file), sizeof header);
+    assert_int_equal(gzfwrite(header, 1, sizeof *header, file), sizeof *header);
     assert_int_equal(gzfwrite(extension, 1, 4, file), 4);
     assert_int_equal(gzfwrite(voxels, 1, size, file), size);
     assert_int_equal(gzclose(file), Z_OK);
     free(voxels);
+}
+
+static inline void put_nifti(const char *folder, const char *name, const nifti_form *form,
+                             voxel_function *value, const void *context) {
+    nifti_1_header header = header_of(form);
+    put_nifti_as(folder, name, form, &header, value, context);
 }
 
 /* Leaves the first `kept` of 100 parts of a file. */

@@ -237,6 +237,16 @@ static void splits_never_divide_a_case_and_share_the_groups(void **state) {
 
 /* ---- refusals ---- */
 
+/* Turned by 10 degrees about the axis to the top; its first voxel stays. */
+static void put_turned_file(const char *root, const char *name, const voxels *v) {
+    nifti_1_header header = header_of(&brain_form);
+    double angle = 10 * M_PI / 180;
+    header.srow_x[0] = header.srow_y[1] = (float)(4 * cos(angle));
+    header.srow_x[1] = (float)(-4 * sin(angle));
+    header.srow_y[0] = (float)(4 * sin(angle));
+    put_nifti_as(root, name, &brain_form, &header, value_at, v);
+}
+
 static void cases_that_are_not_in_order_are_named_and_left_out(void **state) {
     const char *root = make_tree(*state, "tree");
     nifti_form small = brain_form, shifted = brain_form;
@@ -257,6 +267,8 @@ static void cases_that_are_not_in_order_are_named_and_left_out(void **state) {
     put_case(root, 17, &brain_form, (voxels){0});
     make_folders(root, "HGG/Case_17");
     put_nifti(root, "HGG/Case_17/Case_17_seg.nii", &brain_form, value_at, &t1);
+    put_case(root, 18, &brain_form, (voxels){0});
+    put_turned_file(root, "LGG/Case_18/Case_18_t2.nii", &t2);
     gs_import_options options = import_options(root, 4);
     options.threads = 2;
     assert_ok(gs_import_brats(path_in(*state, "out"), &options, &error));
@@ -275,7 +287,10 @@ static void cases_that_are_not_in_order_are_named_and_left_out(void **state) {
                                            "Case_16: *_t1ce",
                                            "is missing",
                                            "Case_17: there are two",
-                                           "8 cases imported, 8 left out"};
+                                           "Case_18: ",
+                                           "Case_18_t2.nii has another grid",
+                                           "turned against it",
+                                           "8 cases imported, 9 left out"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         if (!strstr(notes, expected[i])) fail_msg("\"%s\" is not in:\n%s", expected[i], notes);
     gs_dataset *dataset = open_dataset(*state, "out");

@@ -171,6 +171,10 @@ static void what_is_no_volume_is_refused(void **state) {
     header.datatype = DT_RGB24;
     expect(*state, &header, 180, GS_UNSUPPORTED, "type");
     header = bytes_header(5, 4, 3);
+    header.srow_x[0] = 1000;
+    expect(*state, &header, 60, GS_UNUSABLE, "spacing");
+    header = bytes_header(5, 4, 3);
+    header.sform_code = NIFTI_XFORM_UNKNOWN; /* then it is pixdim that counts */
     header.pixdim[1] = 1000;
     expect(*state, &header, 60, GS_UNUSABLE, "spacing");
     header = bytes_header(5, 4, 3);

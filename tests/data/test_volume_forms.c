@@ -112,6 +112,48 @@ static void grids_are_compared(void **state) {
     gs_volume_deinit(&b);
 }
 
+/* `plain`, turned about the axis to the top, seen from voxel (0, 0, 0). */
+static void load_turned(const char *folder, double degrees, double shrink, gs_volume *out) {
+    nifti_1_header header = header_of(&plain);
+    double angle = degrees * M_PI / 180;
+    for (int k = 0; k < 2; k++) {
+        const double step = plain.spacing_mm[k] * shrink;
+        header.srow_x[k] = (float)(step * (k ? -sin(angle) : cos(angle)));
+        header.srow_y[k] = (float)(step * (k ? cos(angle) : sin(angle)));
+    }
+    put_nifti_as(folder, "turned.nii", &plain, &header, number_places, NULL);
+    assert_ok(gs_volume_load(path_in(folder, "turned.nii"), out, &error));
+}
+
+static void a_turned_volume_has_another_grid(void **state) {
+    gs_volume straight, turned;
+    put_nifti(*state, "v.nii", &plain, number_places, NULL);
+    assert_ok(gs_volume_load(path_in(*state, "v.nii"), &straight, &error));
+    static const double degrees[] = {0.5, 3, 10, -10, 30};
+    for (int i = 0; i < 5; i++) {
+        load_turned(*state, degrees[i], 1, &turned);
+        for (int k = 0; k < 3; k++) {
+            assert_true(fabs(turned.spacing_mm[k] - plain.spacing_mm[k]) < 1e-5);
+            assert_true(fabs(turned.origin_mm[k] - plain.origin_mm[k]) < 1e-5);
+        }
+        gs_status status = gs_volume_check_grid(&straight, "v", &turned, "turned", &error);
+        assert_int_equal(status, i == 0 ? GS_OK : GS_SHAPE_MISMATCH); /* 0.05 mm of 1 mm */
+        if (i > 0) assert_non_null(strstr(error.text, "turned against it"));
+        assert_ok(gs_volume_check_grid(&turned, "turned", &turned, "turned", &error));
+        gs_volume_deinit(&turned);
+    }
+    gs_volume_deinit(&straight);
+}
+
+static void the_spacing_is_that_of_the_sform(void **state) {
+    gs_volume volume;
+    load_turned(*state, 0, 0.5, &volume);
+    const double expected[3] = {0.5 * plain.spacing_mm[0], 0.5 * plain.spacing_mm[1],
+                                plain.spacing_mm[2]};
+    for (int k = 0; k < 3; k++) assert_true(fabs(volume.spacing_mm[k] - expected[k]) < 1e-6);
+    gs_volume_deinit(&volume);
+}
+
 static void a_full_disk_is_reported_and_leaves_no_file(void **state) {
     const int side[3] = {128, 128, 16};
     const double spacing_mm[3] = {1, 1, 1};
@@ -141,6 +183,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_compressed_file_that_is_cut_or_changed_is_refused,
                                         make_folder, remove_folder),
         cmocka_unit_test(grids_are_compared),
+        cmocka_unit_test_setup_teardown(a_turned_volume_has_another_grid, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(the_spacing_is_that_of_the_sform, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(a_full_disk_is_reported_and_leaves_no_file, make_folder,
                                         remove_folder),
     };
