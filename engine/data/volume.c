@@ -60,6 +60,8 @@ static bool type_is_supported(int datatype) {
     case DT_UINT16:
     case DT_INT32:
     case DT_UINT32:
+    case DT_INT64:
+    case DT_UINT64:
     case DT_FLOAT32:
     case DT_FLOAT64:
         return true;
@@ -83,6 +85,10 @@ static double read_voxel(const void *data, int datatype, size_t i) {
         return ((const int32_t *)data)[i];
     case DT_UINT32:
         return ((const uint32_t *)data)[i];
+    case DT_INT64:
+        return (double)((const int64_t *)data)[i];
+    case DT_UINT64:
+        return (double)((const uint64_t *)data)[i];
     case DT_FLOAT32:
         return (double)((const float *)data)[i];
     default:
@@ -198,8 +204,7 @@ done:
 /* How far the end of b's axis k lies from that of a's, both of a's length from one place. */
 static double drift_mm(const gs_volume *a, const gs_volume *b, int k) {
     double square = 0;
-    for (int row = 0; row < 3; row++)
-        square += pow(a->direction[k][row] - b->direction[k][row], 2);
+    for (int row = 0; row < 3; row++) square += pow(a->direction[k][row] - b->direction[k][row], 2);
     return (a->side[k] - 1) * a->spacing_mm[k] * sqrt(square);
 }
 

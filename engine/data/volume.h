@@ -16,7 +16,7 @@ enum { GS_VOLUME_MAX_SIDE = 1024 };
 typedef struct gs_volume {
     int side[3];
     double spacing_mm[3];
-    double origin_mm[3];   /* where the header puts our voxel (0, 0, 0); 0 without an orientation */
+    double origin_mm[3]; /* where the header puts our voxel (0, 0, 0); 0 without an orientation */
     double direction[3][3]; /* of axis k, as the header has it: a unit vector, along the patient's
                                axis k unless the image is oblique */
     float *voxels;          /* owned */

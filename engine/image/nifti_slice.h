@@ -12,11 +12,11 @@
 
 #include "engine/image/image.h"
 
-/* Dimensions nx, ny, 1[, channels]. int8, uint8, int16, uint16, int32, uint32, float32 and float64
- * voxels of either byte order; others, ANALYZE, NIfTI-2, a header without its voxels (.hdr) and
- * more than one slice are UNSUPPORTED. MALFORMED for a wrong magic, a degenerate orientation,
- * truncation, trailing bytes or a broken gzip stream; no more is inflated than the header accounts
- * for. NUMERIC for a voxel that is not finite as float32. Caller deinits. */
+/* Dimensions nx, ny, 1[, channels]. Integers of 8, 16, 32 and 64 bits, with and without sign,
+ * float32 and float64, of either byte order; others, ANALYZE, NIfTI-2, a header without its voxels
+ * (.hdr) and more than one slice are UNSUPPORTED. MALFORMED for a wrong magic, a degenerate
+ * orientation, truncation, trailing bytes or a broken gzip stream; no more is inflated than the
+ * header accounts for. NUMERIC for a voxel that is not finite as float32. Caller deinits. */
 GS_MUST_CHECK gs_status gs_nifti_slice_decode(const char *bytes, size_t size,
                                               const gs_image_limits *limits, gs_image *out,
                                               gs_error *err);

@@ -143,6 +143,8 @@ size_t gs__nifti_voxel_size(int datatype) {
     case DT_UINT32:
     case DT_FLOAT32:
         return 4;
+    case DT_INT64:
+    case DT_UINT64:
     case DT_FLOAT64:
         return 8;
     default:
@@ -154,8 +156,7 @@ gs_status gs__nifti_check_storage(const nifti_1_header *header, gs_error *err) {
     const size_t size = gs__nifti_voxel_size(header->datatype);
     if (size == 0)
         return gs_fail(err, GS_UNSUPPORTED,
-                       "NIfTI voxels of type %d; send integers of 8, 16 or 32 bits, float32 or "
-                       "float64",
+                       "NIfTI voxels of type %d; send integers of 8 to 64 bits, float32 or float64",
                        header->datatype);
     if (header->bitpix != (short)(8 * size))
         return gs_fail(err, GS_MALFORMED, "NIfTI voxels of type %d with %d bits", header->datatype,
@@ -175,6 +176,7 @@ double gs__nifti_read_voxel(const gs__nifti_reader *reader, const uint8_t *at) {
         uint32_t u32;
         uint16_t u16;
         uint8_t u8;
+        int64_t i64;
         int32_t i32;
         int16_t i16;
         int8_t i8;
@@ -199,6 +201,10 @@ double gs__nifti_read_voxel(const gs__nifti_reader *reader, const uint8_t *at) {
         return v.i32;
     case DT_UINT32:
         return v.u32;
+    case DT_INT64:
+        return (double)v.i64;
+    case DT_UINT64:
+        return (double)v.u64;
     case DT_FLOAT32:
         return (double)v.f32;
     default:

@@ -22,8 +22,8 @@ typedef struct nifti_form {
     float slope, intercept; /* slope 0: none */
 } nifti_form;
 
-static const short all_types[] = {DT_UINT8, DT_INT8,   DT_INT16,   DT_UINT16,
-                                  DT_INT32, DT_UINT32, DT_FLOAT32, DT_FLOAT64};
+static const short all_types[] = {DT_UINT8,  DT_INT8,  DT_INT16,  DT_UINT16,  DT_INT32,
+                                  DT_UINT32, DT_INT64, DT_UINT64, DT_FLOAT32, DT_FLOAT64};
 enum { TYPES = sizeof all_types / sizeof *all_types };
 
 static inline int size_of_type(short type) {
@@ -51,6 +51,12 @@ static inline void put_voxel(void *to, short type, double value) {
         break;
     case DT_UINT32:
         *(uint32_t *)to = (uint32_t)value;
+        break;
+    case DT_INT64:
+        *(int64_t *)to = (int64_t)value;
+        break;
+    case DT_UINT64:
+        *(uint64_t *)to = (uint64_t)value;
         break;
     case DT_FLOAT32:
         *(float *)to = (float)value;

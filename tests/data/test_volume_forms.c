@@ -40,6 +40,24 @@ static void every_type_is_read(void **state) {
     }
 }
 
+/* A label that is not whole in 32 bits must not become another. */
+static double number_beyond_32_bits(const void *context, int x, int y, int z) {
+    (void)context;
+    if (x + y + z == 0) return 4294967298.0; /* 2 in the lower half */
+    return x == 1 && y + z == 0 ? 9223372036854775808.0 : 0;
+}
+
+static void numbers_of_64_bits_keep_their_size(void **state) {
+    gs_volume volume;
+    nifti_form form = plain;
+    form.datatype = DT_UINT64;
+    put_nifti(*state, "v.nii", &form, number_beyond_32_bits, NULL);
+    assert_ok(gs_volume_load(path_in(*state, "v.nii"), &volume, &error));
+    assert_true(volume.voxels[0] == 4294967298.0f);
+    assert_true(volume.voxels[1] == 9223372036854775808.0f && volume.voxels[2] == 0);
+    gs_volume_deinit(&volume);
+}
+
 static void every_orientation_is_read(void **state) {
     for (int i = 0; i < ORIENTATIONS; i++) {
         nifti_form form = plain;
@@ -178,6 +196,8 @@ static void a_full_disk_is_reported_and_leaves_no_file(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_type_is_read, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(numbers_of_64_bits_keep_their_size, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(every_orientation_is_read, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_is_saved_is_loaded, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_compressed_file_that_is_cut_or_changed_is_refused,

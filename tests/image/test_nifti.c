@@ -76,6 +76,8 @@ static void every_type_is_read(void **state) {
             uint16_t u16;
             int32_t i32;
             uint32_t u32;
+            int64_t i64;
+            uint64_t u64;
             float f32;
             double f64;
         } value;
@@ -87,6 +89,10 @@ static void every_type_is_read(void **state) {
         {DT_UINT16, 16, {.u16 = 60000}, 60000},
         {DT_INT32, 32, {.i32 = INT32_MIN}, -2147483648.0f},
         {DT_UINT32, 32, {.u32 = 1u << 31}, 2147483648.0f},
+        {DT_INT64, 64, {.i64 = INT64_MIN}, -9223372036854775808.0f},
+        {DT_INT64, 64, {.i64 = (1ll << 32) + 1024}, 4294968320.0f}, /* not its lower half */
+        {DT_UINT64, 64, {.u64 = 1ull << 63}, 9223372036854775808.0f},
+        {DT_UINT64, 64, {.u64 = UINT64_MAX}, 18446744073709551616.0f},
         {DT_FLOAT32, 32, {.f32 = -0.3f}, -0.3f},
         {DT_FLOAT64, 64, {.f64 = 0.1}, 0.1f},
     };
