@@ -112,6 +112,53 @@ static void halves_are_labelled_normalised_and_turned_to_the_midline(void **stat
     gs_dataset_close(dataset);
 }
 
+/* The left half of each level, which has 1800 pixels: how many are brain, and tumour. */
+static const struct {
+    int brain, tumour;
+    gs_label label; /* UNKNOWN: dropped */
+} thresholds[] = {
+    {1800, 0, GS_LABEL_ABSENCE}, {450, 0, GS_LABEL_ABSENCE},    {449, 0, GS_LABEL_UNKNOWN},
+    {450, 5, GS_LABEL_PRESENCE}, {449, 5, GS_LABEL_UNKNOWN},    {500, 5, GS_LABEL_PRESENCE},
+    {501, 5, GS_LABEL_UNKNOWN},  {500, 4, GS_LABEL_UNKNOWN},    {400, 400, GS_LABEL_UNKNOWN},
+    {500, 1, GS_LABEL_UNKNOWN},  {1800, 18, GS_LABEL_PRESENCE}, {1800, 17, GS_LABEL_UNKNOWN}};
+enum { THRESHOLDS = sizeof thresholds / sizeof *thresholds };
+
+/* The right half is brain on every second level, so that there is something around it. */
+static double threshold_at(const void *context, int x, int y, int z) {
+    const voxels *v = context;
+    bool is_left = x < 30;
+    int at = 30 * y + x;
+    if (v->kind == SEG) return is_left && at < thresholds[z].tumour ? 4 : 0;
+    bool is_brain = is_left ? at < thresholds[z].brain : z % 2 == 0;
+    return is_brain ? 50 + at % 7 : 0;
+}
+
+static void a_quarter_of_a_half_is_brain_and_a_hundredth_of_that_tumour(void **state) {
+    char root[256], name[64];
+    put_path(root, sizeof root, *state, "tree");
+    make_folders(root, "Case");
+    nifti_form form = brain_form;
+    form.side[2] = THRESHOLDS;
+    for (voxels v = {0}; v.kind < KINDS; v.kind++) {
+        snprintf(name, sizeof name, "Case/Case_%s.nii", kinds[v.kind]);
+        put_nifti(root, name, &form, threshold_at, &v);
+    }
+    gs_import_options options = import_options(root, 4);
+    options.annotated = 1, options.validation = options.test = 0;
+    assert_ok(gs_import_brats(path_in(*state, "out"), &options, &error));
+    gs_dataset *dataset = open_dataset(*state, "out");
+    gs_label found[THRESHOLDS] = {GS_LABEL_UNKNOWN};
+    for (size_t i = 0; i < gs_dataset_count(dataset); i++) {
+        const gs_dataset_slice *slice = gs_dataset_get_slice(dataset, i);
+        if (strstr(slice->name, "left")) found[slice->index] = slice->label;
+    }
+    for (int z = 0; z < THRESHOLDS; z++)
+        if (found[z] != thresholds[z].label)
+            fail_msg("%d brain, %d tumour: %s", thresholds[z].brain, thresholds[z].tumour,
+                     gs_label_name(found[z]));
+    gs_dataset_close(dataset);
+}
+
 static void unit_pixels_are_half_of_it(void **state) {
     gs_import_options options = import_options(make_tree(*state, "tree"), 4);
     assert_ok(gs_import_brats(path_in(*state, "none"), &options, &error));
@@ -366,6 +413,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(halves_are_labelled_normalised_and_turned_to_the_midline),
+        TEST(a_quarter_of_a_half_is_brain_and_a_hundredth_of_that_tumour),
         TEST(unit_pixels_are_half_of_it),
         TEST(types_and_orientations_do_not_change_the_bytes),
         TEST(threads_do_not_change_the_bytes_and_seeds_do),

@@ -89,6 +89,49 @@ static void slices_are_labelled_by_the_widest_lesion(void **state) {
     }
 }
 
+/* 40 x 50 pixels a level, of which these are liver (6 % are 120); the lesion is so wide, and 1 high
+ * or the other way round. */
+static const struct {
+    int liver, width;
+    bool is_upright;
+    gs_label label; /* UNKNOWN: dropped */
+} thresholds[] = {{1000, 0, false, GS_LABEL_ABSENCE}, {120, 0, false, GS_LABEL_ABSENCE},
+                  {119, 0, false, GS_LABEL_UNKNOWN},  {120, 6, false, GS_LABEL_PRESENCE},
+                  {119, 6, false, GS_LABEL_UNKNOWN},  {1000, 6, false, GS_LABEL_PRESENCE},
+                  {1000, 5, false, GS_LABEL_UNKNOWN}, {1000, 6, true, GS_LABEL_PRESENCE},
+                  {1000, 5, true, GS_LABEL_UNKNOWN},  {1000, 1, false, GS_LABEL_UNKNOWN}};
+enum { THRESHOLDS = sizeof thresholds / sizeof *thresholds };
+
+static double threshold_at(const void *context, int x, int y, int z) {
+    const voxels *v = context;
+    if (!v->is_seg) return 50 + x % 7;
+    if (40 * y + x >= thresholds[z].liver) return 0;
+    int along = thresholds[z].is_upright ? y : x, across = thresholds[z].is_upright ? x : y;
+    return across == 1 && along >= 1 && along <= thresholds[z].width ? 2 : 1;
+}
+
+static void a_level_is_six_percent_liver_and_a_lesion_six_pixels_wide(void **state) {
+    const nifti_form form = {
+        .side = {40, 50, THRESHOLDS}, .spacing_mm = {2, 2, 5}, .datatype = DT_INT16};
+    put_nifti(*state, "volume-0.nii", &form, threshold_at, &(voxels){0});
+    put_nifti(*state, "segmentation-0.nii", &form, threshold_at, &(voxels){.is_seg = true});
+    gs_import_options options = import_options(*state, 8);
+    options.annotated = 1, options.validation = options.test = 0;
+    options.min_width = 6;
+    assert_ok(gs_import_lits(path_in(*state, "out"), &options, &error));
+    gs_dataset *dataset = open_dataset(*state, "out");
+    gs_label found[THRESHOLDS] = {GS_LABEL_UNKNOWN};
+    for (size_t i = 0; i < gs_dataset_count(dataset); i++) {
+        const gs_dataset_slice *slice = gs_dataset_get_slice(dataset, i);
+        found[slice->index] = slice->label;
+    }
+    for (int z = 0; z < THRESHOLDS; z++)
+        if (found[z] != thresholds[z].label)
+            fail_msg("%d liver, a lesion of %d: %s", thresholds[z].liver, thresholds[z].width,
+                     gs_label_name(found[z]));
+    gs_dataset_close(dataset);
+}
+
 /* 256/4 = 64 pixels for the 32 of the liver's width: two for one. */
 static void the_liver_fills_a_square_seen_from_below(void **state) {
     gs_import_options options = import_options(make_tree(*state, "tree"), 4);
@@ -231,6 +274,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(slices_are_labelled_by_the_widest_lesion),
+        TEST(a_level_is_six_percent_liver_and_a_lesion_six_pixels_wide),
         TEST(the_liver_fills_a_square_seen_from_below),
         TEST(types_and_orientations_do_not_change_the_bytes),
         TEST(pixels_that_are_not_square_keep_the_shape),

@@ -163,6 +163,31 @@ static void squares_and_back(void **state) {
     close_files(&f);
 }
 
+/* Lesions of 5, 6 and 7 voxels on the three levels with liver. */
+static double widening_label(const void *context, int x, int y, int z) {
+    (void)context;
+    if (!is_brain(x, y, z)) return 0;
+    return y == 50 && x >= 30 && x < 34 + z ? 2 : 1;
+}
+
+static void a_lesion_is_six_voxels_wide(void **state) {
+    fixture f = make_files(*state, GS_VOLUME_LIVER, 0, 2);
+    const nifti_form form = {.side = {NX, NY, NZ}, .spacing_mm = {2, 2, 3}, .datatype = DT_UINT8};
+    f.volume.labels = add_file(&f, *state, &form, widening_label, 0);
+    gs_volume_form size = {.normalization = GS_NORMALIZE_NONE};
+    gs_volume_form_size(GS_VOLUME_LIVER, &f.volume, 4, &size);
+    gs_volume_cutter *cutter;
+    assert_ok(gs_volume_cutter_open(GS_VOLUME_LIVER, &f.volume, &size, &cutter, &error));
+    for (int level = 1; level < NZ; level++) {
+        gs_volume_slice slice;
+        assert_ok(gs_volume_cutter_cut(cutter, level, 0, image, mask, &slice, &error));
+        assert_true(slice.is_kept);
+        assert_int_equal(slice.label, level == 1 ? GS_LABEL_UNKNOWN : GS_LABEL_PRESENCE);
+    }
+    gs_volume_cutter_close(cutter);
+    close_files(&f);
+}
+
 /* Plain slices are shown from the front and the right, and put back. */
 static void planes_and_back(void **state) {
     fixture f = make_files(*state, GS_VOLUME_PLAIN, 5, 2);
@@ -229,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(halves_and_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(squares_and_back, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_lesion_is_six_voxels_wide, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(planes_and_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, make_folder, remove_folder),
     };
