@@ -88,6 +88,26 @@ static inline label_counts count_labels(const gs_dataset *dataset, const char *c
     return counts;
 }
 
+/* That the slices of all cases, which follow each other, are those of the first. */
+static inline void assert_cases_are_alike(const gs_dataset *dataset, size_t cases) {
+    const gs_dataset_info *info = gs_dataset_get_info(dataset);
+    size_t area = (size_t)info->height * (size_t)info->width, each;
+    assert_int_equal(gs_dataset_cases(dataset), cases);
+    each = gs_dataset_count(dataset) / cases;
+    assert_int_equal(gs_dataset_count(dataset), each * cases);
+    for (size_t i = each; i < gs_dataset_count(dataset); i++) {
+        const gs_dataset_slice *slice = gs_dataset_get_slice(dataset, i),
+                               *first = gs_dataset_get_slice(dataset, i % each);
+        const uint8_t *mask = gs_dataset_mask(dataset, i),
+                      *first_mask = gs_dataset_mask(dataset, i % each);
+        bool same = slice->index == first->index && slice->label == first->label &&
+                    memcmp(gs_dataset_image(dataset, i), gs_dataset_image(dataset, i % each),
+                           (size_t)info->channels * area * sizeof(float)) == 0 &&
+                    !mask == !first_mask && (!mask || memcmp(mask, first_mask, area) == 0);
+        if (!same) fail_msg("%s is not %s", slice->name, first->name);
+    }
+}
+
 static inline size_t find_slice(const gs_dataset *dataset, const char *name) {
     for (size_t i = 0; i < gs_dataset_count(dataset); i++)
         if (strcmp(gs_dataset_get_slice(dataset, i)->name, name) == 0) return i;

@@ -20,6 +20,7 @@ typedef struct nifti_form {
     int orientation; /* 0 … 47: 0 is the order above */
     enum { SFORM, QFORM, NO_FORM } form;
     float slope, intercept; /* slope 0: none */
+    bool is_swapped;        /* the byte order that is not this machine's */
 } nifti_form;
 
 static const short all_types[] = {DT_UINT8,  DT_INT8,  DT_INT16,  DT_UINT16,  DT_INT32,
@@ -151,6 +152,22 @@ static inline char *voxels_of(const nifti_form *form, voxel_function *value, con
     return bytes;
 }
 
+/* Every orientation with every type; across them, each way to say the orientation, each byte order,
+ * with and without scaling. `file` makes the files of one case differ. */
+enum { WAYS = ORIENTATIONS * TYPES };
+
+static inline nifti_form way_to_store(const nifti_form *plain, int way, int file) {
+    int orientation = (way / TYPES + 5 * file) % ORIENTATIONS, type = (way + file) % TYPES;
+    nifti_form form = *plain;
+    form.orientation = orientation;
+    form.datatype = all_types[type];
+    form.form = (orientation + type) % 2 ? QFORM : SFORM;
+    if (orientation == 0 && type % 3 == 0) form.form = NO_FORM; /* the plain order is assumed */
+    form.is_swapped = (orientation / 2 + type) % 2;
+    if ((orientation / 4 + type) % 2) form.slope = 0.5f, form.intercept = -3;
+    return form;
+}
+
 /* The form's voxels after a header that may differ from its own. A name that ends in .gz is
  * compressed. */
 static inline void put_nifti_as(const char *folder, const char *name, const nifti_form *form,
@@ -164,7 +181,13 @@ static inline void put_nifti_as(const char *folder, const char *name, const nift
     const char *mode = strstr(name, ".gz") ? "wb1" : "wbT"; /* T: not compressed */
     gzFile file = gzopen(path, mode);
     assert_non_null(file);
-    assert_int_equal(gzfwrite(header, 1, sizeof *header, file), sizeof *header);
+    nifti_1_header stored = *header;
+    if (form->is_swapped) {
+        int item = size_of_type(form->datatype);
+        swap_nifti_header(&stored, 1);
+        if (item > 1) nifti_swap_Nbytes(size / (size_t)item, item, voxels);
+    }
+    assert_int_equal(gzfwrite(&stored, 1, sizeof stored, file), sizeof stored);
     assert_int_equal(gzfwrite(extension, 1, 4, file), 4);
     assert_int_equal(gzfwrite(voxels, 1, size, file), size);
     assert_int_equal(gzclose(file), Z_OK);

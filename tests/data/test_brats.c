@@ -194,6 +194,36 @@ static void types_and_orientations_do_not_change_the_bytes(void **state) {
     assert_same_datasets(*state, "plain", "mixed-out");
 }
 
+/* 20 x 22 x 3 voxels of 8 mm, small enough for eight bits and their scaling. */
+static double tiny_at(const void *context, int x, int y, int z) {
+    int kind = *(const int *)context;
+    if (x < 2 || x > 17 || y < 2 || y > 19) return 0;
+    if (kind == SEG) return z == 1 && x > 11 && y > 13 ? 1 + (x + y) % 2 : 0;
+    return 1 + (3 * x + 5 * y + 7 * z + kind * x) % 40;
+}
+
+static void every_way_to_store_a_case_gives_the_same_slices(void **state) {
+    char root[256], name[64];
+    put_path(root, sizeof root, *state, "tree");
+    const nifti_form plain = {.side = {20, 22, 3}, .spacing_mm = {8, 8, 8}};
+    for (int way = 0; way < WAYS; way++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            nifti_form form = way_to_store(&plain, way, kind);
+            snprintf(name, sizeof name, "Way_%03d", way);
+            make_folders(root, name);
+            snprintf(name, sizeof name, "Way_%03d/x_%s.nii", way, kinds[kind]);
+            put_nifti(root, name, &form, tiny_at, &kind);
+        }
+    gs_import_options options = import_options(root, 8);
+    options.annotated = 1, options.validation = options.test = 0;
+    assert_ok(gs_import_brats(path_in(*state, "out"), &options, &error));
+    gs_dataset *dataset = open_dataset(*state, "out");
+    label_counts counts = count_labels(dataset, "Way_000");
+    assert_true(counts.presence == 1 && counts.masks == 1 && counts.absence == 5);
+    assert_cases_are_alike(dataset, WAYS);
+    gs_dataset_close(dataset);
+}
+
 static void threads_do_not_change_the_bytes_and_seeds_do(void **state) {
     gs_import_options options = import_options(make_tree(*state, "tree"), 4);
     assert_ok(gs_import_brats(path_in(*state, "one"), &options, &error));
@@ -416,6 +446,7 @@ int main(void) {
         TEST(a_quarter_of_a_half_is_brain_and_a_hundredth_of_that_tumour),
         TEST(unit_pixels_are_half_of_it),
         TEST(types_and_orientations_do_not_change_the_bytes),
+        TEST(every_way_to_store_a_case_gives_the_same_slices),
         TEST(threads_do_not_change_the_bytes_and_seeds_do),
         TEST(other_spacings_are_resampled),
         TEST(a_contact_sheet_shows_every_channel),

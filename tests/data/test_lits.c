@@ -184,6 +184,33 @@ static void types_and_orientations_do_not_change_the_bytes(void **state) {
     assert_same_datasets(*state, "plain", "mixed-out");
 }
 
+/* 18 x 20 x 3 voxels, small enough for eight bits and their scaling. */
+static double tiny_at(const void *context, int x, int y, int z) {
+    bool is_seg = *(const int *)context;
+    if (!is_seg) return 1 + (3 * x + 5 * y + 7 * z) % 40;
+    if (x < 3 || x > 14 || y < 4 || y > 17) return 0;
+    return z == 1 && x > 9 && y > 12 ? 2 : 1;
+}
+
+static void every_way_to_store_a_case_gives_the_same_slices(void **state) {
+    char name[64];
+    const nifti_form plain = {.side = {18, 20, 3}, .spacing_mm = {2, 2, 5}};
+    for (int way = 0; way < WAYS; way++)
+        for (int is_seg = 0; is_seg < 2; is_seg++) {
+            nifti_form form = way_to_store(&plain, way, is_seg);
+            snprintf(name, sizeof name, "%s-%d.nii", is_seg ? "segmentation" : "volume", way);
+            put_nifti(*state, name, &form, tiny_at, &is_seg);
+        }
+    gs_import_options options = import_options(*state, 8);
+    options.annotated = 1, options.validation = options.test = 0;
+    assert_ok(gs_import_lits(path_in(*state, "out"), &options, &error));
+    gs_dataset *dataset = open_dataset(*state, "out");
+    label_counts counts = count_labels(dataset, "volume-0");
+    assert_true(counts.presence == 1 && counts.masks == 1 && counts.absence == 2);
+    assert_cases_are_alike(dataset, WAYS);
+    gs_dataset_close(dataset);
+}
+
 static void pixels_that_are_not_square_keep_the_shape(void **state) {
     char root[256];
     put_path(root, sizeof root, *state, "flat");
@@ -277,6 +304,7 @@ int main(void) {
         TEST(a_level_is_six_percent_liver_and_a_lesion_six_pixels_wide),
         TEST(the_liver_fills_a_square_seen_from_below),
         TEST(types_and_orientations_do_not_change_the_bytes),
+        TEST(every_way_to_store_a_case_gives_the_same_slices),
         TEST(pixels_that_are_not_square_keep_the_shape),
         TEST(cases_that_are_not_in_order_are_named_and_left_out),
         TEST(cases_without_lesions_are_divided_too),
