@@ -1,28 +1,9 @@
 /* The phantoms, small: what their files hold, that they are reproducible, and that the importers
- * take them. Brains are skipped where Debian's package mricron-data is not installed. */
-#include "tests/data/import_fixture.h"
-
-#include "engine/data/phantom.h"
-#include "engine/data/volume.h"
+ * take them. */
+#include "tests/data/phantom_fixture.h"
 
 #include <sys/file.h>
 #include <fcntl.h>
-
-static gs_phantom_options small_options(int cases) {
-    notes[0] = '\0';
-    stop_after = 0;
-    return (gs_phantom_options){.cases = cases,
-                                .scale = 4,
-                                .seed = 1,
-                                .threads = 2,
-                                .report = {.progress = count_progress, .note = keep_note}};
-}
-
-static void need_source(void) {
-    if (access(GS_PHANTOM_SOURCE, R_OK) == 0) return;
-    print_message("%s is missing (package mricron-data)\n", GS_PHANTOM_SOURCE);
-    skip();
-}
 
 static bool same_trees(const char *folder, const char *left, const char *right) {
     char command[512];
@@ -32,29 +13,6 @@ static bool same_trees(const char *folder, const char *left, const char *right) 
 }
 
 /* ---- brain ---- */
-
-static const char *case_folder(const char *root, int number) {
-    static char path[512];
-    for (int group = 0; group < 2; group++) {
-        snprintf(path, sizeof path, "%s/%s/Phantom_%04d", root, group ? "LGG" : "HGG", number);
-        if (access(path, F_OK) == 0) return path;
-    }
-    fail_msg("case %d is not in %s", number, root);
-    return NULL;
-}
-
-static gs_volume load(const char *root, int number, const char *what) {
-    char path[640];
-    gs_volume volume;
-    snprintf(path, sizeof path, "%s/Phantom_%04d_%s.nii.gz", case_folder(root, number), number,
-             what);
-    assert_ok(gs_volume_load(path, &volume, &error));
-    assert_int_equal(volume.side[0], 60);
-    assert_int_equal(volume.side[1], 60);
-    assert_int_equal(volume.side[2], 38);
-    assert_true(volume.spacing_mm[0] == 4 && volume.spacing_mm[2] == 4);
-    return volume;
-}
 
 /* Means over label's voxels of both images, and over the brain without label. */
 typedef struct contrast {
