@@ -45,6 +45,8 @@ typedef struct gs_dataset_slice {
     gs_split split;
     uint32_t case_number; /* equal for slices of one case, dense from 0 in order of appearance; the
                              writer ignores it */
+    int64_t extent[2]; /* the lowest and the highest index in the case at which its organ is seen,
+                          whether there is a slice or not; equal: not said */
 } gs_dataset_slice;
 
 /* ---- reading ---- */

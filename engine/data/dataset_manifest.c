@@ -73,6 +73,22 @@ static gs_status read_info(const json_t *root, gs_dataset_info *info, gs_error *
     return get_size(root, "width", GS_MAX_SIDE, &info->width, err);
 }
 
+/* Optional; the slice's index lies in it. */
+static gs_status read_extent(const json_t *extent, const char *where, gs_dataset_slice *slice,
+                             gs_error *err) {
+    if (!extent) return GS_OK;
+    bool is_pair = json_array_size(extent) == 2;
+    for (size_t i = 0; i < 2 && is_pair; i++) {
+        const json_t *end = json_array_get(extent, i);
+        is_pair = json_is_integer(end);
+        slice->extent[i] = json_integer_value(end);
+    }
+    if (is_pair && slice->extent[0] <= slice->index && slice->index <= slice->extent[1])
+        return GS_OK;
+    return gs_fail(err, GS_MALFORMED,
+                   "%s: \"extent\" is not two whole numbers with \"index\" between them", where);
+}
+
 /* The strings of *slice are borrowed from the entry. */
 static gs_status read_slice(const json_t *entry, size_t row, gs_dataset_slice *slice,
                             int64_t *mask_row, gs_error *err) {
@@ -95,6 +111,7 @@ static gs_status read_slice(const json_t *entry, size_t row, gs_dataset_slice *s
     if (!json_is_integer(index))
         return gs_fail(err, GS_MALFORMED, "%s: \"index\" is not a whole number", where);
     slice->index = json_integer_value(index);
+    GS_TRY(read_extent(json_object_get(entry, "extent"), where, slice, err));
     const json_t *mask = json_object_get(entry, "mask");
     *mask_row = -1;
     if (!mask) return GS_OK;

@@ -143,6 +143,11 @@ static json_t *describe(const gs_dataset_writer *writer, const gs_dataset_slice 
     json_t *entry =
         json_pack("{ss sI ss ss}", "case", slice->case_name, "index", (json_int_t)slice->index,
                   "name", slice->name, "label", gs_label_name(slice->label));
+    if (entry && slice->extent[0] < slice->extent[1] &&
+        json_object_set_new(
+            entry, "extent",
+            json_pack("[II]", (json_int_t)slice->extent[0], (json_int_t)slice->extent[1])) != 0)
+        json_decref(entry), entry = NULL;
     if (entry && slice->split != GS_SPLIT_NONE &&
         json_object_set_new(entry, "split", json_string(gs_split_name(slice->split))) != 0)
         json_decref(entry), entry = NULL;

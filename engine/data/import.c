@@ -92,6 +92,7 @@ static gs_status keep_row(import *im, const gs__cut *cut, int i, gs_error *err) 
 
 static gs_status take_case(import *im, gs__imported_case *c, const gs__cut *cut, gs_error *err) {
     size_t values = (size_t)im->info.channels * (size_t)im->info.height * (size_t)im->info.width;
+    memcpy(c->extent, cut->extent, sizeof c->extent);
     for (int i = 0; i < cut->count; i++) {
         GS_TRY(keep_row(im, cut, i, err));
         GS_TRY(gs_dataset_writer_add_image(im->writer, cut->images + (size_t)i * values, err));
@@ -182,6 +183,7 @@ static gs_status describe_row(import *im, const gs__imported_case *c, const row 
     const gs_dataset_slice slice = {.case_name = case_name,
                                     .name = name,
                                     .index = r->level,
+                                    .extent = {c->extent[0], c->extent[1]},
                                     .label = r->label,
                                     .split = c->split};
     return gs_dataset_writer_describe(im->writer, &slice, is_masked ? mask : NULL, err);

@@ -51,6 +51,7 @@ typedef struct gs__cut {
     gs__cut_slice *slices; /* [count] */
     float *images;         /* [count, C,H,W] */
     uint8_t *masks;        /* [count, H,W] */
+    int extent[2];         /* the organ's lowest and highest level; equal: not said */
 } gs__cut;
 
 /* Room for one more slice, uncounted until the caller has filled it and adds 1 to cut->count. */
@@ -78,6 +79,7 @@ GS_MUST_CHECK gs_status gs__import(const char *folder, const gs__layout *layout,
 typedef struct gs__imported_case {
     const gs__candidate *candidate;
     int slices, presence; /* numbers of slices */
+    int extent[2];        /* gs__cut's */
     gs_split split;
     bool annotated;
 } gs__imported_case;

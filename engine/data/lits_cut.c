@@ -7,6 +7,10 @@ static gs_status cut_level(gs__liver_plane *p, const gs__levels *levels, int lev
     const float *labels;
     GS_TRY(levels->read(levels->context, GS__LABELS, level, &labels, err));
     GS_TRY(gs__liver_find(p, levels, labels, labels, err));
+    if (p->pixels > 0) {
+        if (out->extent[1] < 0) out->extent[0] = level;
+        out->extent[1] = level;
+    }
     gs__verdict verdict = gs__liver_judge(p, levels, labels, min_width);
     if (!verdict.is_kept || verdict.label == GS_LABEL_UNKNOWN) return GS_OK;
     GS_TRY(gs__cut_reserve(out, info, err));
@@ -21,6 +25,7 @@ static gs_status cut_level(gs__liver_plane *p, const gs__levels *levels, int lev
 gs_status gs__lits_cut(const gs__lits_case *c, const gs__levels *levels, int min_width,
                        const gs_dataset_info *info, gs__cut *out, gs_error *err) {
     gs__liver_plane p = {0};
+    out->extent[1] = -1;
     gs_status status = gs__liver_plane_init(&p, levels, &c->measures, info->height, err);
     for (int level = 0; status == GS_OK && level < levels->side[2]; level++)
         status = cut_level(&p, levels, level, min_width, info, out, err);

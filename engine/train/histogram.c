@@ -26,7 +26,8 @@ static gs_status measure_cases(const gs_dataset *dataset, extent **out, gs_error
 
 static uint8_t bin_of(const gs_dataset *dataset, const extent *extents, uint32_t row) {
     const gs_dataset_slice *slice = gs_dataset_get_slice(dataset, row);
-    const extent *e = &extents[slice->case_number];
+    extent said = {slice->extent[0], slice->extent[1]};
+    const extent *e = said.low < said.high ? &said : &extents[slice->case_number];
     double length = (double)e->high - (double)e->low;
     double position = length > 0 ? ((double)slice->index - (double)e->low) / length : 0.5;
     int bin = (int)(position * GS_HISTOGRAM_BINS);

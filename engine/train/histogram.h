@@ -2,9 +2,9 @@
  * histogram of 20 bins (Vorontsov et al., section 4.5): where both are cut from the same volumes,
  * the position would otherwise tell them apart.
  *
- * A slice's position is where its `index` lies between the lowest and the highest index of its
- * case's slices in the dataset, 0 to 1; in the middle when these are equal. Threads: immutable once
- * made. */
+ * A slice's position is where its `index` lies in its `extent`, that of the organ, 0 to 1; where
+ * the dataset does not say that, between the lowest and the highest index of its case's slices, in
+ * the middle when these are equal. Threads: immutable once made. */
 #ifndef GS_ENGINE_TRAIN_HISTOGRAM_H
 #define GS_ENGINE_TRAIN_HISTOGRAM_H
 

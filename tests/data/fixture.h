@@ -85,10 +85,10 @@ static const gs_dataset_info small_info = {.name = "small",
                                            .height = HEIGHT,
                                            .width = WIDTH};
 static const gs_dataset_slice small_slices[SLICES] = {
-    {"b", "b \"one\"", 7, GS_LABEL_PRESENCE, GS_SPLIT_TRAIN, 0},
-    {"a", "a é", -3, GS_LABEL_ABSENCE, GS_SPLIT_NONE, 1},
-    {"b", "b two", 8, GS_LABEL_PRESENCE, GS_SPLIT_TRAIN, 0},
-    {"c", "c", 0, GS_LABEL_UNKNOWN, GS_SPLIT_TEST, 2}};
+    {"b", "b \"one\"", 7, GS_LABEL_PRESENCE, GS_SPLIT_TRAIN, 0, {-2, 9}},
+    {"a", "a é", -3, GS_LABEL_ABSENCE, GS_SPLIT_NONE, 1, {0, 0}},
+    {"b", "b two", 8, GS_LABEL_PRESENCE, GS_SPLIT_TRAIN, 0, {-2, 9}},
+    {"c", "c", 0, GS_LABEL_UNKNOWN, GS_SPLIT_TEST, 2, {0, 0}}};
 static const bool small_masked[SLICES] = {true, false, true, false};
 
 static inline void fill_small(int slice, float image[VALUES], uint8_t mask[AREA]) {

@@ -27,6 +27,7 @@ static void what_is_written_is_read(void **state) {
         assert_int_equal(slice->label, small_slices[i].label);
         assert_int_equal(slice->split, small_slices[i].split);
         assert_int_equal(slice->case_number, small_slices[i].case_number);
+        assert_memory_equal(slice->extent, small_slices[i].extent, sizeof slice->extent);
         assert_memory_equal(gs_dataset_image(dataset, (size_t)i), image, sizeof image);
         const uint8_t *kept = gs_dataset_mask(dataset, (size_t)i);
         assert_int_equal(kept != NULL, small_masked[i]);

@@ -60,6 +60,11 @@ static void a_manifest_that_lies_is_refused(void **state) {
         {"\"split\": \"train\"", "\"split\": 3", GS_MALFORMED},
         {"\"label\": \"presence\"", "\"label\": \"maybe\"", GS_MALFORMED},
         {"\"index\": 7", "\"index\": 7.5", GS_MALFORMED},
+        {"[-2, 9]", "[-2, 6]", GS_MALFORMED}, /* the index is 7 */
+        {"[-2, 9]", "[8, 9]", GS_MALFORMED},
+        {"[-2, 9]", "[-2, 9.0]", GS_MALFORMED},
+        {"[-2, 9]", "[-2, 8, 9]", GS_MALFORMED},
+        {"[-2, 9]", "9", GS_MALFORMED},
         {"\"mask\": 0", "\"mask\": -1", GS_MALFORMED},
         {"\"mask\": 0", "\"mask\": 1", GS_SHAPE_MISMATCH}, /* another slice's */
         {"\"mask\": 1", "\"mask\": 2", GS_SHAPE_MISMATCH},

@@ -85,6 +85,10 @@ static void slices_are_labelled_by_the_widest_lesion(void **state) {
         assert_int_equal(counts.presence, expected);
         assert_int_equal(counts.masks, expected);
         assert_int_equal(counts.absence, 3); /* levels 3, 8, 9 */
+        for (size_t i = 0; i < gs_dataset_count(dataset); i++) {
+            const gs_dataset_slice *slice = gs_dataset_get_slice(dataset, i);
+            assert_true(slice->extent[0] == LOW && slice->extent[1] == HIGH); /* LOW is dropped */
+        }
         gs_dataset_close(dataset);
     }
 }
