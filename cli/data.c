@@ -3,6 +3,7 @@
 #include "cli/data.h"
 
 #include "cli/data_internal.h"
+#include "cli/progress.h"
 #include "engine/data/dataset.h"
 #include "engine/data/preview.h"
 
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { EXIT_BAD_INPUT = 2 };
 
@@ -30,6 +30,7 @@ static const struct subcommand {
 
 int gs_cli_data_fail(const char *what, const gs_error *err) {
     if (err->status == GS_CANCELLED && strcmp(err->text, "help was asked for") == 0) return 0;
+    gs_progress_clear();
     fprintf(stderr, "genseg data %s: %s: %s\n", what, gs_status_text(err->status), err->text);
     bool is_ours = err->status == GS_OUT_OF_MEMORY || err->status == GS_INTERNAL ||
                    err->status == GS_CANCELLED;
@@ -45,25 +46,22 @@ static void request_stop(int signal_number) {
 }
 
 static bool print_progress(void *context, int done, int total) {
-    const char *what = context;
-    int step = total < 20 ? 1 : total / 20;
-    if (isatty(STDERR_FILENO) == 1)
-        fprintf(stderr, "\r%d of %d %s%s", done, total, what, done == total ? "\n" : "");
-    else if (done == total || done % step == 0)
-        fprintf(stderr, "%d of %d %s\n", done, total, what);
+    gs_progress_show(context, done, total);
     return !stop_requested;
 }
 
 static void print_note(void *context, const char *text) {
     (void)context;
-    fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "", text);
+    gs_progress_clear();
+    fprintf(stderr, "%s\n", text);
 }
 
 gs_data_report gs_cli_data_report(const char *what) {
+    static gs_progress progress; /* a process runs one command */
+    progress = gs_progress_start(what);
     signal(SIGINT, request_stop);
     signal(SIGTERM, request_stop);
-    return (gs_data_report){
-        .progress = print_progress, .note = print_note, .context = (void *)(uintptr_t)what};
+    return (gs_data_report){.progress = print_progress, .note = print_note, .context = &progress};
 }
 
 gs_status gs_cli_data_preview(const char *folder, const char *path, gs_error *err) {

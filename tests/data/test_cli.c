@@ -1,10 +1,12 @@
 #include "tests/data/fixture.h"
 
 #include "cli/data.h"
+#include "cli/progress.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -136,6 +138,72 @@ static void an_interrupt_stops_in_good_order(void **state) {
     assert_int_equal(mkdir(*state, 0700), 0);
 }
 
+static void a_bar_tells_rate_and_time_left(void **state) {
+    (void)state;
+    const gs_progress p = {.what = "cases"};
+    static const struct {
+        int columns, done, total;
+        double seconds;
+        const char *expected;
+    } bars[] = {
+        {48, 15, 60, 5, "[===>           ] 15/60 cases, 3.0/s, 0:15 left"},
+        {48, 60, 60, 90, "[========] 60/60 cases, 1.5 s each, 1:30 in all"},
+        {30, 1, 60, 100, "1/60 cases, 100.0 s each, 1:38:20 left"},
+        {300, 500, 1000, 2,
+         "[====================>                   ] 500/1000 cases, 250/s, 0:02 left"},
+    };
+    for (size_t i = 0; i < sizeof bars / sizeof *bars; i++) {
+        char line[256];
+        gs_progress_format(line, sizeof line, bars[i].columns, &p, bars[i].done, bars[i].total,
+                           bars[i].seconds);
+        assert_string_equal(line, bars[i].expected);
+    }
+}
+
+/* Runs with standard error on a descriptor, and gives the status. */
+static int run_on(int fd, const char *const *arguments) {
+    int kept = dup(STDERR_FILENO);
+    fflush(stderr);
+    dup2(fd, STDERR_FILENO);
+    int status = run(arguments);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    return status;
+}
+
+static void a_terminal_shows_a_bar_and_a_file_lines(void **state) {
+    const char *const liver[] = {
+        "data",    "phantom", "--kind",  "liver", "--out", path_in(*state, "one"),
+        "--cases", "3",       "--scale", "4",     NULL};
+    const char *const again[] = {
+        "data",    "phantom", "--kind",  "liver", "--out", path_in(*state, "two"),
+        "--cases", "3",       "--scale", "4",     NULL};
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    int end = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    const struct winsize size = {.ws_row = 24, .ws_col = 60};
+    assert_int_equal(ioctl(end, TIOCSWINSZ, &size), 0);
+    assert_int_equal(run_on(end, liver), 0);
+    assert_int_equal(run_on(end, liver), 2); /* it is there: said on an empty line */
+    char shown[4096] = "";
+    ssize_t read_bytes = read(terminal, shown, sizeof shown - 1);
+    assert_true(read_bytes > 0);
+    assert_memory_equal(shown, "\r[", 2);
+    assert_non_null(strstr(shown, "] 1/3 cases, "));
+    assert_non_null(strstr(shown, " left\x1b[K\r["));
+    assert_non_null(strstr(shown, "] 3/3 cases, "));
+    assert_non_null(strstr(shown, " in all\x1b[K\r\n\r\x1b[Kgenseg data phantom: "));
+    close(end), close(terminal);
+
+    int file = open(path_in(*state, "lines"), O_RDWR | O_CREAT, 0600);
+    assert_int_equal(run_on(file, again), 0);
+    close(file);
+    size_t length;
+    char *lines = get_file(*state, "lines", &length);
+    assert_string_equal(lines, "1 of 3 cases\n2 of 3 cases\n3 of 3 cases\n");
+    gs_free(lines);
+}
+
 static void a_whole_dataset_is_counted(void **state) {
     write_small(*state);
     const char *const info[] = {"data", "info", *state, NULL};
@@ -150,6 +218,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_interrupt_stops_in_good_order, make_folder,
                                         remove_folder),
         cmocka_unit_test(wrong_usage_is_status_2),
+        cmocka_unit_test(a_bar_tells_rate_and_time_left),
+        cmocka_unit_test_setup_teardown(a_terminal_shows_a_bar_and_a_file_lines, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(every_help_is_on_standard_output, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(what_the_caller_can_set_right_is_status_2, make_folder,
