@@ -83,6 +83,7 @@ static int print_usage(FILE *out) {
 }
 
 int gs_cli_data(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, as a full disk is */
     if (argc < 2) return print_usage(stderr);
     if (strcmp(argv[1], "--help") == 0) return print_usage(stdout);
     for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++)

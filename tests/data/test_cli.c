@@ -1,4 +1,5 @@
-#include "tests/data/fixture.h"
+#include "tests/data/mnist_fixture.h"
+#include "tests/data/nifti_fixture.h"
 
 #include "cli/data.h"
 #include "cli/progress.h"
@@ -11,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { MAX_ARGUMENTS = 12 };
+enum { MAX_ARGUMENTS = 24 };
 
 static int run(const char *const *arguments) {
     char *copies[MAX_ARGUMENTS + 1] = {NULL};
@@ -21,6 +22,17 @@ static int run(const char *const *arguments) {
     memcpy(given, copies, sizeof given);
     int status = gs_cli_data(count, given);
     for (int i = 0; i < count; i++) free(copies[i]);
+    return status;
+}
+
+/* Runs with standard error on a descriptor, and gives the status. */
+static int run_on(int fd, const char *const *arguments) {
+    int kept = dup(STDERR_FILENO);
+    fflush(stderr);
+    dup2(fd, STDERR_FILENO);
+    int status = run(arguments);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
     return status;
 }
 
@@ -101,6 +113,98 @@ static void a_folder_that_is_being_written_is_status_2(void **state) {
     assert_int_equal(rmdir(path_in(*state, "out.partial")), 0);
 }
 
+/* 0: T1 and the like, 1: a segmentation; 20 x 22 x 3 voxels of 8 mm. */
+static double tiny_at(const void *context, int x, int y, int z) {
+    bool is_seg = *(const bool *)context;
+    if (x < 2 || x > 17 || y < 2 || y > 19) return 0;
+    if (is_seg) return x > 9 && y > 11 && z == 1 ? 2 : 1;
+    return 1 + (3 * x + 5 * y + 7 * z) % 40;
+}
+
+/* What is no lesion is no label either. */
+static double tiny_tumour_at(const void *context, int x, int y, int z) {
+    return tiny_at(context, x, y, z) == 2 ? 2 : 0;
+}
+
+static const nifti_form tiny_form = {
+    .side = {20, 22, 3}, .spacing_mm = {8, 8, 8}, .datatype = DT_INT16};
+static const bool is_image = false, is_seg = true;
+
+/* Two cases in the layout of BraTS, two in that of LiTS, and MNIST, in one folder. */
+static void put_sources(const char *folder) {
+    static const char *const sequences[] = {"flair", "t1", "t1ce", "t2"};
+    char name[64];
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "Case_%d", i);
+        assert_ok(gs_folder_make(path_in(folder, name), &error));
+        for (int k = 0; k < 4; k++) {
+            snprintf(name, sizeof name, "Case_%d/x_%s.nii", i, sequences[k]);
+            put_nifti(folder, name, &tiny_form, tiny_at, &is_image);
+        }
+        snprintf(name, sizeof name, "Case_%d/x_seg.nii", i);
+        put_nifti(folder, name, &tiny_form, tiny_tumour_at, &is_seg);
+        snprintf(name, sizeof name, "volume-%d.nii", i);
+        put_nifti(folder, name, &tiny_form, tiny_at, &is_image);
+        snprintf(name, sizeof name, "segmentation-%d.nii", i);
+        put_nifti(folder, name, &tiny_form, tiny_at, &is_seg);
+    }
+    put_mnist(folder, "");
+}
+
+/* Runs with files of so many bytes at most; what is said goes to `said`. */
+static int run_limited(const char *const *arguments, rlim_t bytes, const char *said) {
+    struct rlimit before, small;
+    int file = open(said, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &small);
+    int status = run_on(file, arguments);
+    setrlimit(RLIMIT_FSIZE, &before);
+    close(file);
+    return status;
+}
+
+/* As they would by default: an unwary writer ends by a signal. */
+static void a_full_disk_leaves_no_dataset_and_spoils_none(void **state) {
+    char in[64], out[64], said[64];
+    put_path(in, sizeof in, *state, "in"), put_path(out, sizeof out, *state, "out");
+    put_path(said, sizeof said, *state, "said");
+    assert_ok(gs_folder_make(in, &error));
+    put_sources(in);
+    const char *const commands[][MAX_ARGUMENTS] = {
+        {"data", "brats", "--in", in, "--out", out, "--scale", "4", "--validation", "0", "--test",
+         "0"},
+        {"data", "lits", "--in", in, "--out", out, "--scale", "2", "--validation", "0", "--test",
+         "0"},
+        {"data", "synthetic", "--mnist", in, "--out", out, "--validation", "5"}};
+    for (int i = 0; i < 3; i++)
+        for (int is_there = 0; is_there < 2; is_there++) {
+            size_t before_size, after_size, size;
+            char *before = NULL;
+            if (is_there) {
+                assert_int_equal(run(commands[i]), 0);
+                before = get_file(out, "images.npy", &before_size);
+            }
+            signal(SIGXFSZ, SIG_DFL);
+            assert_int_equal(run_limited(commands[i], 20000, said), 2);
+            char *text = get_file(*state, "said", &size);
+            assert_non_null(strstr(text, "disk full"));
+            assert_non_null(strstr(text, "images.npy"));
+            gs_free(text);
+            assert_int_equal(access(path_in(out, "images.npy.partial"), F_OK), -1);
+            if (!is_there) {
+                assert_int_equal(access(out, F_OK), -1);
+                continue;
+            }
+            char *after = get_file(out, "images.npy", &after_size);
+            assert_int_equal(before_size, after_size);
+            assert_memory_equal(before, after, after_size);
+            gs_free(before), gs_free(after);
+            gs_folder_remove(out);
+        }
+}
+
 static void a_full_disk_is_status_2_and_leaves_nothing(void **state) {
     const char *out = path_in(*state, "out");
     const char *const liver[] = {"data",    "phantom", "--kind",  "liver", "--out", out,
@@ -160,17 +264,6 @@ static void a_bar_tells_rate_and_time_left(void **state) {
     }
 }
 
-/* Runs with standard error on a descriptor, and gives the status. */
-static int run_on(int fd, const char *const *arguments) {
-    int kept = dup(STDERR_FILENO);
-    fflush(stderr);
-    dup2(fd, STDERR_FILENO);
-    int status = run(arguments);
-    dup2(kept, STDERR_FILENO);
-    close(kept);
-    return status;
-}
-
 static void a_terminal_shows_a_bar_and_a_file_lines(void **state) {
     const char *const liver[] = {
         "data",    "phantom", "--kind",  "liver", "--out", path_in(*state, "one"),
@@ -186,14 +279,16 @@ static void a_terminal_shows_a_bar_and_a_file_lines(void **state) {
     assert_int_equal(run_on(end, liver), 0);
     assert_int_equal(run_on(end, liver), 2); /* it is there: said on an empty line */
     char shown[4096] = "";
-    ssize_t read_bytes = read(terminal, shown, sizeof shown - 1);
-    assert_true(read_bytes > 0);
+    ssize_t got;
+    close(end); /* what was written stays to be read, and then comes the end */
+    for (size_t length = 0; (got = read(terminal, shown + length, 256)) > 0; length += (size_t)got)
+        assert_true(length < sizeof shown - 2 * 256);
     assert_memory_equal(shown, "\r[", 2);
     assert_non_null(strstr(shown, "] 1/3 cases, "));
     assert_non_null(strstr(shown, " left\x1b[K\r["));
     assert_non_null(strstr(shown, "] 3/3 cases, "));
     assert_non_null(strstr(shown, " in all\x1b[K\r\n\r\x1b[Kgenseg data phantom: "));
-    close(end), close(terminal);
+    close(terminal);
 
     int file = open(path_in(*state, "lines"), O_RDWR | O_CREAT, 0600);
     assert_int_equal(run_on(file, again), 0);
@@ -228,6 +323,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_folder_that_is_being_written_is_status_2, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_full_disk_is_status_2_and_leaves_nothing, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_full_disk_leaves_no_dataset_and_spoils_none, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_whole_dataset_is_counted, make_folder, remove_folder),
     };
