@@ -14,21 +14,12 @@ typedef struct request {
     gs_status (*import)(const char *folder, const gs_import_options *options, gs_error *err);
 } request;
 
-/* For dataset.json: what makes the same bytes again. */
-static char *command_line(const request *r) {
-    const gs_import_options *o = &r->options;
-    return gs_format("genseg data %s --in %s --scale %d --min-width %d --annotated %g "
-                     "--validation %g --test %g --normalization %s --seed %llu%s%s",
-                     r->what, o->in, o->scale, o->min_width, o->annotated, o->validation, o->test,
-                     gs_normalization_name(o->normalization), (unsigned long long)o->seed,
-                     o->healthy ? " --healthy " : "", o->healthy ? o->healthy : "");
-}
-
-static gs_status run(request *r, gs_error *err) {
+static gs_status run(request *r, const gs_option *known, size_t count, gs_error *err) {
     if (!r->out) return gs_fail(err, GS_INVALID_ARGUMENT, "--out is missing");
     if (!r->options.in) return gs_fail(err, GS_INVALID_ARGUMENT, "--in is missing");
     GS_TRY(gs_normalization_parse(r->normalization, &r->options.normalization, err));
-    char *made_by = command_line(r);
+    char *made_by;
+    GS_TRY(gs_cli_data_origin(r->what, known, count, &made_by, err));
     r->options.made_by = made_by;
     gs_status status = r->import(r->out, &r->options, err);
     gs_free(made_by);
@@ -56,10 +47,10 @@ static int parse_and_run(int argc, char **argv, request *r, const char *usage) {
         {"--threads", GS_OPTION_INT, &o->threads, "(all processors); does not change the result"},
         {"--preview", GS_OPTION_TEXT, &r->preview, "also write a contact sheet as PNG"},
     };
+    enum { KNOWN = sizeof known / sizeof *known };
     gs_error err = {0};
-    gs_status status =
-        gs_options_parse(argc, argv, usage, known, sizeof known / sizeof *known, &err);
-    if (status == GS_OK) status = run(r, &err);
+    gs_status status = gs_options_parse(argc, argv, usage, known, KNOWN, &err);
+    if (status == GS_OK) status = run(r, known, KNOWN, &err);
     return status == GS_OK ? EXIT_SUCCESS : gs_cli_data_fail(r->what, &err);
 }
 

@@ -28,21 +28,13 @@ static gs_status parse_digits(const char *text, unsigned *out, gs_error *err) {
     return GS_OK;
 }
 
-/* For dataset.json: what makes the same bytes again. */
-static char *command_line(const request *r) {
-    const gs_synthetic_options *o = &r->options;
-    return gs_format("genseg data synthetic --mnist %s --variant %s --train %d --validation %d "
-                     "--test %d --annotated %g --annotate-digits %s --seed %llu",
-                     o->mnist, r->variant, o->train, o->validation, o->test, o->annotated,
-                     r->digits, (unsigned long long)o->seed);
-}
-
-static gs_status run(request *r, gs_error *err) {
+static gs_status run(request *r, const gs_option *known, size_t count, gs_error *err) {
     if (!r->out) return gs_fail(err, GS_INVALID_ARGUMENT, "--out is missing");
     if (!r->options.mnist) return gs_fail(err, GS_INVALID_ARGUMENT, "--mnist is missing");
     GS_TRY(gs_synthetic_parse(r->variant, &r->options.variant, err));
     GS_TRY(parse_digits(r->digits, &r->options.annotated_digits, err));
-    char *made_by = command_line(r);
+    char *made_by;
+    GS_TRY(gs_cli_data_origin("synthetic", known, count, &made_by, err));
     r->options.made_by = made_by;
     gs_status status = gs_synthetic_write(r->out, &r->options, err);
     gs_free(made_by);
@@ -76,10 +68,10 @@ int gs_cli_data_synthetic(int argc, char **argv) {
         {"--threads", GS_OPTION_INT, &o->threads, "(all processors); does not change the result"},
         {"--preview", GS_OPTION_TEXT, &r.preview, "also write a contact sheet as PNG"},
     };
+    enum { KNOWN = sizeof known / sizeof *known };
     gs_error err = {0};
-    gs_status status =
-        gs_options_parse(argc, argv, "data synthetic --mnist FOLDER --out DIR [options]", known,
-                         sizeof known / sizeof *known, &err);
-    if (status == GS_OK) status = run(&r, &err);
+    gs_status status = gs_options_parse(
+        argc, argv, "data synthetic --mnist FOLDER --out DIR [options]", known, KNOWN, &err);
+    if (status == GS_OK) status = run(&r, known, KNOWN, &err);
     return status == GS_OK ? EXIT_SUCCESS : gs_cli_data_fail("synthetic", &err);
 }

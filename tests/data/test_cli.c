@@ -15,10 +15,10 @@
 enum { MAX_ARGUMENTS = 24 };
 
 static int run(const char *const *arguments) {
-    char *copies[MAX_ARGUMENTS + 1] = {NULL};
+    char *copies[2 * MAX_ARGUMENTS + 1] = {NULL};
     int count = 0;
     for (; arguments[count]; count++) copies[count] = strdup(arguments[count]);
-    char *given[MAX_ARGUMENTS + 1];
+    char *given[2 * MAX_ARGUMENTS + 1];
     memcpy(given, copies, sizeof given);
     int status = gs_cli_data(count, given);
     for (int i = 0; i < count; i++) free(copies[i]);
@@ -299,6 +299,101 @@ static void a_terminal_shows_a_bar_and_a_file_lines(void **state) {
     gs_free(lines);
 }
 
+/* What a shell makes of a line, run with --out. */
+static int run_line(const char *line, const char *out, const char *folder) {
+    char words[64];
+    put_path(words, sizeof words, folder, "words");
+    char *command = gs_format("set -- %s; shift; printf '%%s\\0' \"$@\" > %s", line, words);
+    assert_int_equal(system(command), 0);
+    gs_free(command);
+    size_t size;
+    char *bytes = get_file(folder, "words", &size);
+    const char *arguments[2 * MAX_ARGUMENTS + 1] = {NULL};
+    int count = 0;
+    for (char *at = bytes; at < bytes + size; at += strlen(at) + 1) arguments[count++] = at;
+    arguments[count++] = "--out", arguments[count++] = out;
+    assert_true(count <= 2 * MAX_ARGUMENTS);
+    int status = run(arguments);
+    gs_free(bytes);
+    return status;
+}
+
+static void assert_same_bytes(const char *left, const char *right) {
+    static const char *const files[] = {"images.npy", "masks.npy", "dataset.json"};
+    for (int i = 0; i < 3; i++) {
+        size_t sizes[2];
+        char *bytes[2] = {get_file(left, files[i], &sizes[0]),
+                          get_file(right, files[i], &sizes[1])};
+        assert_int_equal(sizes[0], sizes[1]);
+        assert_memory_equal(bytes[0], bytes[1], sizes[0]);
+        gs_free(bytes[0]), gs_free(bytes[1]);
+    }
+}
+
+static void what_made_a_dataset_makes_it_again(void **state) {
+    char in[64], out[64], again[64];
+    put_path(in, sizeof in, *state, "what's in $HOME; a\\b"),
+        put_path(out, sizeof out, *state, "out");
+    put_path(again, sizeof again, *state, "again");
+    assert_ok(gs_folder_make(in, &error));
+    put_sources(in);
+    const char *const commands[][MAX_ARGUMENTS] = {
+        {"data", "brats", "--in", in, "--out", out, "--scale", "4", "--validation", "0", "--test",
+         "0", "--name", "two \"heads\"", "--annotated", "0.333333333333333315"},
+        {"data",
+         "lits",
+         "--in",
+         in,
+         "--out",
+         out,
+         "--scale",
+         "8",
+         "--validation",
+         "0",
+         "--test",
+         "0",
+         "--annotated",
+         "1e-17",
+         "--normalization",
+         "none",
+         "--min-width",
+         "2",
+         "--threads",
+         "2"},
+        {"data", "synthetic", "--mnist", in, "--out", out, "--validation", "5", "--annotated",
+         "0.123456789", "--annotate-digits", "4,9", "--seed", "18446744073709551615"}};
+    static const char *const kept[] = {"--name 'two \"heads\"' ", "--min-width 2 ",
+                                       "--annotated 0.123456789 "};
+    for (int i = 0; i < 3; i++) {
+        gs_dataset *dataset;
+        assert_int_equal(run(commands[i]), 0);
+        assert_ok(gs_dataset_open(out, &dataset, &error));
+        const char *line = gs_dataset_get_info(dataset)->made_by;
+        assert_memory_equal(line, "genseg data ", 12);
+        assert_non_null(strstr(line, kept[i]));
+        assert_null(strstr(line, "--out"));
+        assert_int_equal(run_line(line, again, *state), 0);
+        assert_same_bytes(out, again);
+        gs_dataset_close(dataset);
+        gs_folder_remove(out), gs_folder_remove(again);
+    }
+}
+
+static void a_command_line_too_long_to_keep_is_no_failure(void **state) {
+    char in[600], out[64];
+    int length = snprintf(in, sizeof in, "%s", (char *)*state);
+    while (length < 540) length += snprintf(in + length, sizeof in - (size_t)length, "/.");
+    put_path(out, sizeof out, *state, "out");
+    put_sources(*state);
+    const char *const lits[] = {"data",         "lits", "--in",   in,  "--out", out,
+                                "--validation", "0",    "--test", "0", NULL};
+    assert_int_equal(run(lits), 0);
+    size_t size;
+    char *text = get_file(out, "dataset.json", &size);
+    assert_non_null(strstr(text, "\"made_by\": \"genseg data lits with options of "));
+    gs_free(text);
+}
+
 static void a_whole_dataset_is_counted(void **state) {
     write_small(*state);
     const char *const info[] = {"data", "info", *state, NULL};
@@ -325,6 +420,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_full_disk_is_status_2_and_leaves_nothing, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_no_dataset_and_spoils_none, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(what_made_a_dataset_makes_it_again, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_command_line_too_long_to_keep_is_no_failure, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_whole_dataset_is_counted, make_folder, remove_folder),
     };
