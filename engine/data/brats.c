@@ -153,6 +153,7 @@ gs_status gs_import_brats(const char *folder, const gs_import_options *options, 
         .channels = GS__BRATS_SEQUENCES,
         .height = GS__BRAIN_FRAME_MM,
         .width = GS__BRAIN_FRAME_MM / 2,
+        .work_volumes = 1, /* where the brain is */
         .file_names = {"*_flair.nii[.gz]", "*_t1.nii[.gz]", "*_t1ce.nii[.gz]", "*_t2.nii[.gz]",
                        "*_seg.nii[.gz]"},
         .list = list_cases,

@@ -3,6 +3,7 @@
  * not know layouts or what images show. Threads: only the ordered region touches the writer, the
  * cases and the report. */
 #include "engine/data/import_internal.h"
+#include "engine/data/import_memory.h"
 
 #include "base/memory.h"
 #include "engine/image/mask.h"
@@ -31,6 +32,7 @@ typedef struct import {
     row *rows;
     size_t count, capacity; /* of rows; a case's follow each other, cases in order */
     gs_dataset_writer *writer;
+    gs__gate gate;
     int refused, empty;
 } import;
 
@@ -114,7 +116,7 @@ static gs_status check_files(const import *im, const gs__candidate *candidate, g
 
 /* Whether a case's failure is its own, and the others may go on. */
 static bool is_refusal(gs_status status) {
-    return status != GS_OUT_OF_MEMORY && status != GS_INTERNAL && status != GS_CANCELLED;
+    return status != GS_INTERNAL && status != GS_CANCELLED;
 }
 
 static void refuse(import *im, const gs__candidate *candidate, const char *why) {
@@ -142,6 +144,33 @@ static gs_status settle_case(import *im, int i, gs_status own, const gs__cut *cu
     return GS_OK;
 }
 
+static size_t cut_bytes(const import *im, const gs__cut *cut) {
+    size_t area = (size_t)im->info.height * (size_t)im->info.width;
+    return (size_t)cut->capacity * area * ((size_t)im->info.channels * sizeof(float) + 1);
+}
+
+/* Reads and cuts a case when there is memory for it. Gives back the bytes of what was cut. */
+static size_t cut_case(import *im, int i, gs__cut *cut, gs_status *own, gs_error *why) {
+    const gs__candidate *candidate = im->cases[i].candidate;
+    *own = check_files(im, candidate, why);
+    if (*own != GS_OK) return 0;
+    size_t bytes = gs__case_memory(candidate, im->layout->work_volumes);
+    gs__gate_enter(&im->gate, i, bytes);
+    *own = im->layout->cut(candidate, im->options, &im->info, cut, why);
+    size_t kept = cut_bytes(im, cut);
+    gs__gate_leave(&im->gate, bytes, kept);
+    return kept;
+}
+
+/* What found no memory beside other cases is tried by itself. */
+static gs_status cut_alone(import *im, int i, gs__cut *cut, gs_error *why) {
+    gs__cut_deinit(cut);
+    gs__gate_close(&im->gate);
+    gs_status own = im->layout->cut(im->cases[i].candidate, im->options, &im->info, cut, why);
+    gs__gate_open(&im->gate);
+    return own;
+}
+
 static gs_status import_cases(import *im, gs_error *err) {
     int threads = im->options->threads > 0 ? im->options->threads : omp_get_max_threads();
     gs_status status = GS_OK; /* of the ordered region only */
@@ -151,17 +180,18 @@ static gs_status import_cases(import *im, gs_error *err) {
         gs__cut cut = {0};
         gs_error why = {0};
         gs_status own = GS_OK;
-        if (!atomic_load(&failed)) {
-            own = check_files(im, im->cases[i].candidate, &why);
-            if (own == GS_OK)
-                own = im->layout->cut(im->cases[i].candidate, im->options, &im->info, &cut, &why);
-        }
+        size_t kept = 0;
+        if (!atomic_load(&failed)) kept = cut_case(im, i, &cut, &own, &why);
 #pragma omp ordered
-        if (status == GS_OK && !atomic_load(&failed)) {
-            status = settle_case(im, i, own, &cut, &why, err);
-            if (status != GS_OK) atomic_store(&failed, true);
+        {
+            if (status == GS_OK && !atomic_load(&failed)) {
+                if (own == GS_OUT_OF_MEMORY) own = cut_alone(im, i, &cut, &why);
+                status = settle_case(im, i, own, &cut, &why, err);
+                if (status != GS_OK) atomic_store(&failed, true);
+            }
+            gs__cut_deinit(&cut);
+            gs__gate_settle(&im->gate, i, kept);
         }
-        gs__cut_deinit(&cut);
     }
     return status;
 }
@@ -307,6 +337,7 @@ import im = {.layout = layout, .options = options };
                                 .channels = layout->channels,
                                 .height = layout->height / options->scale,
                                 .width = layout->width / options->scale};
+    gs__gate_init(&im.gate, options->memory_bytes);
     gs_status status = list_cases(&im, err);
     if (status == GS_OK) status = write_dataset(&im, folder, err);
     gs_dataset_writer_close(im.writer);
@@ -314,5 +345,6 @@ import im = {.layout = layout, .options = options };
     gs_free(im.rows);
     gs_free(im.cases);
     gs__candidates_deinit(&im.candidates);
+    gs__gate_deinit(&im.gate);
     return status;
 }

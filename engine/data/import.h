@@ -2,8 +2,9 @@
  * (engine/data/dataset.h). What is done to the images is told in docs/datasets.md.
  *
  * A case that is not what its layout says (a file is missing or broken, grids differ, a label is
- * none of the layout's) is left out and named in a note; the others are imported. The bytes written
- * depend on the files and the options alone, not on the number of threads.
+ * none of the layout's) is left out and named in a note, and so is one that finds no memory though
+ * no other case is being read; the others are imported. The bytes written depend on the files and
+ * the options alone, not on the number of threads.
  *
  * Shapes: images [C,H,W]; volumes as in engine/data/volume.h. */
 #ifndef GS_ENGINE_DATA_IMPORT_H
@@ -12,6 +13,7 @@
 #include "engine/data/report.h"
 #include "engine/model/config.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { GS_IMPORT_MAX_SCALE = 8, GS_IMPORT_MAX_CASES = 100000 };
@@ -31,6 +33,8 @@ typedef struct gs_import_options {
                                        mapped to [0,1] */
     uint64_t seed;                  /* of splits and annotated cases */
     int threads;                    /* 0 = all processors */
+    size_t memory_bytes; /* that cases take at once, for which threads wait; 0 = half of what is
+                            free. The case whose turn it is may exceed it */
     gs_data_report report;
 } gs_import_options;
 

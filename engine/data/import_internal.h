@@ -61,9 +61,10 @@ void gs__cut_deinit(gs__cut *cut); /* a zeroed cut is allowed */
 /* ---- a layout ---- */
 
 typedef struct gs__layout {
-    const char *name;                         /* of the dataset */
-    const char *expected;                     /* what a folder should hold, for messages */
-    int channels, height, width;              /* at scale 1 */
+    const char *name;            /* of the dataset */
+    const char *expected;        /* what a folder should hold, for messages */
+    int channels, height, width; /* at scale 1 */
+    int work_volumes; /* of floats, which cutting a case needs beside those of its files */
     const char *file_names[GS__IMPORT_FILES]; /* of a candidate's files, for messages; NULL: none */
     gs_status (*list)(const char *folder, gs__candidates *out, gs_error *err);
     /* All of the candidate's files are there. Called by many threads at once. */

@@ -171,10 +171,28 @@ static void silence_libnifti(void) {
     nifti_set_debug_level(0);
 }
 
-gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
+/* Without voxels. NULL: no NIfTI, or out of memory. */
+static nifti_image *read_header(const char *path) {
     static pthread_once_t silenced = PTHREAD_ONCE_INIT;
     pthread_once(&silenced, silence_libnifti);
-    nifti_image *nim = nifti_image_read(path, 0);
+    return nifti_image_read(path, 0);
+}
+
+bool gs_volume_peek(const char *path, size_t *voxels_out, size_t *item_out) {
+    gs_error ignored;
+    nifti_image *nim = read_header(path);
+    bool is_taken = nim && check_header(nim, path, &ignored) == GS_OK &&
+                    (size_t)nim->nvox <= GS_VOLUME_MAX_VOXELS;
+    if (is_taken) {
+        *voxels_out = (size_t)nim->nvox;
+        *item_out = (size_t)nim->nbyper;
+    }
+    nifti_image_free(nim);
+    return is_taken;
+}
+
+gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err) {
+    nifti_image *nim = read_header(path);
     if (!nim) return gs_fail(err, GS_MALFORMED, "%s cannot be read as NIfTI", path);
     gs_volume volume = {0};
     gs__nifti_orientation o = gs__nifti_orientation_of_image(nim);

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { GS_VOLUME_MAX_SIDE = 1024 };
@@ -29,6 +30,10 @@ typedef struct gs_volume {
  * not parse, is truncated or fails its gzip checksum; NUMERIC for voxels that are not finite.
  * Caller deinits. */
 GS_MUST_CHECK gs_status gs_volume_load(const char *path, gs_volume *out, gs_error *err);
+
+/* By its header alone: how many voxels gs_volume_load would read, and the bytes of one as stored.
+ * False where it would refuse the file before it had memory for them. */
+bool gs_volume_peek(const char *path, size_t *voxels_out, size_t *item_out);
 
 /* Zeroed voxels. Caller deinits. */
 GS_MUST_CHECK gs_status gs_volume_init(const int side[3], const double spacing_mm[3],
