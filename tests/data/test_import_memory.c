@@ -17,7 +17,7 @@ static int failing_tries; /* of the case short_of_memory */
 enum { SHORT_OF_MEMORY = 5 };
 
 static gs_status list_cases(const char *folder, gs__candidates *out, gs_error *err) {
-    char name[16];
+    char name[32];
     (void)folder, (void)err;
     for (int i = 0; i < CASES; i++) {
         snprintf(name, sizeof name, "case-%02d", i);
