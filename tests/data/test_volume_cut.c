@@ -5,7 +5,7 @@
 #include "engine/image/normalize.h"
 
 /* An ellipse of brain with a square tumour that crosses no midline; voxels of 2 mm. */
-enum { NX = 80, NY = 100, NZ = 4, PLANE = NX * NY, MAX_FILES = 4 };
+enum { NX = 80, NY = 100, NZ = 4, PLANE = NX * NY, MAX_FILES = 5 };
 
 static bool is_brain(int x, int y, int z) {
     double dx = (x - 40) / 34.0, dy = (y - 50) / 44.0;
@@ -34,10 +34,9 @@ typedef struct fixture {
     gs_volume_files volume;
 } fixture;
 
-static gs_volume_file *add_file(fixture *f, const char *folder, const nifti_form *form,
-                                voxel_function *value, int context) {
+/* What put_nifti has made of v.nii.gz. */
+static gs_volume_file *take_file(fixture *f, const char *folder) {
     char name[32];
-    put_nifti(folder, "v.nii.gz", form, value, &context);
     size_t size;
     char *bytes = get_file(folder, "v.nii.gz", &size);
     snprintf(name, sizeof name, "taken-%d.nii", f->count);
@@ -45,6 +44,12 @@ static gs_volume_file *add_file(fixture *f, const char *folder, const nifti_form
     gs_free(bytes);
     assert_ok(gs_volume_file_open(path_in(folder, name), &f->files[f->count], &error));
     return f->files[f->count++];
+}
+
+static gs_volume_file *add_file(fixture *f, const char *folder, const nifti_form *form,
+                                voxel_function *value, int context) {
+    put_nifti(folder, "v.nii.gz", form, value, &context);
+    return take_file(f, folder);
 }
 
 static fixture make_files(const char *folder, int preset, int orientation, double spacing_mm) {
@@ -247,6 +252,15 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_fails(gs_volume_cutter_open(GS_VOLUME_BRAIN, &f.volume, &form, &cutter, &error),
                  GS_SHAPE_MISMATCH);
     assert_non_null(strstr(error.text, "channel 1 has another grid than channel 0"));
+    other.spacing_mm[1] = 2;
+    nifti_1_header turned = header_of(&other); /* by a degree about its first voxel */
+    turned.srow_x[1] = -2 * sinf((float)M_PI / 180);
+    turned.srow_y[0] = -turned.srow_x[1];
+    put_nifti_as(*state, "v.nii.gz", &other, &turned, intensity, &(int){1});
+    f.volume.channels[1] = take_file(&f, *state);
+    assert_fails(gs_volume_cutter_open(GS_VOLUME_BRAIN, &f.volume, &form, &cutter, &error),
+                 GS_SHAPE_MISMATCH);
+    assert_non_null(strstr(error.text, "turned against it"));
     close_files(&f);
 }
 
