@@ -21,8 +21,9 @@ const PRESET_TEXT = {
 };
 const TOGETHER = [['one', 'Channels of one scan'], ['each', 'A scan each']];
 const ROLES = [['image', 'Channel'], ['label', 'Label'], ['organ', 'Organ']];
-// As the presets store: brain and liver are normalised by the organ, plain scans by their range.
-const NORMALIZATION = /** @type {const} */ ({ brain: 'none', liver: 'none', plain: 'unit' });
+// Of data sets made here, as by the importers. A data set with `none` would take the same scans, and a model trained
+// elsewhere on the same task would be asked about values it was not trained on.
+const NORMALIZATION = /** @type {const} */ ('unit');
 
 const megabytes = (size) => `${(size / 1e6).toFixed(size < 1e7 ? 1 : 0)} MB`;
 const field = (label, control, hint) => el('div', { class: 'field' },
@@ -172,7 +173,7 @@ export class VolumeUpload {
     this.#show();
     try {
       if (!app.dataset(name)) {
-        await putDataset(name, { normalization: NORMALIZATION[this.#preset] });
+        await putDataset(name, { normalization: NORMALIZATION });
         await app.refreshDatasets();
         this.showDatasets(name);
       }

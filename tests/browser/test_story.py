@@ -61,12 +61,12 @@ def set_value(viewer, field, value, event="change"):
               "f.dispatchEvent(new Event(arguments[2], { bubbles: true }))", field, value, event)
 
 
-def upload(viewer, files, dataset, together="one"):
+def upload(viewer, files, dataset, together="one", preset="plain"):
     viewer.open(view="volumes")
     viewer.shown(".volume-upload")
     viewer.until(lambda: viewer.all("#volume-dataset option"), "the data sets are listed")
     viewer.find("#volume-files").send_keys("\n".join(map(str, files)))
-    viewer.choose("plain", ".volume-upload")
+    viewer.choose(preset, ".volume-upload")
     viewer.choose(together, ".volume-upload")
     set_value(viewer, "volume-dataset", "")
     set_value(viewer, "volume-new-dataset", dataset, "input")
@@ -203,6 +203,18 @@ def test_label_file_gives_labels_and_dice(viewer, client, scan):
     assert counts["presence"] == counts["absence"] == LEVELS // 2
     viewer.shown('[data-run="segment"]').click()
     viewer.until(lambda: "against the label file" in viewer.text(".volume-job"), "a Dice")
+
+
+@pytest.mark.parametrize("preset", ["brain", "liver", "plain"])
+def test_a_new_data_set_is_normalised_as_imported_ones(viewer, client, tmp_path, preset):
+    dataset = f"new-{preset}-{os.getpid()}"
+    values, mask = synthetic.scan(60, 60, 4)
+    head, label = tmp_path / "head_t1.nii", tmp_path / "head_seg.nii"
+    for path, voxels in ((head, values), (label, mask)):
+        path.write_bytes(synthetic.nifti_of(voxels, 60, 60, 4, (4.0, 4.0, 4.0)))
+    upload(viewer, [head, label], dataset, preset=preset)
+    viewer.shown(".upload-files p.good")
+    assert client.get(f"/v1/datasets/{dataset}")["normalization"] == "unit"
 
 
 def test_several_scans_at_once(viewer, client, tmp_path):
