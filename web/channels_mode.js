@@ -2,7 +2,7 @@
 // chosen channel and takes its place among the others.
 
 import { range } from './colormap.js';
-import { grayLegend } from './legend.js';
+import { grayLegend, keyLegend, maskKey } from './legend.js';
 import { plane } from './pixels.js';
 
 export class ChannelsMode {
@@ -52,7 +52,7 @@ export class ChannelsMode {
       panel.setTitle(`Channel ${each + 1}`);
       panel.drawGray(values, window);
       panel.drawMask(mask, opacity);
-      panel.setFooter(grayLegend(window));
+      panel.setFooter(grayLegend(window), keyLegend(mask ? [maskKey()] : []));
     });
   }
 

@@ -36,6 +36,9 @@ export function grayLegend([low, high]) {
     ticks(compact(low), compact(high)));
 }
 
-// entries: [[class, text], ...]
+// Of a mask over a picture that was measured: the picture's own mark would say that all of it is generated.
+export const maskKey = () => ['mask', 'segmented', el('span', { class: 'generated', title: 'Made by the model, not drawn' }, 'generated')];
+
+// entries: [[class, ...content], ...]
 export const keyLegend = (entries) => el('div', { class: 'keys' },
-  entries.map(([kind, text]) => el('span', { class: `key ${kind}` }, el('i'), text)));
+  entries.map(([kind, ...content]) => el('span', { class: `key ${kind}` }, el('i'), ...content)));

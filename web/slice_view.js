@@ -8,7 +8,7 @@ import { Controls } from './controls.js';
 import { debounced, el } from './dom.js';
 import { range, sharedWindow } from './colormap.js';
 import { modelName, number, percent } from './format.js';
-import { keyLegend } from './legend.js';
+import { keyLegend, maskKey } from './legend.js';
 import { dice, thresholded } from './mask.js';
 import { Panel } from './panel.js';
 import { blobOfPng, normalized, plane } from './pixels.js';
@@ -255,7 +255,7 @@ export class SliceView {
       const { area } = segmented;
       mask = segmented.mask;
       this.#panel.drawMask(mask, opacity);
-      keys.push(['mask', 'segmented']);
+      keys.push(maskKey());
       if (annotation) notes.push(`Dice ${number(dice(mask, annotation), 2)}`);
       notes.push(`${area} px`);
     } else {

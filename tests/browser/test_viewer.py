@@ -30,6 +30,18 @@ data.forEach((value, i) => diverging(value / limit).forEach((colour, c) => {
 done({ worst, limit, largest: symmetricLimit(data, 0) });
 """
 
+OTHER_CHANNEL = """
+const done = arguments[0];
+const [{ ChannelsMode }, { Panel }] = await Promise.all(['/channels_mode.js', '/panel.js'].map((path) => import(path)));
+const mode = new ChannelsMode((what) => new Panel({ ...what, onCursor() {}, onEnlarge() {}, gestures: {} }));
+mode.prepare({ channels: 2 });
+const said = (mask) => {
+  mode.paint({ pixels: { channels: 2, width: 1, height: 1, data: Float32Array.of(0, 1) }, channel: 0, mask, opacity: 1, windowOf: (own) => own });
+  return mode.panels[0].element.querySelector('.keys').textContent;
+};
+done([said(null), said([1])]);
+"""
+
 
 @pytest.fixture
 def viewer(browser, server):
@@ -118,7 +130,9 @@ def test_blink_alternates(viewer, slices):
 def test_generated_pictures_say_so(viewer, slices):
     at(viewer, slices["presence"])
     marked = {p.get_attribute("data-panel") for p in viewer.all(".panel") if "generated" in p.text}
-    assert marked == {"healthy", "residual", "reconstruction", "uncertainty"}
+    assert marked == {"slice", "healthy", "residual", "reconstruction", "uncertainty"}
+    assert not viewer.all('[data-panel="slice"] .frame .generated')  # the picture is measured, its mask is not
+    assert viewer.text('[data-panel="slice"] .key.mask') == "segmentedgenerated"
     assert "Not for clinical use" in viewer.text("footer") and "simulated" in viewer.text("footer")
 
 
@@ -245,6 +259,12 @@ def test_channels_side_by_side(viewer):
     viewer.press("e")
     assert len([p for p in viewer.all(".panel") if p.is_displayed()]) == 1
     viewer.press(Keys.ESCAPE)
+
+
+def test_a_mask_over_another_channel_says_that_it_is_generated(viewer):
+    viewer.open()
+    said = viewer.driver.execute_async_script(f"(async (...arguments) => {{ {OTHER_CHANNEL} }})(...arguments)")
+    assert said == ["", "segmentedgenerated"]
 
 
 def test_slice_the_model_does_not_take(viewer):
