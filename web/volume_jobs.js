@@ -138,7 +138,6 @@ export class VolumeJobs {
     ].filter(Boolean);
     const bar = el('div', { class: 'progress', role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * (job.progress ?? 0)), 'data-state': job.state }, el('i'));
     bar.firstChild.style.width = `${100 * (job.progress ?? 0)}%`;
-    const file = (name) => `${(this.#volume.case ?? this.#volume.id).replace(/[^\w.-]+/g, '_')}-${name}.nii.gz`;
     return el('li', { class: 'volume-job', 'data-id': job.id, 'data-state': job.state },
       el('div', { class: 'volume-job-head' },
         el('span', { class: `pill ${job.state}` }, job.state), el('span', { class: 'what' }, facts.join(' \u00b7 ')),
@@ -147,7 +146,7 @@ export class VolumeJobs {
       !isOver && bar,
       job.error && el('p', { class: 'failure' }, job.error),
       job.outputs.length > 0 && el('div', { class: 'outputs' }, el('span', { class: 'generated' }, 'generated'),
-        job.outputs.map(({ name, size, href }) => el('a', { class: 'button', href, download: file(name), 'data-output': name },
+        job.outputs.map(({ name, size, href }) => el('a', { class: 'button', href, download: true, 'data-output': name },
           `${outputName(name, this.#volume.channels)} (.nii.gz, ${(size / 1e6).toFixed(1)} MB)`))));
   }
 }

@@ -24,7 +24,7 @@ export class VolumesView {
   #facts = el('p', { class: 'muted' });
   #stack;
   #jobs = new VolumeJobs();
-  #drawn = el('a', { class: 'button', title: 'What was drawn on the slices, as one label file: 0 ground, 1 target, 255 not annotated' }, 'Drawn masks');
+  #drawn = el('a', { class: 'button', download: true, title: 'What was drawn on the slices, as one label file: 0 ground, 1 target, 255 not annotated' }, 'Drawn masks');
   #delete = el('button', { type: 'button', 'data-needs': 'admin', onclick: () => this.#askDelete() }, 'Delete');
   #main;
   #empty = el('section', { class: 'empty' }, el('h2', {}, 'No volume is open'),
@@ -88,7 +88,6 @@ export class VolumesView {
     this.#facts.textContent = [volume.id, `data set ${volume.dataset}`, volume.preset, `${size.join(' \u00d7 ')} voxels of ${spacing.map(round).join(' \u00d7 ')} mm`,
       volume.channels === 1 ? '1 channel' : `${volume.channels} channels`, volume.has_label && 'with labels', `${count(volume.slices)} slices stored`].filter(Boolean).join(' \u00b7 ');
     this.#drawn.href = annotationsUrl(volume.id);
-    this.#drawn.download = `${title(volume)}-drawn.nii.gz`;
     this.#showList();
     this.#jobs.show(volume);
     if (!isSame) this.#stack.show(volume);
