@@ -4,7 +4,7 @@ import { address, ask } from './api.js';
 import { el } from './dom.js';
 import { count } from './format.js';
 
-const ROWS = { image: 'image', mask: 'mask as drawn', probability: 'probability', healthy: 'healthy (generated)' };
+const ROWS = { image: 'image', mask: 'mask as drawn', probability: 'probability (generated)', healthy: 'healthy (generated)' };
 
 export class TrainingPanel {
   #job = '';
@@ -73,6 +73,7 @@ export class TrainingPanel {
     const step = this.#steps[Number(this.#slider.value)];
     this.#text.textContent = `Validation slices at step ${count(step)}`;
     this.#slider.setAttribute('aria-valuetext', `step ${step}`);
+    this.#slider.style.setProperty('--fill', `${(100 * Number(this.#slider.value)) / Math.max(1, this.#steps.length - 1)}%`);
     this.#picture.alt = `${this.#text.textContent}: ${[...this.#rows.children].map((row) => row.textContent).join(', ')}`;
     const source = address('get', '/v1/jobs/{id}/panel/{step}', { path: { id: this.#job, step: String(step) } });
     if (this.#picture.getAttribute('src') !== source) this.#picture.src = source;

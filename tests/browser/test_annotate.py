@@ -2,7 +2,6 @@
 import os
 import struct
 import zlib
-from pathlib import Path
 
 import pytest
 import requests
@@ -15,10 +14,10 @@ from selenium.webdriver.common.actions.pointer_input import PointerInput  # noqa
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 import backend  # noqa: E402
-import npm  # noqa: E402
 import synthetic  # noqa: E402
 from conftest import set_screen  # noqa: E402
 from desk import SURFACE, Desk  # noqa: E402
+from looks import picture  # noqa: E402
 from viewer import Viewer  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not {"GENSEG_BINARY", "GENSEG_URL"} & os.environ.keys(),
@@ -118,15 +117,6 @@ def forget_drafts(desk):
         });""")
 
 
-def picture(viewer, name):
-    if os.environ.get("SCREENSHOT_DIR"):
-        place = Path(os.environ["SCREENSHOT_DIR"])
-        place.mkdir(parents=True, exist_ok=True)
-        for scheme in ("light", "dark"):
-            set_screen(viewer.driver, 1280, 720, scheme)
-            viewer.driver.save_screenshot(str(place / f"annotate-{name}-{scheme}.png"))
-
-
 # ==== What is drawn on ====
 
 def test_a_nifti_slice_has_its_own_values(desk, person):
@@ -149,7 +139,7 @@ def test_a_stroke_is_saved_and_there_after_a_reload(desk, person, record):
     target, ground, unknown = desk.counts()
     assert 100 < target < 300 and target + ground == WIDTH * HEIGHT and unknown == 0
     desk.says("Not saved")
-    picture(desk, "stroke")
+    picture(desk, "annotate-stroke")
     desk.save()
     desk.says("Saved")
     rows = person.mask(record)
@@ -209,7 +199,7 @@ def test_polygon_and_fill_and_similar(desk, person, record):
     desk.press("f")
     desk.click((30, 20))
     assert desk.counts() == (0, 0, WIDTH * HEIGHT)
-    picture(desk, "filled")
+    picture(desk, "annotate-filled")
 
 
 def test_scribbles_keep_their_three_values(desk, person, record):
@@ -224,7 +214,7 @@ def test_scribbles_keep_their_three_values(desk, person, record):
     desk.press("e")  # erasing leaves "not annotated" here
     desk.stroke((30, 25), (35, 25))
     target, ground, unknown = desk.counts()
-    picture(desk, "scribbles")
+    picture(desk, "annotate-scribbles")
     desk.save()
     desk.says("Saved")
     rows = person.mask(record)
@@ -242,7 +232,7 @@ def test_the_prediction_is_accepted_and_corrected(desk, person, client):
     desk.until(lambda: desk.counts()[0] == area, f"the {area} pixels of the segmentation")
     ActionChains(desk.driver).move_to_element(desk.find(SURFACE)).click().perform()
     corrected = desk.counts()[0]
-    picture(desk, "prediction")
+    picture(desk, "annotate-prediction")
     desk.find("#annotate-author").send_keys("Ada")
     desk.save()
     desk.says("Saved")
@@ -370,7 +360,7 @@ class TestConflict:
 
     def test_mine_is_kept_and_theirs_stays_in_the_history(self, desk, person, record):
         self.begin(desk, person, record)
-        picture(desk, "conflict")
+        picture(desk, "annotate-conflict")
         desk.answer("conflict", "mine")
         desk.until(lambda: desk.status() == "Saved", "it is saved")
         assert count_of(person.mask(record), TARGET) == self.drawn
@@ -423,7 +413,7 @@ def test_the_history_shows_and_restores(desk, person, record):
     rows[1].click()
     desk.until(lambda: desk.find(".annotate-history .primary").is_enabled(), "it can be restored")
     desk.until(lambda: pixels(desk) != before, "its border is shown")
-    picture(desk, "history")
+    picture(desk, "annotate-history")
     desk.find(".annotate-history .primary").click()
     desk.until(lambda: desk.counts()[0] == WIDTH * HEIGHT // 2, "the old mask is back")
     desk.until(lambda: desk.status() == "Saved", "and current")
@@ -441,7 +431,7 @@ def test_a_draft_is_offered_after_a_reload(desk, person, record):
     desk.driver.refresh()
     desk.shown(".toast.lasting button:not(.quiet)").click()
     desk.shown('dialog[data-ask="draft"]')
-    picture(desk, "draft")
+    picture(desk, "annotate-draft")
     desk.answer("draft", "draft")
     desk.ready()
     assert desk.counts() == drawn and "Not saved" in desk.status()
@@ -468,7 +458,7 @@ def test_an_empty_mask_is_asked_about(desk, person, record):
     desk.draw(record)
     desk.save()
     assert "label says" in desk.shown('dialog[data-ask="empty"]').text
-    picture(desk, "empty")
+    picture(desk, "annotate-empty")
     desk.answer("empty", "")
     assert person.mask(record) is None
     desk.shown('[data-begin="scribbles"]').click()
@@ -533,7 +523,7 @@ class TestServerAway:
         desk.save()
         desk.says("sent again")
         desk.shown(".banner")
-        picture(desk, "away")
+        picture(desk, "annotate-away")
         desk.stroke((10, 20), (25, 20))
         drawn = desk.counts()
         empty_server.start()
@@ -572,28 +562,3 @@ def test_every_control_has_a_name_and_nothing_overflows(desk, record):
         for button in desk.all(".annotator button"):
             if button.is_displayed():
                 assert button.rect["x"] + button.rect["width"] <= width + 1, button.text
-
-
-def test_axe_finds_no_accessibility_error(desk, person, record):
-    axe = npm.package("axe-core/axe.min.js").read_text()
-    person.draw(record, TARGET, "Bob")
-    for scheme in ("dark", "light"):
-        set_screen(desk.driver, 1280, 720, scheme)
-        desk.draw(record)
-        desk.js(axe)
-        desk.press("y")
-        desk.until(lambda: desk.all(".annotate-entries button"), "the entries")
-        assert violations(desk, ".annotator") == []
-        desk.shown('[data-begin="nothing"]').click()
-        desk.save()
-        desk.shown('dialog[data-ask="empty"]')
-        assert violations(desk, 'dialog[data-ask="empty"]') == []
-        desk.answer("empty", "")
-        forget_drafts(desk)
-
-
-def violations(desk, part):
-    return desk.driver.execute_async_script("""
-        const [part, done] = arguments;
-        axe.run(part).then(({ violations }) => done(violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' ')}`)));
-        """, part)

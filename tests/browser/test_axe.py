@@ -4,33 +4,15 @@ import pytest
 pytest.importorskip("selenium", reason="python3-selenium is not installed")
 
 import backend  # noqa: E402
-import npm  # noqa: E402
 from conftest import set_screen  # noqa: E402
+from looks import accessible  # noqa: E402
 from viewer import Viewer  # noqa: E402
-
-RUN = """
-const done = arguments[arguments.length - 1];
-axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => done(violations.map(
-  ({ id, help, nodes }) => `${id}: ${help}\\n` + nodes.map((n) => `    ${n.target} ${n.any.map((a) => a.message).join('; ')}`).join('\\n'))),
-  (error) => done([String(error)]));
-"""
-
-
-@pytest.fixture(scope="module")
-def axe():
-    return npm.package("axe-core/axe.min.js").read_text()
 
 
 @pytest.fixture(params=["dark", "light"])
 def viewer(request, browser, server):
     set_screen(browser, 1280, 720, request.param)
     return Viewer(browser, server.url)
-
-
-def check(viewer, axe):
-    viewer.js(axe)
-    found = viewer.driver.execute_async_script(RUN)
-    assert not found, "\n".join(found)
 
 
 @pytest.fixture
@@ -40,61 +22,61 @@ def slices(client):
 
 
 @pytest.mark.parametrize("label", ["presence", "absence"])
-def test_a_slice(viewer, axe, slices, label):
+def test_a_slice(viewer, slices, label):
     viewer.open(dataset=backend.DATASET, slice=slices[label]["id"]).settled()
-    check(viewer, axe)
+    accessible(viewer)
 
 
-def test_swipe(viewer, axe, slices):
+def test_swipe(viewer, slices):
     viewer.open(dataset=backend.DATASET, slice=slices["presence"]["id"]).settled()
     viewer.press("s")
-    check(viewer, axe)
+    accessible(viewer)
 
 
-def test_channels(viewer, axe):
+def test_channels(viewer):
     viewer.open(dataset="channels").settled()
     viewer.press("c")
     viewer.settled()
-    check(viewer, axe)
+    accessible(viewer)
 
 
-def test_wide_list_with_marked_slices(viewer, axe):
+def test_wide_list_with_marked_slices(viewer):
     viewer.open(dataset="many").settled()
     viewer.press("g")
     viewer.shown(".tile-text")
     viewer.js("document.querySelector('.tiles').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', shiftKey: true, bubbles: true }))")
     viewer.shown(".marked")
-    check(viewer, axe)
+    accessible(viewer)
 
 
-def test_drawing_a_mask(viewer, axe, slices):
+def test_drawing_a_mask(viewer, slices):
     viewer.open(dataset=backend.DATASET, slice=slices["presence"]["id"]).settled()
     viewer.press("d")
     viewer.shown(".annotator canvas")
-    check(viewer, axe)
+    accessible(viewer)
 
 
-def test_keyboard_help(viewer, axe):
+def test_keyboard_help(viewer):
     viewer.open(dataset=backend.DATASET).settled()
     viewer.press("?")
     viewer.shown("dialog.help")
-    check(viewer, axe)
+    accessible(viewer)
 
 
 @pytest.mark.parametrize("view, ready", [("models", "table.models tbody tr"), ("training", ".training-form"),
                                          ("volumes", ".volumes-view"), ("next", ".suggestion")])
-def test_other_views(viewer, axe, view, ready):
+def test_other_views(viewer, view, ready):
     viewer.open(view=view, dataset=backend.DATASET).shown(ready)
-    check(viewer, axe)
+    accessible(viewer)
 
 
-def test_description_of_the_interface(viewer, axe):
+def test_description_of_the_interface(viewer):
     viewer.driver.get(f"{viewer.url}/docs")
     viewer.shown("article")
-    check(viewer, axe)
+    accessible(viewer)
 
 
-def test_nothing_there_yet(browser, empty_server, axe):
+def test_nothing_there_yet(browser, empty_server):
     viewer = Viewer(browser, empty_server.url).open()
     viewer.shown(".empty")
-    check(viewer, axe)
+    accessible(viewer)

@@ -1,12 +1,11 @@
 """What lies between two samples of a healthy slice: choosing them, by pointer and by keyboard, the frames and the
 slider through them."""
-import os
-
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 import backend
 from conftest import set_screen
+from looks import accessible, keep
 from viewer import Viewer
 
 SAMPLE = '[data-panel="sample"]'
@@ -129,5 +128,5 @@ def test_it_fits(grid, width, height, scheme):
     slide(grid, 4)
     grid.until(lambda: grid.text(TITLE) == "1 \u2192 4 at 0.50", "the middle is shown")
     assert grid.js(TOO_WIDE) == []
-    if os.environ.get("SCREENSHOT_DIR"):
-        grid.driver.save_screenshot(f"{os.environ['SCREENSHOT_DIR']}/between-{width}x{height}-{scheme}.png")
+    accessible(grid)
+    keep(grid, f"between-{width}x{height}-{scheme}")

@@ -2,7 +2,6 @@
 compared and activated, and the scan segmented; the file a person downloads is what the interface answers."""
 import gzip
 import os
-from pathlib import Path
 
 import pytest
 import requests
@@ -13,10 +12,11 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 import backend  # noqa: E402
 import synthetic  # noqa: E402
-from conftest import set_screen  # noqa: E402
 from desk import Desk  # noqa: E402
+from looks import picture  # noqa: E402
 
 WIDTH, HEIGHT, LEVELS = backend.WIDTH, backend.HEIGHT, 12
+STEPS, TRAINING_S = 70, 180  # three validations and the last; and how long they may take
 
 pytestmark = pytest.mark.skipif(not {"GENSEG_BINARY", "GENSEG_URL"} & os.environ.keys(),
                                 reason="the page's own mock server has no volumes")
@@ -35,15 +35,6 @@ def scan(tmp_path):
     image.write_bytes(synthetic.nifti_of(values, WIDTH, HEIGHT, LEVELS))
     label.write_bytes(gzip.compress(synthetic.nifti_of(mask, WIDTH, HEIGHT, LEVELS)))
     return image, label, mask
-
-
-def picture(viewer, name):
-    if os.environ.get("SCREENSHOT_DIR"):
-        place = Path(os.environ["SCREENSHOT_DIR"])
-        place.mkdir(parents=True, exist_ok=True)
-        for scheme in ("light", "dark"):
-            set_screen(viewer.driver, 1280, 720, scheme)
-            viewer.driver.save_screenshot(str(place / f"story-{name}-{scheme}.png"))
 
 
 def set_value(viewer, field, value, event="change"):
@@ -98,12 +89,13 @@ def watch(viewer):
     """The curves and the same few slices, as the training goes and when it is over."""
     viewer.shown(".job-title .pill.running")
     viewer.until(lambda: points(viewer, "rec") > 2, "curves of the losses")
-    viewer.until(lambda: points(viewer, "dice") > 0, "the validation Dice")
+    viewer.until(lambda: points(viewer, "dice") > 0, "the validation Dice", TRAINING_S)
     first = viewer.until(lambda: sheet(viewer), "the validation slices")
     assert viewer.find(".job-title .pill").text == "running"
     assert "healthy (generated)" in viewer.text(".panel-rows")
-    viewer.until(lambda: sheet(viewer) not in ("", first), "newer ones by themselves")
-    viewer.shown(".job-title .pill.succeeded")
+    picture(viewer, "story-running")
+    viewer.until(lambda: sheet(viewer) not in ("", first), "newer ones by themselves", TRAINING_S)
+    viewer.until(lambda: viewer.all(".job-title .pill.succeeded"), "it is over", TRAINING_S)
     assert points(viewer, "dice") > 1 and "Finished after" in viewer.text(".job .log")
     viewer.until(lambda: sheet(viewer) not in ("", first), "the last ones")
     last = sheet(viewer)
@@ -150,7 +142,7 @@ def test_from_a_scan_to_its_mask(viewer, client, scan, download):
     upload(viewer, [image], dataset)
     viewer.shown(".upload-files p.good")
     viewer.until(lambda: viewer.find(".stack-pictures").get_attribute("data-level") == str(LEVELS // 2), "the middle level")
-    picture(viewer, "volume")
+    picture(viewer, "story-volume")
     slices = sorted(client.get("/v1/slices", dataset=dataset)["items"], key=lambda s: s["index"])
     assert [s["index"] for s in slices] == list(range(LEVELS))
 
@@ -158,11 +150,13 @@ def test_from_a_scan_to_its_mask(viewer, client, scan, download):
     viewer.open(view="next", dataset=dataset)
     viewer.choose("label", ".suggest-bar")
     viewer.until(lambda: len(viewer.all(".suggestion")) == LEVELS, "all slices want a label")
-    picture(viewer, "next")
+    picture(viewer, "story-next")
     viewer.shown(".suggestions-view .primary").click()
     for number in range(LEVELS):
         viewer.until(lambda: f"{number + 1} of {LEVELS}" in viewer.text(".queue"), f"slice {number + 1}")
         record = viewer.until(lambda: next((s for s in slices if f"slice={s['id']}" in viewer.driver.current_url), None), "a slice is open")
+        if not number:
+            picture(viewer.settled(), "story-queue")
         wanted = "presence" if record["index"] >= LEVELS // 2 else "absence"
         viewer.press(wanted[0])
         viewer.until(lambda: client.get(f"/v1/slices/{record['id']}")["label"] == wanted, "the label is stored")
@@ -190,12 +184,14 @@ def test_from_a_scan_to_its_mask(viewer, client, scan, download):
     viewer.shown('[data-need="annotated_presence"].enough')
     assert "Every method can train" in viewer.text(".can-train")
     viewer.shown(".training-form summary").click()
-    for field, value in (("preset", "tiny"), ("width", "1"), ("batch", "2"), ("budget", "0.4"), ("activate", "never")):
+    for field, value in (("preset", "tiny"), ("width", "1"), ("batch", "2"), ("activate", "never")):
         set_value(viewer, f"train-{field}", value, "input")
+    viewer.choose("max_steps", ".budget")
+    set_value(viewer, "train-budget", STEPS, "input")
     before = {m["id"] for m in client.get("/v1/models")["items"]}
     viewer.shown(".training-form .primary").click()
     watch(viewer)
-    picture(viewer, "training")
+    picture(viewer, "story-training")
     job = client.get("/v1/jobs", kind="train", limit=1)["items"][0]
     assert job["request"]["min_annotated"] == 1 and job["request"]["discriminator_rate"] == 0.1
     made = job["model"]
@@ -207,7 +203,7 @@ def test_from_a_scan_to_its_mask(viewer, client, scan, download):
         viewer.shown(f'tr[data-id="{model}"] input[type=checkbox]').click()
     viewer.until(lambda: len(viewer.all(".compare tr[data-slice]")) >= 3, "examples through both")
     assert len(viewer.all(".compare .example .picture")) >= 6
-    picture(viewer, "models")
+    picture(viewer, "story-models")
     assert not client.get(f"/v1/models/{made}")["active"]
     assert not viewer.all(f'tr[data-id="{made}"] .pill.good')
     viewer.shown(f'tr[data-id="{made}"] .actions button').click()
@@ -229,7 +225,7 @@ def test_from_a_scan_to_its_mask(viewer, client, scan, download):
             assert name == f"{slices[0]['volume']}-{output['name']}.nii.gz"
             assert got == requests.get(client.url + output["href"], timeout=30).content
             assert len(gzip.decompress(got)) > WIDTH * HEIGHT * LEVELS
-        picture(viewer, run)
+        picture(viewer, f"story-{run}")
     labels = gzip.decompress(download(viewer.find(".volume-header a[download]"))[1])[352:]
     assert len(labels) == WIDTH * HEIGHT * LEVELS
     assert [labels.count(value) for value in (1, 0)] == [sum(side) for side in zip(*scribbles)]
@@ -268,7 +264,9 @@ def test_several_scans_at_once(viewer, client, tmp_path):
     viewer.until(lambda: len(viewer.all(".upload-files p.good")) == 2, "both are stored")
     assert [v["case"] for v in client.get("/v1/volumes", dataset=dataset)["items"]] == ["anna", "bert"]
     viewer.shown(".volume-header button").click()
-    viewer.shown("dialog.sure .danger").click()
+    viewer.shown("dialog.sure .danger")
+    picture(viewer, "story-delete-volume")
+    viewer.find("dialog.sure .danger").click()
     viewer.until(lambda: len(client.get("/v1/volumes", dataset=dataset)["items"]) == 1, "one is deleted")
 
 
@@ -287,7 +285,9 @@ def test_weights_come_back_and_go(viewer, client, tmp_path):
     added = next(m for m in client.get("/v1/models")["items"] if m.get("name") == "brought")
     assert not added["active"] and requests.get(f"{client.url}/v1/models/{added['id']}/weights", timeout=30).content == other
     viewer.shown(".detail .danger").click()
-    viewer.shown("dialog.sure[open] .danger").click()
+    viewer.shown("dialog.sure[open] .danger")
+    picture(viewer, "story-delete-model")
+    viewer.find("dialog.sure[open] .danger").click()
     viewer.until(lambda: added["id"] not in {m["id"] for m in client.get("/v1/models")["items"]}, "it is deleted")
 
 

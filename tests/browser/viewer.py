@@ -35,9 +35,9 @@ class Viewer:
     def js(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, what, said):
+    def until(self, what, said, within_s=WAIT_S):
         """The first true value of what(); fails with `said` when it stays false."""
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + within_s
         while True:
             try:
                 value = what()
