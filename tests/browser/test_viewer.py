@@ -535,6 +535,20 @@ def test_the_whole_page_is_small_and_loads_nothing_from_elsewhere(viewer, slices
     assert sum(len(gzip.compress(path.read_bytes())) for path in files) < 300_000
 
 
+class TestPolicy:
+    @pytest.fixture
+    def expected_failures(self):
+        return ["Content Security Policy"]
+
+    def test_nothing_but_the_servers_own_files_runs(self, viewer):
+        policy = requests.get(f"{viewer.url}/", timeout=10).headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy and "unsafe" not in policy and "*" not in policy
+        viewer.open()
+        viewer.shown(".tile")
+        viewer.js("const s = document.createElement('script'); s.textContent = 'window.injected = true'; document.body.append(s);")
+        assert viewer.js("return window.injected") is None
+
+
 def test_readable_on_a_tablet(viewer, slices):
     for width, height in ((1024, 768), (820, 1180)):
         set_screen(viewer.driver, width, height)
