@@ -62,7 +62,7 @@ export function nextStep(counts) {
   }
   if (training.annotated_presence < FEW.annotated_presence) return { text: 'A few more masks help most now.', to: 'annotate' };
   if (unknown) return { text: `${count(unknown)} slices have no label and are not used: labelling them is cheap.`, to: 'label' };
-  return { text: 'Everything is there. More masks, of suggested slices first, are what is left.', to: 'annotate' };
+  return { text: 'Everything is there. More masks are what is left; no order of slices was found to beat chance.', to: 'annotate' };
 }
 
 // The preset whose images are most like these: only the network's shape depends on it.

@@ -164,6 +164,7 @@ test('training: what data lacks for each method, and what to do next', () => {
   assert.equal(nextStep(counts({}, 0)).to, 'upload');
   assert.equal(nextStep(counts({ absence: 40 })).to, 'annotate');
   assert.match(nextStep(counts({ absence: 40, annotated_presence: 9 }, 7)).text, /^7 slices/);
+  assert.doesNotMatch(nextStep(counts({ absence: 40, annotated_presence: 9 })).text, /suggested/); // docs/suggestions.md
 });
 
 test('training: settings fit the images and the effort', () => {
