@@ -16,7 +16,9 @@ const TABLE = [
     { keys: ['ArrowUp'], show: ['\u2191'], command: 'up', text: 'Row up' },
     { keys: ['/'], command: 'search', text: 'Search by name, case or id' },
     { keys: ['g'], command: 'wide', text: 'The list alone, or beside a slice' },
-    { keys: [], show: ['shift \u2192'], text: 'In the list: mark several, also by shift or ctrl and click' },
+    { keys: [], show: ['shift \u2192'], text: 'In the list: mark all on the way (shift and click)' },
+    { keys: [], show: ['ctrl \u2192'], text: 'In the list: go on, the marks stay' },
+    { keys: [], show: ['ctrl space'], text: 'In the list: mark it or not (its box, or ctrl and click)' },
     { keys: [], show: ['ctrl a'], text: 'In the list: mark all' },
   ]],
   ['Weak label', [

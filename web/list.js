@@ -46,7 +46,7 @@ export class SliceList {
       const tile = event.target.closest('.tile');
       if (tile) this.#pick(Number(tile.dataset.index), event);
     });
-    this.#content.addEventListener('dblclick', () => calls.onOpen());
+    this.#content.addEventListener('dblclick', (event) => !event.target.closest('.mark') && calls.onOpen());
     this.element.addEventListener('keydown', (event) => this.#key(event));
     new ResizeObserver(debounced(30, () => this.#measure())).observe(this.element);
   }
@@ -100,15 +100,16 @@ export class SliceList {
     this.#look(index);
   }
 
-  // One further (1), one back (-1), or a row ('down', 'up'); `extend` marks all on the way.
-  async move(step, extend = false) {
+  // One further (1), one back (-1), or a row ('down', 'up'). What is marked then: that 'one', 'all' on the way, or
+  // the 'same' as before.
+  async move(step, marks = 'one') {
     const by = { down: this.#geometry.columns, up: -this.#geometry.columns }[step] ?? step;
     let target = this.#current + by;
     if (target >= this.#items.length && this.#cursor) await this.#more(PAGE);
     if (Number.isInteger(step)) target = Math.min(Math.max(target, 0), this.#items.length - 1);
     if (target < 0 || target >= this.#items.length) return;
-    if (!extend) return this.select(target);
-    this.#marks.extendTo(target);
+    if (marks === 'one') return this.select(target);
+    if (marks === 'all') this.#marks.extendTo(target);
     this.#look(target);
   }
 
@@ -131,6 +132,7 @@ export class SliceList {
   }
 
   #pick(index, event) {
+    if (event.target.closest('.mark')) return this.#toggle(index);
     if (event.shiftKey) this.#marks.extendTo(index);
     else if (event.ctrlKey || event.metaKey) this.#marks.toggle(index);
     else return this.select(index);
@@ -139,13 +141,21 @@ export class SliceList {
 
   #key(event) {
     const isMany = event.ctrlKey || event.metaKey;
-    if (event.key in STEPS && event.shiftKey) this.move(STEPS[event.key], true);
+    if (event.key in STEPS && event.shiftKey) this.move(STEPS[event.key], 'all');
+    else if (event.key in STEPS && isMany) this.move(STEPS[event.key], 'same');
+    else if (event.key === ' ' && isMany) this.#toggle(this.#current);
     else if (event.key === 'a' && isMany) this.#markAll();
     else if (event.key === 'Escape' && this.#marks.size > 1) this.unmark();
     else if (event.key === 'Enter') this.#calls.onOpen();
     else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  #toggle(index) {
+    if (index < 0) return;
+    this.#marks.toggle(index);
+    this.#showMarks();
   }
 
   #markAll() {

@@ -37,6 +37,8 @@ export function makeTile(slice, index, box) {
   el('span', { class: 'badges', 'aria-hidden': 'true' },
     el('span', { class: 'badge' }, LETTERS[slice.label] ?? '?'),
     slice.annotated && el('span', { class: 'annotated' })),
+  // To a reader of the screen the option itself is selected or not.
+  el('span', { class: 'mark', 'aria-hidden': 'true', title: 'Mark (ctrl space)' }),
   box.caption > 0 && el('span', { class: 'tile-text', 'aria-hidden': 'true' },
     el('strong', {}, nameOf(slice)), el('small', {}, slice.prediction ? `${count(slice.prediction.area)} px \u00b7 ${number(slice.prediction.score, 3)}` : 'no prediction')));
   for (const side of ['left', 'top', 'width', 'height']) tile.style[side] = `${box[side]}px`;

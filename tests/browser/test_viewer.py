@@ -8,6 +8,9 @@ import requests
 
 pytest.importorskip("selenium", reason="python3-selenium is not installed")
 from selenium.webdriver import ActionChains  # noqa: E402
+from selenium.webdriver.common.actions.action_builder import ActionBuilder  # noqa: E402
+from selenium.webdriver.common.actions.interaction import POINTER_TOUCH  # noqa: E402
+from selenium.webdriver.common.actions.pointer_input import PointerInput  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 import backend  # noqa: E402
@@ -58,6 +61,20 @@ def slices(client):
         "absence": next(s for s in items if s["label"] == "absence"),
         "hostile": next(s for s in items if s["name"] == backend.HOSTILE),
     }
+
+
+def touch(viewer, fingers):
+    """Each finger goes along its places (CSS pixels of the window), all at once."""
+    inputs = [PointerInput(POINTER_TOUCH, f"finger{i}") for i in range(len(fingers))]
+    build = ActionBuilder(viewer.driver, mouse=inputs[0])
+    build.devices.extend(inputs[1:])
+    for each, (first, *others) in zip(inputs, fingers):
+        each.create_pointer_move(x=int(first[0]), y=int(first[1]))
+        each.create_pointer_down(button=0)
+        for x, y in others:
+            each.create_pointer_move(duration=80, x=int(x), y=int(y))
+        each.create_pointer_up(button=0)
+    build.perform()
 
 
 def at(viewer, record):
@@ -394,6 +411,44 @@ def test_marking_by_keyboard(viewer):
     viewer.until(lambda: viewer.text(".marked [role=status]") == "3 marked", "three are marked")
     tiles.send_keys(Keys.ESCAPE)
     viewer.gone(".marked")
+
+
+def marked(viewer):
+    return sorted(int(t.get_attribute("data-index")) for t in viewer.all('.tile[aria-selected="true"]'))
+
+
+def test_single_ones_are_marked_by_keyboard(viewer):
+    viewer.open(dataset="many").settled()
+    viewer.shown('.tile[data-index="0"]').click()
+    tiles = viewer.find(".tiles")
+
+    def control(*keys):
+        ActionChains(viewer.driver).key_down(Keys.CONTROL).send_keys(*keys).key_up(Keys.CONTROL).perform()
+
+    control(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    viewer.until(lambda: tiles.get_attribute("aria-activedescendant") == "tile-2", "the third is the current one")
+    assert marked(viewer) == [0]
+    control(" ")
+    viewer.until(lambda: marked(viewer) == [0, 2], "the first and the third")
+    control(Keys.ARROW_DOWN, " ")
+    viewer.until(lambda: viewer.text(".marked [role=status]") == "3 marked", "one of the next row")
+    control(" ")
+    viewer.until(lambda: marked(viewer) == [0, 2], "and not")
+    viewer.press("?")
+    assert "ctrl space" in viewer.shown("dialog.help").text
+
+
+def test_single_ones_are_marked_by_touch(viewer):
+    viewer.open(dataset="many").settled()
+    viewer.shown('.tile[data-index="0"]').click()
+    before = viewer.driver.current_url
+    for index in (3, 5):
+        box = viewer.find(f'.tile[data-index="{index}"] .mark').rect
+        touch(viewer, [((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2),)])
+    viewer.until(lambda: marked(viewer) == [0, 3, 5], "the boxes mark")
+    assert viewer.driver.current_url == before, "what is shown stays"
+    viewer.find('.tile[data-index="3"] .mark').click()
+    viewer.until(lambda: marked(viewer) == [0, 5], "a mouse takes a mark away")
 
 
 def test_names_are_text_never_markup(viewer, slices):
