@@ -18,6 +18,7 @@ import { SliceView } from './slice_view.js';
 import { report, toast } from './toast.js';
 import { SuggestionQueue } from './suggestion_queue.js';
 import { SuggestionsView } from './suggestions.js';
+import { Tabs } from './tabs.js';
 import { TrainingView } from './training.js';
 import { VolumesView } from './volumes.js';
 
@@ -49,9 +50,7 @@ const empty = el('div', { class: 'empty-place', hidden: true });
 const banner = el('div', { class: 'banner', role: 'alert', hidden: true },
   el('span', { class: 'spinner' }), 'The server does not answer. Trying again\u2026');
 const chip = el('button', { type: 'button', class: 'chip', onclick: () => open('models') });
-const tabs = TABS.map(([name, text]) => el('button', {
-  type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `view-${name}`, onclick: () => open(name),
-}, text));
+const tabs = new Tabs(TABS, open);
 const views = {
   slices: el('div', { class: 'slices' }, browser.element, slices.element, annotator.element, empty),
   models: el('div', {}, models.element),
@@ -72,7 +71,7 @@ function open(name) {
   if (tab === 'training' && name !== 'training') training.close();
   if (tab === 'volumes' && name !== 'volumes') volumes.close();
   tab = name;
-  for (const button of tabs) button.setAttribute('aria-selected', String(button.id === `tab-${name}`));
+  tabs.choose(name);
   for (const [key, view] of Object.entries(views)) view.hidden = key !== name;
   const [, text] = TABS.find(([each]) => each === name);
   document.title = `${text} \u2013 GenSeg`;
@@ -198,7 +197,7 @@ for (const [name, view] of Object.entries(views)) {
 document.body.prepend(
   el('header', { class: 'top' },
     el('a', { class: 'brand', href: '/' }, el('img', { src: 'icon.svg', alt: '', width: 22, height: 22 }), 'GenSeg'),
-    el('nav', { role: 'tablist', 'aria-label': 'Views' }, tabs), chip,
+    tabs.element, chip,
     el('button', { type: 'button', class: 'quiet', 'aria-label': 'Keyboard help', title: 'Keyboard (?)', onclick: () => help.showModal() }, '?'), accountButton()),
   banner, queue.element, el('main', {}, heading, ...Object.values(views)));
 document.body.append(help);

@@ -341,6 +341,22 @@ def shown_ids(viewer):
                      ".map((t) => t.dataset.id)")
 
 
+def test_arrows_lead_through_the_tabs(viewer):
+    viewer.open(dataset=backend.DATASET).settled()
+    names = [tab.get_attribute("id") for tab in viewer.all('[role="tab"]')]
+
+    def reachable():
+        return [tab.get_attribute("id") for tab in viewer.all('[role="tab"][tabindex="0"]')]
+
+    viewer.shown("#tab-slices").click()
+    for key, expected in ((Keys.ARROW_RIGHT, 1), (Keys.ARROW_LEFT, 0), (Keys.ARROW_LEFT, -1), (Keys.ARROW_RIGHT, 0), (Keys.END, -1), (Keys.HOME, 0)):
+        viewer.driver.switch_to.active_element.send_keys(key)
+        assert viewer.driver.switch_to.active_element.get_attribute("id") == names[expected]
+        assert reachable() == [names[expected]]
+        viewer.shown("#" + names[expected].replace("tab-", "view-"))
+        assert len([view for view in viewer.all('[role="tabpanel"]') if view.is_displayed()]) == 1
+
+
 def test_search_finds_by_words_of_name_and_case(viewer, client):
     items = client.get("/v1/slices", dataset=backend.DATASET, limit=500)["items"]
     wish = items[5]["case"]
