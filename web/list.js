@@ -12,6 +12,7 @@ const MOST_OF_PAGE = 500; // when all are needed
 const GAP = 6; // px between tiles
 const SPARE_ROWS = 3; // rendered above and below what is visible
 const PORTRAIT = 0.8; // width / height below which four tiles fit in a row
+const LEAST_TILE = 54; // px; what stands on a tile needs them
 const WIDE_TILE = 132; // px
 const CAPTION = 40; // px under a tile of a wide list
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'down', ArrowUp: 'up' };
@@ -234,7 +235,7 @@ export class SliceList {
     const room = this.element.clientWidth;
     if (!room) return;
     const aspect = first ? first.width / first.height : 1;
-    const columns = this.#isWide ? Math.max(1, Math.floor((room - GAP) / (WIDE_TILE + GAP))) : aspect < PORTRAIT ? 4 : 3;
+    const columns = this.#isWide ? Math.max(1, Math.floor((room - GAP) / (WIDE_TILE + GAP))) : aspect < PORTRAIT && room >= 4 * LEAST_TILE + 5 * GAP ? 4 : 3;
     const width = Math.floor((room - GAP * (columns + 1)) / columns);
     const caption = this.#isWide ? CAPTION : 0;
     const geometry = { columns, width, height: Math.round(width / Math.max(aspect, this.#isWide ? 0.8 : 0.4)) + caption, caption };

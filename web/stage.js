@@ -3,15 +3,15 @@
 import { debounced } from './dom.js';
 
 const GAP = 12; // px, as in the style sheet
-const CHROME = 66; // px of caption and legend around a picture
 
-// The number of columns that makes pictures of this aspect (width / height) largest, and their size.
-export function bestGrid(count, aspect, width, height) {
+// The number of columns that makes pictures of this aspect (width / height) largest, and their size; `chrome` is the
+// height of what stands around each.
+export function bestGrid(count, aspect, width, height, chrome) {
   let best = { columns: 1, width: 0, height: 0 };
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
     const roomX = (width - GAP * (columns - 1)) / columns;
-    const roomY = (height - GAP * (rows - 1)) / rows - CHROME;
+    const roomY = (height - GAP * (rows - 1)) / rows - chrome;
     const side = Math.max(0, Math.min(roomX, roomY * aspect));
     if (side > best.width) best = { columns, width: Math.floor(side), height: Math.floor(side / aspect) };
   }
@@ -61,8 +61,9 @@ export class Stage {
     if (!clientWidth || !panels.length) return;
     for (const panel of panels) panel.hidden = this.#enlarged !== null && panel !== this.#enlarged;
     const shown = panels.filter((panel) => !panel.hidden).length;
-    const grid = bestGrid(shown, this.#aspect, clientWidth, clientHeight);
     const style = this.element.style;
+    const [caption, legend] = ['--caption', '--legend'].map((name) => parseFloat(getComputedStyle(this.element).getPropertyValue(name)));
+    const grid = bestGrid(shown, this.#aspect, clientWidth, clientHeight, caption + legend);
     style.setProperty('--columns', grid.columns);
     style.setProperty('--picture-width', `${grid.width}px`);
     style.setProperty('--picture-height', `${grid.height}px`);

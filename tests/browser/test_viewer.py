@@ -620,17 +620,6 @@ class TestPolicy:
         assert viewer.js("return window.injected") is None
 
 
-def test_readable_on_a_tablet(viewer, slices):
-    for width, height in ((1024, 768), (820, 1180)):
-        set_screen(viewer.driver, width, height)
-        at(viewer, slices["presence"])
-        overflow = viewer.js("const d = document.documentElement; return [d.scrollWidth - innerWidth, d.scrollHeight - innerHeight]")
-        assert max(overflow) <= 0
-        for button in viewer.all(".slice-header button, .toolbar button, .top button"):
-            box = button.rect
-            assert not button.is_displayed() or (box["x"] >= 0 and box["x"] + box["width"] <= width), button.text
-
-
 def test_every_control_has_a_name(viewer, slices):
     at(viewer, slices["annotated"])
     nameless = viewer.js("""

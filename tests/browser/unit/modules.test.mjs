@@ -144,9 +144,9 @@ test('chart: round ticks, and thinning keeps the peaks', () => {
 });
 
 test('stage: the grid with the largest pictures', () => {
-  assert.equal(bestGrid(4, 0.5, 960, 540).columns, 4);
-  assert.equal(bestGrid(4, 1, 700, 760).columns, 2);
-  const { width, height } = bestGrid(4, 0.5, 1600, 900);
+  assert.equal(bestGrid(4, 0.5, 960, 540, 66).columns, 4);
+  assert.equal(bestGrid(4, 1, 700, 760, 66).columns, 2);
+  const { width, height } = bestGrid(4, 0.5, 1600, 900, 66);
   assert.ok(Math.abs(height - 2 * width) <= 2);
 });
 
