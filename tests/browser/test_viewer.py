@@ -11,6 +11,7 @@ from selenium.webdriver import ActionChains  # noqa: E402
 from selenium.webdriver.common.actions.action_builder import ActionBuilder  # noqa: E402
 from selenium.webdriver.common.actions.interaction import POINTER_TOUCH  # noqa: E402
 from selenium.webdriver.common.actions.pointer_input import PointerInput  # noqa: E402
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 import backend  # noqa: E402
@@ -233,6 +234,55 @@ def test_dragging_changes_contrast_of_all_pictures_alike(viewer, slices):
     viewer.until(lambda: viewer.pixels("slice") == before[0], "its own grays again")
     viewer.press("w")
     viewer.until(lambda: viewer.pixels("slice") != before[0], "the same by keyboard")
+
+
+def test_what_is_read_moves_no_picture(viewer, slices):
+    at(viewer, slices["presence"])
+    views = viewer.all(".view")
+    before = [view.rect for view in views]
+    for view in views:
+        ActionChains(viewer.driver).move_to_element(view).perform()
+        assert [each.rect for each in views] == before, viewer.text(".readout")
+
+
+def zoom_of(viewer):
+    return float(viewer.js("return getComputedStyle(document.querySelector('.stage')).getPropertyValue('--zoom') || '1'"))
+
+
+def test_the_wheel_zooms_where_it_is(viewer, slices):
+    at(viewer, slices["presence"])
+    view = viewer.find('[data-panel="slice"] .view')
+    width, height = view.size["width"], view.size["height"]
+    corner = ScrollOrigin.from_element(view, -width // 2 + 4, -height // 2 + 4)
+    ActionChains(viewer.driver).scroll_from_origin(corner, 0, -400).perform()
+    viewer.until(lambda: zoom_of(viewer) == 2, "twice as large")
+    assert transform(viewer, "slice") == transform(viewer, "residual")
+    x, y = (float(part) for part in transform(viewer, "slice").strip("matrix()").split(",")[4:])
+    assert abs(x) < 10 and abs(y) < 10  # the corner stays where it was
+    ActionChains(viewer.driver).scroll_from_origin(corner, 0, 4000).perform()
+    viewer.until(lambda: transform(viewer, "slice") == "matrix(1, 0, 0, 1, 0, 0)", "no further than all of it")
+
+
+def test_one_finger_sets_grays_two_move_and_zoom(viewer, slices):
+    at(viewer, slices["presence"])
+    view = viewer.find('[data-panel="slice"] .view')
+    box = view.rect
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    before = viewer.pixels("slice")
+    touch(viewer, [((x - 30, y), (x - 60, y))])
+    viewer.until(lambda: viewer.pixels("slice") != before, "another window")
+    assert zoom_of(viewer) == 1
+    window = viewer.pixels("slice")
+    touch(viewer, [((x - 20, y), (x - 50, y)), ((x + 20, y), (x + 50, y))])
+    viewer.until(lambda: 2 < zoom_of(viewer) < 3, "two fingers zoom")
+    zoomed = transform(viewer, "slice")
+    assert zoomed == transform(viewer, "residual")
+    touch(viewer, [((x - 20, y), (x - 20, y + 40)), ((x + 20, y), (x + 20, y + 40))])
+    viewer.until(lambda: transform(viewer, "slice") != zoomed, "and move")
+    assert float(transform(viewer, "slice").strip("matrix()").split(",")[5]) > float(zoomed.strip("matrix()").split(",")[5])
+    assert 2 < zoom_of(viewer) < 3 and viewer.pixels("slice") == window  # and leave the grays
+    viewer.press("0")
+    viewer.until(lambda: zoom_of(viewer) == 1 and viewer.pixels("slice") == before, "all of it again")
 
 
 def test_difference_is_slice_minus_healthy(viewer, slices):
