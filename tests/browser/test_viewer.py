@@ -643,6 +643,36 @@ class TestServerAway:
         viewer.shown(".banner")
         empty_server.start()
         viewer.gone(".banner")
+        if not {"GENSEG_BINARY"} & os.environ.keys():
+            return  # the server's double remembers nothing
+        viewer.press("1")
+        tile = '.tile[data-index="3"]'
+        viewer.until(lambda: viewer.shown(tile).click() or "current" in viewer.find(tile).get_attribute("class"), "another slice")
+        shown = viewer.settled().find(tile).get_attribute("data-id")
+        viewer.press("p")
+        viewer.until(lambda: backend.Client(empty_server.url).get(f"/v1/slices/{shown}")["label"] == "presence", "the label is stored")
+        viewer.until(lambda: "presence" in viewer.find(f'.tile[data-id="{shown}"]').get_attribute("class"), "and shown")
+
+    def test_a_running_job_is_followed_again(self, browser, empty_server):
+        if "GENSEG_BINARY" not in os.environ:
+            pytest.skip("the server's double remembers nothing")
+        client = backend.Client(empty_server.url)
+        client.put_dataset(backend.DATASET)
+        for case, index, label, made, mask in synthetic.population(8, backend.HEIGHT, backend.WIDTH):
+            record = client.upload(synthetic.npy(made.pixels, (backend.HEIGHT, backend.WIDTH)), "application/x-npy", dataset=backend.DATASET, case=case, index=index, label=label)
+            if mask:
+                client.annotate(record["id"], mask, backend.WIDTH, backend.HEIGHT)
+        job = client.call("POST", "/v1/jobs", json={"kind": "train", "dataset": backend.DATASET, "preset": "tiny", "width": 1, "batch_size": 2, "max_seconds": 300})
+        viewer = Viewer(browser, empty_server.url).open(view="training", dataset=backend.DATASET)
+        viewer.until(lambda: points(viewer, "rec") >= 3, "three points", 90)
+        empty_server.stop()
+        viewer.shown(".banner")
+        seen = points(viewer, "rec")
+        empty_server.start()
+        viewer.gone(".banner")
+        viewer.until(lambda: client.get(f"/v1/jobs/{job['id']}")["runs"] == 2, "the training goes on")
+        viewer.until(lambda: points(viewer, "rec") > seen, "the curve goes on", 90)
+        assert viewer.find(".job-title .pill").text in ("running", "succeeded") and viewer.find(".job-row").get_attribute("data-id") == job["id"]
 
 
 # ==== How it looks ====
