@@ -5,13 +5,13 @@ import { without } from './access.js';
 import { getSlice, startJob } from './api.js';
 import { app } from './app.js';
 import { choice, debounced, el } from './dom.js';
+import { Filters, NO_FILTERS } from './filters.js';
 import { count } from './format.js';
 import { SliceList } from './list.js';
 import { session } from './session.js';
 import { report, toast } from './toast.js';
 
-const LABELS = [['', 'All'], ['presence', 'Presence'], ['absence', 'Absence'], ['unknown', 'Unknown']];
-const ANNOTATED = [['', 'All'], ['true', 'Annotated'], ['false', 'Not annotated']];
+const LABELS = [['presence', 'Presence'], ['absence', 'Absence'], ['unknown', 'Unknown']];
 
 /** @type {[import('./types').Sort, string][]} */
 const SORTS = [
@@ -21,9 +21,8 @@ const SORTS = [
 const TYPING_MS = 200;
 
 export class BrowserView {
-  #select = el('select', { id: 'dataset', onchange: () => this.open({ dataset: this.#select.value }) });
-  #label = choice('Label', LABELS, (label) => this.open({ label }));
-  #annotated = choice('Annotation', ANNOTATED, (annotated) => this.open({ annotated }));
+  #select = el('select', { id: 'dataset', onchange: () => this.open({ dataset: this.#select.value, case: '', volume: '' }) });
+  #chosen = new Filters({ onChange: (change) => this.open(change), casesOf: () => this.list.cases });
   #sort = el('select', { id: 'sort', 'aria-label': 'Order', onchange: () => this.open({ sort: this.#sort.value }) },
     SORTS.map(([value, text]) => el('option', { value }, text)));
   #search = el('input', {
@@ -34,7 +33,7 @@ export class BrowserView {
   #marked = el('div', { class: 'marked', role: 'region', 'aria-label': 'Marked slices', hidden: true });
   #count = el('p', { class: 'list-count', 'aria-live': 'polite' });
   #nothing = el('p', { class: 'list-nothing', hidden: true }, 'No slice matches these filters.');
-  #filters = { dataset: '', label: '', annotated: '', sort: 'created' };
+  #filters = { dataset: '', ...NO_FILTERS, sort: 'created' };
   #onFilters;
   #onSelect;
   #onWide;
@@ -51,7 +50,7 @@ export class BrowserView {
       onMarks: (marked) => this.#showMarked(marked),
       onOpen: () => this.isWide && this.widen(),
     });
-    const label = choice('Label the marked slices', LABELS.slice(1), (value) => onLabel(this.list.marked, value));
+    const label = choice('Label the marked slices', LABELS, (value) => onLabel(this.list.marked, value));
     label.classList.add('labels');
     label.dataset.needs = 'annotate';
     this.#marked.append(this.#markedCount, label,
@@ -59,7 +58,7 @@ export class BrowserView {
     this.element = el('aside', { class: 'browser', 'aria-label': 'Slices of the data set' },
       el('div', { class: 'filters' },
         el('div', { class: 'field' }, el('label', { for: 'dataset' }, 'Data set'), this.#select, this.#wide),
-        this.#label, this.#annotated,
+        this.#chosen.elements,
         el('div', { class: 'find' }, this.#search, this.#sort)),
       this.list.element, this.#nothing, this.#marked, el('div', { class: 'list-foot' }, this.#count, this.#predict));
   }
@@ -97,8 +96,7 @@ export class BrowserView {
   async open(change, wish) {
     this.#filters = { ...this.#filters, ...change };
     this.#select.value = this.#filters.dataset;
-    this.#label.choose(this.#filters.label);
-    this.#annotated.choose(this.#filters.annotated);
+    this.#chosen.show(this.#filters);
     this.#sort.value = this.#filters.sort;
     this.#onFilters(this.#filters);
     if (!await this.list.load(this.#filters)) return;
@@ -143,12 +141,13 @@ export class BrowserView {
       this.#count.textContent = `${count(loaded)} found`;
       return;
     }
-    const { dataset, label, annotated } = this.#filters;
+    const { dataset, label, annotated, split, case: ofCase, volume } = this.#filters;
     const counts = app.dataset(dataset).counts;
-    const known = annotated ? undefined : label ? counts[label] : counts.slices;
+    const isNarrowed = annotated || split || ofCase || volume;
+    const known = isNarrowed ? undefined : label ? counts[label] : counts.slices;
     const total = isAll ? loaded : known;
     const noun = total === 1 ? 'slice' : 'slices';
-    const cases = !label && !annotated && counts.cases ? ` of ${count(counts.cases)} cases` : '';
+    const cases = !label && !isNarrowed && counts.cases ? ` of ${count(counts.cases)} cases` : '';
     this.#count.textContent = total === undefined ? `${count(loaded)} loaded, more below`
       : `${count(total)} ${noun}${cases}`;
   }

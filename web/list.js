@@ -57,6 +57,11 @@ export class SliceList {
     return this.#marks.all.map((index) => this.#items[index]);
   }
 
+  // Of what was fetched, in order.
+  get cases() {
+    return [...new Set(this.#fetched.map((slice) => slice.case).filter(Boolean))];
+  }
+
   // More room: larger tiles with words.
   set isWide(isWide) {
     this.#isWide = isWide;

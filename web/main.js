@@ -9,6 +9,7 @@ import { app } from './app.js';
 import { BrowserView, emptyState } from './browser_view.js';
 import { el } from './dom.js';
 import { modelName, number } from './format.js';
+import { NO_FILTERS } from './filters.js';
 import { helpDialog, listen } from './keys.js';
 import { relabel } from './labelling.js';
 import { ModelsView } from './models.js';
@@ -36,7 +37,7 @@ const browser = new BrowserView({
     remember({ slice: slice.id });
     if (annotator.isOpen) annotate();
   },
-  onFilters: remember,
+  onFilters: ({ volume, ...filters }) => remember({ ...filters, scan: volume }), // `volume` is the one that "Volumes" shows
   onLabel: labelAll,
   onWide: (isWide) => views.slices.classList.toggle('wide', isWide),
 });
@@ -88,7 +89,7 @@ async function openSlice(slice) {
   open('slices');
   await app.refreshDatasets().catch((error) => report(error, 'The data could not be listed'));
   showSlices();
-  await browser.open({ dataset: slice.dataset, label: '', annotated: '' }, slice.id);
+  await browser.open({ ...NO_FILTERS, dataset: slice.dataset }, slice.id);
 }
 
 // Draws the mask of the slice that is shown.
@@ -117,7 +118,7 @@ function leadOn(to, dataset) {
   if (to === 'upload') return open('volumes');
   if (to === 'annotate') return open('next');
   open('slices');
-  return void browser.open({ dataset, label: 'unknown', annotated: '' });
+  return void browser.open({ ...NO_FILTERS, dataset, label: 'unknown' });
 }
 
 function showSlices() {
@@ -163,8 +164,8 @@ async function start() {
     return;
   }
   browser.showDatasets();
-  const { label = '', annotated = '', sort = 'created', slice } = place;
-  await browser.open({ dataset: dataset.name, label, annotated, sort }, slice);
+  const { label = '', annotated = '', split = '', case: ofCase = '', scan = '', sort = 'created', slice } = place;
+  await browser.open({ dataset: dataset.name, label, annotated, split, case: ofCase, volume: scan, sort }, slice);
 }
 
 function showActive() {

@@ -3,7 +3,8 @@
 import { address, ask, everything, request } from './api.js';
 import { send } from './upload.js';
 
-export const listVolumes = () => everything('/v1/volumes');
+/** @param {{ dataset?: string }} [filters] */
+export const listVolumes = (filters) => everything('/v1/volumes', filters);
 /** @param {string} id */
 export const deleteVolume = (id) => request('delete', '/v1/volumes/{id}', { path: { id } });
 /** @param {string} id */

@@ -370,6 +370,37 @@ def test_filters_and_their_counts(viewer, client):
     viewer.until(lambda: viewer.find(".list-nothing").is_displayed(), "no annotated absence slice")
 
 
+def test_more_filters_split_case_and_volume(viewer, client):
+    if requests.get(f"{client.url}/v1/volumes", timeout=10).status_code == 404:
+        pytest.skip("the server of the page's own development has no volumes")
+    name = f"filters-{os.getpid()}"
+    client.put_dataset(name)
+    volume = client.call("POST", "/v1/volumes", params={"dataset": name, "preset": "plain", "case": "scan", "split": "validation"},
+                         data=synthetic.nifti(8, 16, 3), headers={"Content-Type": "application/x-nifti"})
+    for number in range(4):
+        client.upload(synthetic.png(8, 16, bytes(120) + (1000 + number).to_bytes(8, "big")), "image/png", dataset=name, case=f"c{number % 2}", split="train")
+    cut, first = ([s["id"] for s in client.get("/v1/slices", dataset=name, **wish)["items"]] for wish in ({"split": "validation"}, {"case": "c0"}))
+    viewer.open(dataset=name).settled()
+    viewer.shown(".more-filters summary").click()
+    viewer.choose("validation", ".more-filters")
+    viewer.until(lambda: shown_ids(viewer) == cut, "what is held out")
+    assert viewer.text(".more-filters summary") == "More filters (1)" and viewer.text(".list-count") == "3 slices"
+    viewer.open(dataset=name, split="validation").settled()
+    assert shown_ids(viewer) == cut, "a link remembers it"
+    viewer.shown(".more-filters summary").click()
+    viewer.choose("", ".more-filters")
+    viewer.shown("#case").send_keys("c0", Keys.ENTER)
+    viewer.until(lambda: shown_ids(viewer) == first, "one case")
+    viewer.until(lambda: {o.get_attribute("value") for o in viewer.all("#volume option")} == {"", volume["id"]}, "the volumes of the data set")
+    viewer.find("#case").clear()
+    viewer.find("#case").send_keys(Keys.TAB)
+    viewer.until(lambda: len(shown_ids(viewer)) == 7, "all")
+    viewer.find(f'#volume option[value="{volume["id"]}"]').click()
+    viewer.until(lambda: shown_ids(viewer) == cut, "one volume")
+    viewer.js("const s = document.getElementById('dataset'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", backend.DATASET)
+    viewer.until(lambda: len(shown_ids(viewer)) > 3, "another data set has other volumes")
+
+
 def test_keyboard_walks_the_list_and_explains_itself(viewer):
     viewer.open(dataset=backend.DATASET).settled()
 
