@@ -9,11 +9,12 @@ const middle = ([a, b]) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
 const apart = ([a, b]) => Math.hypot(a.x - b.x, a.y - b.y) || 1;
 
 /**
+ * onWheel, if given, is called instead of zooming by the wheel: 1 downwards, -1 upwards.
  * @param {HTMLElement} element
  * @param {{ onWindow: (x: number, y: number) => void, onPan: (x: number, y: number) => void,
- *   onZoom: (factor: number, x: number, y: number) => void }} calls
+ *   onZoom: (factor: number, x: number, y: number) => void, onWheel?: (direction: number) => void }} calls
  */
-export function watchGestures(element, { onWindow, onPan, onZoom }) {
+export function watchGestures(element, { onWindow, onPan, onZoom, onWheel }) {
   const pointers = new Map(); // id -> last place
   const place = (event) => {
     const box = element.getBoundingClientRect();
@@ -48,7 +49,8 @@ export function watchGestures(element, { onWindow, onPan, onZoom }) {
   element.addEventListener('contextmenu', (event) => event.preventDefault());
   element.addEventListener('wheel', (event) => {
     event.preventDefault();
+    if (onWheel) return onWheel(Math.sign(event.deltaY));
     const { x, y } = place(event);
-    onZoom(2 ** (-event.deltaY * WHEEL), x, y);
+    return onZoom(2 ** (-event.deltaY * WHEEL), x, y);
   }, { passive: false });
 }

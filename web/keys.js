@@ -52,6 +52,12 @@ const TABLE = [
     { keys: ['L'], command: 'level-higher', text: 'Darker (drag down)' },
     { keys: ['0'], command: 'view-reset', text: 'All of it, in its own grays' },
   ]],
+  ['Volumes', [
+    { keys: [], show: ['\u2192', 'j'], text: 'Next level (wheel)' },
+    { keys: [], show: ['\u2190', 'k'], text: 'Level before' },
+    { keys: [], show: ['\u2193', '\u2191'], text: 'Ten levels on, back' },
+    { keys: [], show: ['w', 'l', '0'], text: 'Contrast, brightness, own grays (drag), as of pictures' },
+  ]],
   ['While a mask is drawn', [ // annotate/shortcuts.js does these
     { keys: [], show: ['b', 'e', 'g', 'f', 'r'], text: 'Brush, eraser, polygon, fill, fill similar' },
     { keys: [], show: ['1', '2', '3'], text: 'Target, background, not annotated' },

@@ -180,6 +180,7 @@ function run(command, key) {
   if (command === 'help') return help.showModal();
   if (command.startsWith('tab-')) return open(command.slice(4));
   if (command.startsWith('queue-')) return queue.command(command.slice(6));
+  if (tab === 'volumes') return volumes.command(command, key);
   if (tab !== 'slices' || slices.element.hidden || annotator.isOpen) return undefined;
   if (command === 'annotate') return annotate();
   if (command === 'wide') return browser.widen();

@@ -1,12 +1,14 @@
-// A volume as a stack: one level at a time, a slider and the wheel through it, the mask that the active
-// model sees, and what is known of each slice.
+// A volume as a stack: one level at a time, a slider, the wheel and keys through it, grays by drag, the mask that
+// the active model sees, and what is known of each slice.
 
 import { app } from './app.js';
 import { isAbort } from './api.js';
 import { debounced, el, slider, toggle } from './dom.js';
 import { modelName, number } from './format.js';
+import { watchGestures } from './gestures.js';
 import { dice, thresholded } from './mask.js';
 import { Picture } from './picture.js';
+import { Reading } from './reading.js';
 import { plane } from './pixels.js';
 import { results } from './results.js';
 import { report } from './toast.js';
@@ -15,12 +17,14 @@ import { volumeSlices } from './volumes_api.js';
 
 const SETTLE_MS = 90; // leafing through quickly asks for nothing in between
 const MOST_CHANNELS = 16;
+const STEPS = { next: 1, previous: -1, down: 10, up: -10 }; // levels, by key
 
 export class VolumeStack {
   #levels = [];
   #at = 0;
   #volume = null;
-  #window = [];
+  #window = []; // of the volume and channel, by itself
+  #drawn = null; // { slices, level } as last drawn
   #showsMask = true;
   #threshold = 0.5;
   #loading = new AbortController();
@@ -30,6 +34,12 @@ export class VolumeStack {
   #facts = el('ul', { class: 'stack-facts' });
   #channel = el('select', { id: 'volume-channel', 'aria-label': 'Channel', onchange: () => this.#changed() });
   #note = el('p', { class: 'muted', 'aria-live': 'polite' });
+  #grays = el('button', { type: 'button', class: 'quiet', id: 'volume-grays', title: 'In the volume\u2019s own range of gray (0)', onclick: () => this.#reading.reset() });
+  #reading = new Reading({
+    element: this.#pictures,
+    onPaint: () => this.#draw(),
+    onShow: (window) => this.#showGrays(window),
+  });
   #soon = debounced(SETTLE_MS, () => this.#load());
   #onOpen;
 
@@ -40,19 +50,27 @@ export class VolumeStack {
       el('div', { class: 'stack-bar' }, this.#level, this.#where, this.#channel,
         toggle({ label: 'Mask', id: 'volume-mask', checked: true, onChange: (on) => { this.#showsMask = on; this.#soon(); } }),
         slider({ label: 'Threshold', id: 'volume-threshold', min: 0.01, max: 0.99, step: 0.01, value: 0.5, format: (value) => value.toFixed(2),
-          onInput: (value) => { this.#threshold = value; this.#soon(); } })),
+          onInput: (value) => { this.#threshold = value; this.#soon(); } }), this.#grays),
       this.#pictures, this.#facts, this.#note);
-    this.#pictures.addEventListener('wheel', (event) => {
-      event.preventDefault();
-      this.#go(this.#at + Math.sign(event.deltaY));
-    }, { passive: false });
+    // Halves of a level lie side by side: there is no one picture to zoom.
+    watchGestures(this.#pictures, {
+      onWindow: this.#reading.gestures.onWindow, onPan() {}, onZoom() {}, onWheel: (direction) => this.#go(this.#at + direction),
+    });
+    this.#showGrays(null);
     app.addEventListener('active', () => this.#volume && this.#soon());
+  }
+
+  // What a key does here; see keys.js.
+  command(name, key) {
+    if (name in STEPS) this.#go(this.#at + STEPS[name]);
+    else this.#reading.command(name, key);
   }
 
   async show(volume) {
     this.#loading.abort();
     this.#volume = volume;
     this.#levels = [];
+    this.#drawn = null;
     this.#pictures.replaceChildren();
     this.#facts.replaceChildren();
     this.#note.textContent = 'The slices are being listed\u2026';
@@ -83,6 +101,8 @@ export class VolumeStack {
       const planes = await Promise.all(places.map(async (slice) => plane(await results.pixels(slice), channel)));
       if (volume !== this.#volume) return;
       this.#window = windowOf(planes);
+      this.#reading.setOwnWindow(this.#window);
+      this.#reading.reset();
     } catch (error) {
       report(error, 'The slices could not be loaded');
       return;
@@ -123,7 +143,8 @@ export class VolumeStack {
         return { slice, pixels, truth, mask: probabilities && thresholded(probabilities, this.#threshold) };
       }));
       if (signal.aborted) return;
-      this.#draw(drawn, level);
+      this.#drawn = { slices: drawn, level };
+      this.#draw();
       this.#note.replaceChildren(...!this.#showsMask ? []
         : !model ? ['No model is active: no mask.']
           : !fits ? [`${modelName(model)} takes images of another size: no mask.`] : this.#summary(drawn, model));
@@ -139,11 +160,19 @@ export class VolumeStack {
     return [el('span', { class: 'generated' }, 'generated'), ` Mask by ${[modelName(model), `${area} px`, ...scores].join(' \u00b7 ')}`];
   }
 
-  #draw(drawn, level) {
+  #showGrays(window) {
+    this.#grays.textContent = `Gray: ${window ? `${number(window[0], 2)} to ${number(window[1], 2)}` : 'own range'}`;
+    this.#grays.disabled = !window;
+  }
+
+  #draw() {
+    if (!this.#drawn) return;
+    const { slices: drawn, level } = this.#drawn;
+    const window = this.#reading.windowOf(this.#window);
     const channel = Number(this.#channel.value || 0);
     this.#pictures.replaceChildren(...drawn.map(({ slice, pixels, truth, mask }) => {
       const picture = new Picture({ label: `Level ${level}${slice.part ? `, ${slice.part} half` : ''}${mask ? `, mask of ${mask.area} pixels` : ''}`, isMirrored: slice.part === 'left' });
-      picture.draw({ width: pixels.width, height: pixels.height, values: plane(pixels, channel), window: this.#window, mask: mask?.area ? mask.mask : null, truth });
+      picture.draw({ width: pixels.width, height: pixels.height, values: plane(pixels, channel), window, mask: mask?.area ? mask.mask : null, truth });
       return picture.element;
     }), ...(drawn.length > 1 ? ['R', 'L'].map((side) => el('span', { class: `side ${side}`, 'aria-hidden': 'true' }, side)) : []));
     this.#pictures.dataset.level = level;

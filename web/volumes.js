@@ -65,6 +65,11 @@ export class VolumesView {
     this.#jobs.close();
   }
 
+  // What a key does here; see keys.js.
+  command(name, key) {
+    if (!this.#main.hidden) this.#stack.command(name, key);
+  }
+
   #stored(volume) {
     this.#volumes = [...this.#volumes.filter(({ id }) => id !== volume.id), volume];
     this.#look(volume);

@@ -8,6 +8,8 @@ import requests
 
 pytest.importorskip("selenium", reason="python3-selenium is not installed")
 
+from selenium.webdriver import ActionChains  # noqa: E402
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 import backend  # noqa: E402
@@ -253,6 +255,48 @@ def test_a_new_data_set_is_normalised_as_imported_ones(viewer, client, tmp_path,
     upload(viewer, [head, label], dataset, preset=preset)
     viewer.shown(".upload-files p.good")
     assert client.get(f"/v1/datasets/{dataset}")["normalization"] == "unit"
+
+
+SHOWN = """
+const canvas = document.querySelector('.stack-pictures canvas.base');
+return [document.querySelector('.stack-pictures')?.dataset.level, canvas?.toDataURL()];
+"""
+
+
+def test_a_volume_is_leafed_through_and_its_grays_are_dragged(viewer, client, scan):
+    dataset = f"leaf-{os.getpid()}"
+    client.put_dataset(dataset)
+    volume = client.call("POST", "/v1/volumes", params={"dataset": dataset, "preset": "plain"}, data=scan[0].read_bytes(), headers={"Content-Type": "application/x-nifti"})
+    viewer.open(view="volumes", volume=volume["id"])
+
+    def level(expected):
+        viewer.until(lambda: viewer.js(SHOWN)[0] == str(expected), f"level {expected}")
+
+    level(LEVELS // 2)
+    for key, expected in (("j", 7), (Keys.ARROW_RIGHT, 8), ("k", 7), (Keys.ARROW_UP, 0), (Keys.ARROW_DOWN, 10), (Keys.ARROW_LEFT, 9)):
+        viewer.press(key)
+        level(expected)
+    pictures = viewer.find(".stack-pictures")
+    ActionChains(viewer.driver).scroll_from_origin(ScrollOrigin.from_element(pictures), 0, 100).perform()
+    level(10)
+    before = viewer.js(SHOWN)
+    assert viewer.text("#volume-grays") == "Gray: own range"
+    ActionChains(viewer.driver).drag_and_drop_by_offset(pictures, -60, 20).perform()
+    viewer.until(lambda: viewer.js(SHOWN)[1] != before[1], "another window")
+    assert "to" in viewer.text("#volume-grays") and viewer.js(SHOWN)[0] == before[0]
+    picture(viewer, "story-grays")
+    chosen = viewer.text("#volume-grays")
+    viewer.press("j")
+    level(11)
+    assert viewer.text("#volume-grays") == chosen, "the next level has the same"
+    viewer.press("k")
+    level(10)
+    viewer.press("0")
+    viewer.until(lambda: viewer.js(SHOWN) == before, "its own again")
+    viewer.press("w")
+    viewer.until(lambda: viewer.js(SHOWN) != before, "the same by keyboard")
+    viewer.press("?")
+    assert "Ten levels on" in viewer.shown("dialog.help").text
 
 
 def test_several_scans_at_once(viewer, client, tmp_path):
