@@ -23,6 +23,7 @@ function outputName(name, channels) {
 export class VolumeJobs {
   #volume = null;
   #jobs = [];
+  #rows = new Map(); // id and state -> element
   #timer = 0;
   #list = el('ol', { class: 'volume-jobs', 'aria-label': 'Jobs on this volume', 'aria-live': 'polite' });
   #model = el('select', { id: 'volume-model' });
@@ -122,28 +123,49 @@ export class VolumeJobs {
     }
   }
 
+  // A row stays as long as only its progress changes: a button that is made anew loses the focus, and a click that
+  // has begun on it.
   #showJobs() {
-    this.#list.replaceChildren(...this.#jobs.map((job) => this.#row(job)));
+    /** @type {[string, HTMLElement][]} */
+    const rows = this.#jobs.map((job) => {
+      const state = `${job.id} ${job.state} ${job.outputs.length}`;
+      const row = this.#rows.get(state) ?? this.#row(job);
+      row.querySelector('.what').textContent = this.#facts(job);
+      this.#showProgress(row.querySelector('.progress'), job);
+      return [state, row];
+    });
+    this.#rows = new Map(rows);
+    const elements = rows.map(([, row]) => row);
+    const now = [...this.#list.children];
+    if (now.length !== elements.length || now.some((row, i) => row !== elements[i])) this.#list.replaceChildren(...elements);
+  }
+
+  #showProgress(bar, { progress, state }) {
+    if (!bar) return;
+    bar.setAttribute('aria-valuenow', String(Math.round(100 * (progress ?? 0))));
+    bar.firstChild.style.width = `${100 * (progress ?? 0)}%`;
+    bar.dataset.state = state;
+  }
+
+  #facts(job) {
+    const model = app.models.find(({ id }) => id === job.model);
+    const mask = job.outputs.find(({ name }) => name === 'mask');
+    return [
+      job.kind === 'segment' ? 'Segmentation' : 'Translation to healthy', model ? modelName(model) : job.model,
+      when(job.created_at), Number.isFinite(job.dice) && `Dice ${number(job.dice)} against the label file`,
+      Number.isFinite(mask?.volume_ml) && `${number(mask.volume_ml, 1)} ml in ${count(mask.voxels)} voxels`,
+      !OVER.includes(job.state) && `${percent(job.progress ?? 0)}, ${count(job.step)} slices`,
+    ].filter(Boolean).join(' \u00b7 ');
   }
 
   #row(job) {
     const isOver = OVER.includes(job.state);
-    const model = app.models.find(({ id }) => id === job.model);
-    const mask = job.outputs.find(({ name }) => name === 'mask');
-    const facts = [
-      job.kind === 'segment' ? 'Segmentation' : 'Translation to healthy', model ? modelName(model) : job.model,
-      when(job.created_at), Number.isFinite(job.dice) && `Dice ${number(job.dice)} against the label file`,
-      Number.isFinite(mask?.volume_ml) && `${number(mask.volume_ml, 1)} ml in ${count(mask.voxels)} voxels`,
-      !isOver && `${percent(job.progress ?? 0)}, ${count(job.step)} slices`,
-    ].filter(Boolean);
-    const bar = el('div', { class: 'progress', role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * (job.progress ?? 0)), 'data-state': job.state }, el('i'));
-    bar.firstChild.style.width = `${100 * (job.progress ?? 0)}%`;
     return el('li', { class: 'volume-job', 'data-id': job.id, 'data-state': job.state },
       el('div', { class: 'volume-job-head' },
-        el('span', { class: `pill ${job.state}` }, job.state), el('span', { class: 'what' }, facts.join(' \u00b7 ')),
+        el('span', { class: `pill ${job.state}` }, job.state), el('span', { class: 'what' }),
         !isOver && el('button', { type: 'button', 'data-needs': job.author === session.name ? 'annotate train' : 'train', onclick: () => this.#ask(cancelJob, job, 'The job could not be cancelled') }, 'Cancel'),
         ['cancelled', 'failed'].includes(job.state) && el('button', { type: 'button', 'data-needs': 'train', onclick: () => this.#ask(resumeJob, job, 'The job could not be started again') }, 'Start again')),
-      !isOver && bar,
+      !isOver && el('div', { class: 'progress', role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': 0, 'aria-valuemax': 100 }, el('i')),
       job.error && el('p', { class: 'failure' }, job.error),
       job.outputs.length > 0 && el('div', { class: 'outputs' }, el('span', { class: 'generated' }, 'generated'),
         job.outputs.map(({ name, size, href }) => el('a', { class: 'button', href, download: true, 'data-output': name },

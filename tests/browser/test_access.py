@@ -169,7 +169,10 @@ def test_who_started_a_job_on_a_volume_may_cancel_it(viewer, guarded):
     viewer.find("button.account").click()
     enter_volumes("annotate")
     job = look(by_annotate)
-    viewer.shown(cancel).click()
+    viewer.shown(f'[data-id="{job}"][data-state=running]')
+    button, facts = viewer.shown(cancel), viewer.text(".volume-job .what")
+    viewer.until(lambda: viewer.text(".volume-job .what") != facts, "it has got further")
+    button.click()  # the same one still
     viewer.until(lambda: guarded.client.get(f"/v1/jobs/{job}")["state"] == "cancelled", "it is cancelled")
     viewer.shown(f'[data-id="{job}"][data-state=cancelled]')
     assert not cancels(), "starting again is for those who train"
