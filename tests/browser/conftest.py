@@ -56,7 +56,7 @@ def chromium():
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(service=Service(CHROMEDRIVER), options=options)
-    driver.set_script_timeout(30)
+    driver.set_script_timeout(120)  # axe reads long pages for a while where others work too
     yield driver
     driver.quit()
     shutil.rmtree(profile, ignore_errors=True)
