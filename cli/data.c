@@ -3,6 +3,7 @@
 #include "cli/data.h"
 
 #include "cli/data_internal.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "engine/data/dataset.h"
 #include "engine/data/preview.h"
@@ -32,9 +33,7 @@ int gs_cli_data_fail(const char *what, const gs_error *err) {
     if (err->status == GS_CANCELLED && strcmp(err->text, "help was asked for") == 0) return 0;
     gs_progress_clear();
     fprintf(stderr, "genseg data %s: %s: %s\n", what, gs_status_text(err->status), err->text);
-    bool is_ours = err->status == GS_OUT_OF_MEMORY || err->status == GS_INTERNAL ||
-                   err->status == GS_CANCELLED;
-    return is_ours ? EXIT_FAILURE : EXIT_BAD_INPUT;
+    return gs_cli_exit_status(err->status);
 }
 
 static volatile sig_atomic_t stop_requested;

@@ -87,5 +87,5 @@ int gs_cli_eval(int argc, char **argv) {
     if (status == GS_OK) status = evaluate(&r, &evaluation, &translation, &err);
     if (status == GS_OK) print(r.split, &evaluation, &translation);
     gs_model_evaluation_deinit(&evaluation);
-    return status == GS_OK ? 0 : gs_cli_fail("eval", &err);
+    return status == GS_OK ? 0 : gs_cli_refuse("eval", &err);
 }

@@ -44,7 +44,7 @@ static int finish(gs_status status, size_t failed, const char *out, const gs_err
                 failed, out);
         return EXIT_FAILURE;
     }
-    if (status != GS_CANCELLED) return gs_cli_fail("experiment", err);
+    if (status != GS_CANCELLED) return gs_cli_refuse("experiment", err);
     fprintf(stderr, "genseg experiment: %s; the same command goes on\n", err->text);
     return EXIT_RESUMABLE;
 }
@@ -67,7 +67,6 @@ static gs_status parse(int argc, char **argv, gs_experiment_options *o, gs_error
 }
 
 int gs_cli_experiment(int argc, char **argv) {
-    enum { EXIT_USAGE = 2 };
     char command[2000];
     gs_experiment_options options = {.command = command,
                                      .engine = {.backend = "auto", .precision = GS_PRECISION_AUTO}};
@@ -79,11 +78,9 @@ int gs_cli_experiment(int argc, char **argv) {
     gs_status status = parse(argc - has_file, argv + has_file, &options, &err);
     if (status == GS_OK && !has_file)
         status = gs_fail(&err, GS_INVALID_ARGUMENT, "the FILE is missing (see --help)");
-    if (status != GS_OK) return gs_cli_fail("experiment", &err);
-    if (gs_experiment_load(argv[1], &experiment, &err) != GS_OK) {
-        fprintf(stderr, "genseg experiment: %s\n", err.text);
-        return EXIT_USAGE;
-    }
+    if (status != GS_OK) return gs_cli_refuse("experiment", &err);
+    if (gs_experiment_load(argv[1], &experiment, &err) != GS_OK)
+        return gs_cli_refuse("experiment", &err);
     const struct sigaction action = {.sa_handler = request_stop};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

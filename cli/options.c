@@ -67,6 +67,40 @@ gs_status gs_options_parse(int argc, char **argv, const char *usage, const gs_op
     return GS_OK;
 }
 
+int gs_cli_exit_status(gs_status status) {
+    enum { EXIT_BAD_INPUT = 2 };
+    switch (status) {
+    case GS_OK:
+        return EXIT_SUCCESS;
+    case GS_OUT_OF_MEMORY:
+    case GS_CANCELLED:
+    case GS_BACKEND:
+    case GS_DEVICE_LOST:
+    case GS_INTERNAL:
+        return EXIT_FAILURE;
+    case GS_INVALID_ARGUMENT:
+    case GS_MALFORMED:
+    case GS_UNSUPPORTED:
+    case GS_SHAPE_MISMATCH:
+    case GS_UNUSABLE:
+    case GS_TOO_LARGE:
+    case GS_NOT_FOUND:
+    case GS_CONFLICT:
+    case GS_BUSY:
+    case GS_NUMERIC: /* of files: a training that ends so answers for itself */
+    case GS_IO:
+    case GS_DISK_FULL:
+        return EXIT_BAD_INPUT;
+    }
+    return EXIT_FAILURE;
+}
+
+int gs_cli_refuse(const char *command, const gs_error *err) {
+    if (err->status == GS_CANCELLED) return 0;
+    fprintf(stderr, "genseg %s: %s\n", command, err->text);
+    return gs_cli_exit_status(err->status);
+}
+
 int gs_cli_fail(const char *command, const gs_error *err) {
     if (err->status == GS_CANCELLED) return 0;
     fprintf(stderr, "genseg %s: %s\n", command, err->text);

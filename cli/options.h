@@ -29,8 +29,15 @@ typedef struct gs_option {
 GS_MUST_CHECK gs_status gs_options_parse(int argc, char **argv, const char *usage,
                                          const gs_option *options, int count, gs_error *err);
 
-/* Prints the error to standard error as "genseg COMMAND: text"; returns the process's exit status:
- * 0 for CANCELLED by --help, 2 for INVALID_ARGUMENT, else 1. */
+/* The exit status of what works on data (data, train, experiment, eval): 0 for OK, 2 for what the
+ * caller can set right - arguments, files, folders, a full disk -, 1 for the rest. */
+int gs_cli_exit_status(gs_status status);
+
+/* Prints the error to standard error as "genseg COMMAND: text"; returns 0 for CANCELLED by --help,
+ * else the exit status as above. */
+int gs_cli_refuse(const char *command, const gs_error *err);
+
+/* The same for the other commands: 0 for CANCELLED by --help, 2 for INVALID_ARGUMENT, else 1. */
 int gs_cli_fail(const char *command, const gs_error *err);
 
 /* Says on standard error what computes where that is not the processor, and which precision that was

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { EXIT_RESUMABLE = 75 /* EX_TEMPFAIL */ };
 
@@ -131,7 +132,7 @@ int gs_cli_train(int argc, char **argv) {
     gs_status status = parse(argc, argv, &o, &err);
     if (status != GS_OK) {
         err.status = status == GS_CANCELLED ? GS_CANCELLED : GS_INVALID_ARGUMENT;
-        return gs_cli_fail("train", &err);
+        return gs_cli_refuse("train", &err);
     }
     gs_cli_tell_engine(&o.engine);
     struct sigaction action = {.sa_handler = request_stop};
@@ -149,5 +150,6 @@ int gs_cli_train(int argc, char **argv) {
         fprintf(stderr, "genseg train: %s\n", err.text);
     }
     if (r.history) fclose(r.history);
-    return status == GS_OK ? 0 : status == GS_CANCELLED ? EXIT_RESUMABLE : 1;
+    if (status == GS_CANCELLED) return EXIT_RESUMABLE;
+    return status == GS_NUMERIC ? EXIT_FAILURE : gs_cli_exit_status(status);
 }

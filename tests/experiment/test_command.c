@@ -86,7 +86,7 @@ static void asked_to_stop_it_says_that_it_can_go_on(void **state) {
     assert_as_whole("stopped");
 }
 
-static void wrong_usage_is_told_from_failure(void **state) {
+static void what_the_caller_can_set_right_is_told_from_failure(void **state) {
     (void)state;
     put_file("typo.json", "{\"nane\": \"n\"}");
     assert_int_equal(run("typo.json", "typo"), 2);
@@ -102,7 +102,7 @@ static void wrong_usage_is_told_from_failure(void **state) {
              "{\"name\": \"n\", \"dataset\": \"nowhere\", \"preset\": \"tiny\", \"width\": 1,"
              " \"budget\": {\"steps\": 40}, \"seeds\": [4],"
              " \"methods\": [{\"name\": \"g\", \"method\": \"genseg\"}]}");
-    assert_int_equal(run("nowhere.json", "nowhere"), 1);
+    assert_int_equal(run("nowhere.json", "nowhere"), 2);
     assert_true(log_has("nowhere", "nowhere/dataset.json"));
 }
 
@@ -110,7 +110,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_it_goes_on_from_the_last_checkpoint),
         cmocka_unit_test(asked_to_stop_it_says_that_it_can_go_on),
-        cmocka_unit_test(wrong_usage_is_told_from_failure),
+        cmocka_unit_test(what_the_caller_can_set_right_is_told_from_failure),
     };
     return cmocka_run_group_tests(tests, make_data, remove_folder);
 }
