@@ -30,7 +30,7 @@ static void draw_warp(gs_rng *rng, int height, int width, gs_spline_warp *out) {
             y[i][k] = sigma * gs_rng_normal(rng);
             x[i][k] = sigma * gs_rng_normal(rng);
         }
-    gs_spline_warp_init(out, height, width, y, x);
+    gs_spline_warp_init(out, y, x);
 }
 
 static mapping draw_mapping(gs_rng *rng, int height, int width) {
@@ -48,17 +48,27 @@ static mapping draw_mapping(gs_rng *rng, int height, int width) {
 /* Reflects a coordinate into [0, size-1]; it may lie at most a few sizes outside. */
 static double reflected(double at, int size) {
     double period = 2.0 * (size - 1);
+    if (at >= 0 && at <= size - 1) return at; /* nearly all, and fmod is slow */
     if (size == 1) return 0;
     at = fmod(fabs(at), period);
     return at > size - 1 ? period - at : at;
 }
 
-static void source_of(const mapping *m, int y, int x, int height, int width, double *sy,
-                      double *sx) {
-    double dy = y - m->centre_y, dx = x - m->centre_x, warp_y, warp_x;
-    gs_spline_warp_at(&m->warp, y, x, &warp_y, &warp_x);
-    *sy = reflected(m->yy * dy + m->yx * dx + m->centre_y + warp_y, height);
-    *sx = reflected(m->xy * dy + m->xx * dx + m->centre_x + warp_x, width);
+/* Where each pixel comes from, for image and mask: the row in sources[2i], the column in
+ * sources[2i + 1]. */
+static void find_sources(const gs_augment_target *t, const mapping *m) {
+    double *sources = t->sources;
+    gs_warp_weights *rows = (gs_warp_weights *)(sources + 2 * t->height * t->width);
+    gs_warp_weights *columns = rows + t->height;
+    gs_spline_warp_weights(t->height, rows);
+    gs_spline_warp_weights(t->width, columns);
+    for (int y = 0; y < t->height; y++)
+        for (int x = 0; x < t->width; x++, sources += 2) {
+            double dy = y - m->centre_y, dx = x - m->centre_x, warp_y, warp_x;
+            gs_spline_warp_at(&m->warp, rows[y], columns[x], &warp_y, &warp_x);
+            sources[0] = reflected(m->yy * dy + m->yx * dx + m->centre_y + warp_y, t->height);
+            sources[1] = reflected(m->xy * dy + m->xx * dx + m->centre_x + warp_x, t->width);
+        }
 }
 
 static float bilinear(const float *plane, int height, int width, double y, double x) {
@@ -70,28 +80,22 @@ static float bilinear(const float *plane, int height, int width, double y, doubl
     return (float)((1 - fy) * top + fy * bottom);
 }
 
-static void warp_image(const gs_augment_target *t, const mapping *m) {
+static void warp_image(const gs_augment_target *t) {
     size_t plane = (size_t)t->height * (size_t)t->width;
     memcpy(t->room, t->image, (size_t)t->channels * plane * sizeof *t->room);
-    for (int y = 0; y < t->height; y++)
-        for (int x = 0; x < t->width; x++) {
-            double sy, sx;
-            source_of(m, y, x, t->height, t->width, &sy, &sx);
-            for (int c = 0; c < t->channels; c++)
-                t->image[(size_t)c * plane + (size_t)(y * t->width + x)] =
-                    bilinear(t->room + (size_t)c * plane, t->height, t->width, sy, sx);
-        }
+    for (size_t c = 0; c < (size_t)t->channels; c++)
+        for (size_t i = 0; i < plane; i++)
+            t->image[c * plane + i] = bilinear(t->room + c * plane, t->height, t->width,
+                                               t->sources[2 * i], t->sources[2 * i + 1]);
 }
 
-static void warp_mask(const gs_augment_target *t, const mapping *m) {
+static void warp_mask(const gs_augment_target *t) {
     uint8_t *copy = (uint8_t *)t->room; /* the image no longer needs it */
-    memcpy(copy, t->mask, (size_t)t->height * (size_t)t->width);
-    for (int y = 0; y < t->height; y++)
-        for (int x = 0; x < t->width; x++) {
-            double sy, sx;
-            source_of(m, y, x, t->height, t->width, &sy, &sx);
-            t->mask[y * t->width + x] = copy[(int)(sy + 0.5) * t->width + (int)(sx + 0.5)];
-        }
+    size_t plane = (size_t)t->height * (size_t)t->width;
+    memcpy(copy, t->mask, plane);
+    for (size_t i = 0; i < plane; i++)
+        t->mask[i] =
+            copy[(int)(t->sources[2 * i] + 0.5) * t->width + (int)(t->sources[2 * i + 1] + 0.5)];
 }
 
 /* Within the channel's range, so that what is normalised to a range stays in it. */
@@ -105,12 +109,18 @@ static void shift_intensity(float *pixels, size_t count, double part) {
     for (size_t i = 0; i < count; i++) pixels[i] = fminf(fmaxf(pixels[i] + shift, least), most);
 }
 
+size_t gs_augment_sources(int height, int width) {
+    size_t h = (size_t)height, w = (size_t)width;
+    return 2 * h * w + GS_WARP_GRID * (h + w);
+}
+
 void gs_augment(const gs_augment_target *t, uint64_t seed, uint64_t stream) {
     gs_rng rng = {.seed = seed, .stream = stream};
     size_t plane = (size_t)t->height * (size_t)t->width;
     mapping m = draw_mapping(&rng, t->height, t->width);
-    warp_image(t, &m);
-    if (t->mask) warp_mask(t, &m);
+    find_sources(t, &m);
+    warp_image(t);
+    if (t->mask) warp_mask(t);
     for (int c = 0; c < t->channels; c++)
         shift_intensity(t->image + (size_t)c * plane, plane, symmetric(&rng, MAX_INTENSITY));
 }

@@ -5,16 +5,21 @@
 #ifndef GS_ENGINE_TRAIN_AUGMENT_H
 #define GS_ENGINE_TRAIN_AUGMENT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-/* image: [C,H,W]; mask: [H,W] or NULL. Both are replaced; `room` has C·H·W floats and is
- * overwritten. What happens is a function of seed and stream alone. Thread-safe. */
+/* image: [C,H,W]; mask: [H,W] or NULL. Both are replaced; `room` has C·H·W floats, `sources`
+ * gs_augment_sources doubles, and both are overwritten. What happens is a function of seed and
+ * stream alone. Thread-safe. */
 typedef struct gs_augment_target {
     int channels, height, width;
     float *image;
     uint8_t *mask;
     float *room;
+    double *sources;
 } gs_augment_target;
+
+size_t gs_augment_sources(int height, int width);
 
 void gs_augment(const gs_augment_target *target, uint64_t seed, uint64_t stream);
 

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #define CODE_STREAM ((uint64_t)0x7531 << 32)
 #define AUGMENTATION_STREAM ((uint64_t)0x6175 << 48)
@@ -25,8 +26,9 @@ typedef struct slot {
     uint64_t step;
     gs_batch batch;
     uint32_t presence[GS_MAX_BATCH_SIZE], absence[GS_MAX_BATCH_SIZE];
-    uint8_t *mask; /* one, being varied */
-    float *room;   /* one image, for augmentation */
+    uint8_t *mask;   /* one, being varied */
+    float *room;     /* one image, and … */
+    double *sources; /* … where its pixels come from, for augmentation */
     gs_status status;
     gs_error error;
 } slot;
@@ -43,6 +45,7 @@ struct gs_loader {
     uint64_t next;     /* step to be claimed */
     uint64_t expected; /* step that is taken next if all goes in order */
     slot *taken;       /* NULL = none */
+    double waited;     /* seconds */
     bool paused, stopping;
 };
 
@@ -70,7 +73,7 @@ static gs_status make_image(const gs_loader *l, slot *s, int index, gs_error *er
         const gs_dataset_info *info = gs_dataset_get_info(o->dataset);
         gs_augment_target target = {
             info->channels, info->height, info->width, image, is_annotated ? s->mask : NULL,
-            s->room};
+            s->room,        s->sources};
         gs_augment(&target, o->seed,
                    AUGMENTATION_STREAM + s->step * 2 * GS_MAX_BATCH_SIZE + (uint64_t)index);
     }
@@ -140,13 +143,25 @@ static void restart_locked(gs_loader *l, uint64_t step) {
     l->paused = false;
 }
 
+static double now_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double gs_loader_waited(const gs_loader *l) {
+    return l->waited;
+}
+
 gs_status gs_loader_take(gs_loader *l, uint64_t step, const gs_batch **out, gs_error *err) {
     pthread_mutex_lock(&l->mutex);
     if (l->taken) l->taken->state = FREE;
     if (step != l->expected) restart_locked(l, step);
     pthread_cond_broadcast(&l->changed);
     slot *s = slot_of(l, step);
+    double began = now_seconds();
     while (s->state != READY || s->step != step) pthread_cond_wait(&l->changed, &l->mutex);
+    l->waited += now_seconds() - began;
     l->taken = s;
     l->expected = step + 1;
     pthread_mutex_unlock(&l->mutex);
@@ -169,14 +184,17 @@ static bool slot_init(const gs_loader *l, slot *s) {
     s->batch.annotated_pixels = gs_alloc(n * l->pixels, sizeof(float));
     s->batch.codes = o->codes ? gs_alloc(o->codes, sizeof(float)) : NULL;
     s->mask = gs_alloc(l->pixels, 1);
-    s->room = gs_alloc(l->image, sizeof(float));
-    return s->batch.images && s->batch.target && s->batch.annotated_pixels && s->mask && s->room &&
-           (!o->codes || s->batch.codes);
+    s->room = o->augment ? gs_alloc(l->image, sizeof(float)) : NULL;
+    const gs_dataset_info *info = gs_dataset_get_info(o->dataset);
+    size_t sources = gs_augment_sources(info->height, info->width);
+    s->sources = o->augment ? gs_alloc(sources, sizeof(double)) : NULL;
+    return s->batch.images && s->batch.target && s->batch.annotated_pixels && s->mask &&
+           (!o->augment || (s->room && s->sources)) && (!o->codes || s->batch.codes);
 }
 
 static void slot_deinit(slot *s) {
     gs_free(s->batch.images), gs_free(s->batch.target), gs_free(s->batch.annotated_pixels);
-    gs_free(s->batch.codes), gs_free(s->mask), gs_free(s->room);
+    gs_free(s->batch.codes), gs_free(s->mask), gs_free(s->room), gs_free(s->sources);
 }
 
 /* One thread is enough; fewer than asked for are no error. */

@@ -43,4 +43,7 @@ void gs_loader_free(gs_loader *loader); /* NULL is allowed */
 GS_MUST_CHECK gs_status gs_loader_take(gs_loader *loader, uint64_t step, const gs_batch **out,
                                        gs_error *err);
 
+/* Seconds that gs_loader_take has waited for batches, the first included. */
+double gs_loader_waited(const gs_loader *loader);
+
 #endif

@@ -20,11 +20,8 @@ static void find_coefficients(double c[GS_WARP_GRID][GS_WARP_GRID]) {
     for (int i = 0; i < GS_WARP_GRID; i++) interpolate(&c[0][i], &c[1][i], &c[2][i]);
 }
 
-void gs_spline_warp_init(gs_spline_warp *warp, int height, int width,
-                         const double y[GS_WARP_GRID][GS_WARP_GRID],
+void gs_spline_warp_init(gs_spline_warp *warp, const double y[GS_WARP_GRID][GS_WARP_GRID],
                          const double x[GS_WARP_GRID][GS_WARP_GRID]) {
-    warp->height = height;
-    warp->width = width;
     for (int i = 0; i < GS_WARP_GRID; i++)
         for (int k = 0; k < GS_WARP_GRID; k++) {
             warp->y[i][k] = y[i][k];
@@ -42,25 +39,12 @@ static double basis(double t) {
     return (4 - 6 * t * t + 3 * t * t * t) / 6;
 }
 
-/* Weights of the coefficients at pixel `at` of `size`; their sum is 1. The mirrored ones are those
- * of the middle. */
-static void weights_at(int at, int size, double weights[GS_WARP_GRID]) {
-    double t =
-        size > 1 ? 2.0 * at / (size - 1) : 1; /* in units of the grid, from its first point */
-    weights[0] = basis(t);
-    weights[1] = basis(t + 1) + basis(t - 1) + basis(t - 3);
-    weights[2] = basis(t - 2);
-}
-
-void gs_spline_warp_at(const gs_spline_warp *warp, int y, int x, double *dy_out, double *dx_out) {
-    double rows[GS_WARP_GRID], columns[GS_WARP_GRID], dy = 0, dx = 0;
-    weights_at(y, warp->height, rows);
-    weights_at(x, warp->width, columns);
-    for (int i = 0; i < GS_WARP_GRID; i++)
-        for (int k = 0; k < GS_WARP_GRID; k++) {
-            dy += rows[i] * columns[k] * warp->y[i][k];
-            dx += rows[i] * columns[k] * warp->x[i][k];
-        }
-    *dy_out = dy;
-    *dx_out = dx;
+/* Their sum is 1. The mirrored coefficients are those of the middle. */
+void gs_spline_warp_weights(int size, gs_warp_weights *out) {
+    for (int at = 0; at < size; at++) {
+        double t = size > 1 ? 2.0 * at / (size - 1) : 1; /* in units of the grid */
+        out[at][0] = basis(t);
+        out[at][1] = basis(t + 1) + basis(t - 1) + basis(t - 3);
+        out[at][2] = basis(t - 2);
+    }
 }

@@ -17,6 +17,7 @@ enum { CHANNELS = 2, HEIGHT = 31, WIDTH = 22, PIXELS = HEIGHT * WIDTH };
 typedef struct example {
     float image[CHANNELS * PIXELS], room[CHANNELS * PIXELS];
     uint8_t mask[PIXELS];
+    double sources[2 * PIXELS + 3 * (HEIGHT + WIDTH)];
 } example;
 
 /* A blob of 1 on -1, off the centre both ways, in both channels and in the mask. */
@@ -31,8 +32,9 @@ static void make(example *e) {
 
 static void vary(example *e, uint64_t stream, int with_mask) {
     make(e);
-    gs_augment_target target = {CHANNELS, HEIGHT, WIDTH, e->image, with_mask ? e->mask : NULL,
-                                e->room};
+    assert_int_equal(gs_augment_sources(HEIGHT, WIDTH), sizeof e->sources / sizeof *e->sources);
+    gs_augment_target target = {CHANNELS, HEIGHT,    WIDTH, e->image, with_mask ? e->mask : NULL,
+                                e->room,  e->sources};
     gs_augment(&target, 9, stream);
 }
 
@@ -72,8 +74,9 @@ static void same_stream_repeats_and_another_differs(void **state) {
 static void single_pixel_survives(void **state) {
     (void)state;
     float image = 0.5f, room;
+    double sources[8];
     uint8_t mask = 255;
-    gs_augment_target target = {1, 1, 1, &image, &mask, &room};
+    gs_augment_target target = {1, 1, 1, &image, &mask, &room, sources};
     for (uint64_t stream = 0; stream < 20; stream++) gs_augment(&target, 1, stream);
     assert_true(fabsf(image - 0.5f) < 1e-6f);
     assert_int_equal(mask, 255);
@@ -86,6 +89,7 @@ static void labels_follow_a_finely_structured_image(void **state) {
     enum { SIDE = 160, ALL = SIDE * SIDE, BLOCK = 10 };
     static float image[ALL], room[ALL];
     static uint8_t mask[ALL];
+    static double sources[2 * ALL + 6 * SIDE];
     int moved = 0;
     for (uint64_t stream = 0; stream < 12; stream++) {
         for (int i = 0; i < ALL; i++) {
@@ -93,7 +97,7 @@ static void labels_follow_a_finely_structured_image(void **state) {
             image[i] = is_target ? 1 : -1;
             mask[i] = is_target ? 255 : 0;
         }
-        gs_augment_target target = {1, SIDE, SIDE, image, mask, room};
+        gs_augment_target target = {1, SIDE, SIDE, image, mask, room, sources};
         gs_augment(&target, 2, stream);
         for (int i = 0; i < ALL; i++) {
             assert_true(mask[i] == 0 || mask[i] == 255);
@@ -111,28 +115,31 @@ static void the_warp_passes_through_its_vectors(void **state) {
     (void)state;
     enum { ROWS = 41, COLUMNS = 61 };
     double y[3][3], x[3][3], largest = 0;
+    gs_warp_weights rows[ROWS], columns[COLUMNS];
     gs_rng rng = {.seed = 3};
     gs_spline_warp warp;
+    gs_spline_warp_weights(ROWS, rows);
+    gs_spline_warp_weights(COLUMNS, columns);
     for (int i = 0; i < 9; i++) y[i / 3][i % 3] = gs_rng_normal(&rng), x[i / 3][i % 3] = i - 4.0;
-    gs_spline_warp_init(&warp, ROWS, COLUMNS, y, x);
+    gs_spline_warp_init(&warp, y, x);
     for (int i = 0; i < 9; i++) {
         double dy, dx;
-        gs_spline_warp_at(&warp, i / 3 * 20, i % 3 * 30, &dy, &dx);
+        gs_spline_warp_at(&warp, rows[i / 3 * 20], columns[i % 3 * 30], &dy, &dx);
         assert_true(fabs(dy - y[i / 3][i % 3]) < 1e-12 && fabs(dx - x[i / 3][i % 3]) < 1e-12);
     }
     for (int row = 1; row < ROWS; row++) { /* smooth: no jumps from row to row */
         double dy, dx, before;
-        gs_spline_warp_at(&warp, row - 1, 17, &before, &dx);
-        gs_spline_warp_at(&warp, row, 17, &dy, &dx);
+        gs_spline_warp_at(&warp, rows[row - 1], columns[17], &before, &dx);
+        gs_spline_warp_at(&warp, rows[row], columns[17], &dy, &dx);
         largest = fmax(largest, fabs(dy - before));
     }
     assert_true(largest > 0 && largest < 0.5);
     /* The same everywhere moves everything the same way. */
     for (int i = 0; i < 9; i++) y[i / 3][i % 3] = 1.5;
-    gs_spline_warp_init(&warp, ROWS, COLUMNS, y, y);
+    gs_spline_warp_init(&warp, y, y);
     for (int i = 0; i < ROWS * COLUMNS; i++) {
         double dy, dx;
-        gs_spline_warp_at(&warp, i / COLUMNS, i % COLUMNS, &dy, &dx);
+        gs_spline_warp_at(&warp, rows[i / COLUMNS], columns[i % COLUMNS], &dy, &dx);
         assert_true(fabs(dy - 1.5) < 1e-12 && fabs(dx - 1.5) < 1e-12);
     }
 }

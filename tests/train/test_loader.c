@@ -8,6 +8,7 @@
 #include "engine/train/loader.h"
 #include "tests/train/small_dataset.h"
 
+#include <math.h>
 #include <unistd.h>
 
 enum { PAIRS = 3, CODES = 20, STEPS = 30 };
@@ -129,6 +130,32 @@ static void images_without_masks_have_no_weight(void **state) {
     end(&l);
 }
 
+/* Seconds that 40 steps of this length wait, all but the first, which nothing can be ready for. */
+static double wait_of_steps(double seconds) {
+    loading l = start(1);
+    take(&l, 0);
+    double first = gs_loader_waited(l.loader);
+    for (uint64_t step = 1; step <= 40; step++) {
+        usleep((useconds_t)(1e6 * seconds));
+        take(&l, step);
+    }
+    double waited = gs_loader_waited(l.loader) - first;
+    end(&l);
+    return waited;
+}
+
+/* However long a batch takes on this machine, steps of several times that do not wait for it: in
+ * the best of a few tries, for a machine may have something else to do. */
+static void batches_keep_ahead_of_slower_steps(void **state) {
+    (void)state;
+    double each = wait_of_steps(0) / 40;
+    assert_true(each > 0); /* steps of no length always wait */
+    double least = wait_of_steps(5 * each + 2e-3);
+    for (int i = 0; i < 10 && least > 0.1 * 40 * each; i++)
+        least = fmin(least, wait_of_steps(5 * each + 2e-3));
+    if (!(least <= 0.1 * 40 * each)) fail_msg("%g s of batches of %g s", least, each);
+}
+
 static void a_loader_that_is_not_used_ends(void **state) {
     (void)state;
     for (int i = 0; i < 20; i++) {
@@ -143,6 +170,7 @@ int main(void) {
         cmocka_unit_test(steps_may_be_asked_for_in_any_order),
         cmocka_unit_test(a_batch_is_kept_while_others_are_made),
         cmocka_unit_test(images_without_masks_have_no_weight),
+        cmocka_unit_test(batches_keep_ahead_of_slower_steps),
         cmocka_unit_test(a_loader_that_is_not_used_ends),
     };
     return cmocka_run_group_tests(tests, open_data, close_data);
