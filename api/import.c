@@ -110,6 +110,7 @@ static gs_status import_dataset(gs_store *store, const gs_dataset *dataset, cons
     import_chunk *buffer = gs_alloc(1, sizeof *buffer);
     if (!buffer) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to import '%s'", name);
     gs_status status = gs_dataset_check_pixels(dataset, err);
+    if (!status) status = gs_dataset_check_labels(dataset, err);
     if (!status) status = ensure_dataset(store, name, gs_dataset_get_info(dataset), err);
     if (!status) status = store_slices(store, name, dataset, buffer, summary, err);
     empty_chunk(buffer);

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,6 +138,24 @@ gs_status gs_folder_make(const char *path, gs_error *err) {
         if (kept == '\0') break;
     }
     gs_free(partial);
+    return status;
+}
+
+gs_status gs_folder_lock(const char *path, int *fd_out, gs_error *err) {
+    gs_status status;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return gs_fail_errno(err, "cannot open %s", path);
+    /* Some network file systems lock files, but no folders: there nothing guards them. */
+    bool is_taken = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (is_taken || errno == EBADF || errno == ENOLCK || errno == EOPNOTSUPP) {
+        *fd_out = fd;
+        return GS_OK;
+    }
+    if (errno == EWOULDBLOCK)
+        status = gs_fail(err, GS_CONFLICT, "%s is being written by another run", path);
+    else
+        status = gs_fail_errno(err, "cannot lock %s", path);
+    close(fd);
     return status;
 }
 

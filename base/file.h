@@ -32,6 +32,10 @@ GS_MUST_CHECK gs_status gs_file_sync(const char *path, gs_error *err);
 /* Makes the folder and its missing parents; an existing folder is fine. */
 GS_MUST_CHECK gs_status gs_folder_make(const char *path, gs_error *err);
 
+/* Takes the folder for one run, which holds it until it closes *fd_out; waits for nobody: CONFLICT
+ * while another process, or another descriptor of this one, has it. */
+GS_MUST_CHECK gs_status gs_folder_lock(const char *path, int *fd_out, gs_error *err);
+
 /* Removes the folder and everything in it, following no links; what is not there or cannot be
  * removed is left. */
 void gs_folder_remove(const char *path);

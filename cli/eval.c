@@ -4,6 +4,7 @@
 #include "cli/options.h"
 #include "engine/train/model_evaluation.h"
 #include "engine/train/model_translation.h"
+#include "engine/train/training_data.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,13 +33,15 @@ static gs_status evaluate(const request *r, gs_model_evaluation *out,
     gs_cli_tell_engine(&r->session.engine);
     gs_status status = parse_split(r->split, &split, err);
     if (status == GS_OK) status = gs_model_load(r->model, &model, err);
-    if (status == GS_OK) status = gs_dataset_open(r->dataset, &dataset, err);
-    if (status == GS_OK && r->healthy) status = gs_dataset_open(r->healthy, &truth, err);
+    if (status == GS_OK) status = gs_training_data_open(r->dataset, &dataset, err);
+    if (status == GS_OK && r->healthy) status = gs_training_data_open(r->healthy, &truth, err);
     if (status == GS_OK)
         status = gs_model_evaluate(model, &r->session, dataset, split, NULL, out, err);
     if (status == GS_OK)
         status = gs_model_evaluate_translation(model, &r->session, dataset, truth, split,
                                                translation, err);
+    /* What the model file lacks was refused when it was loaded. */
+    if (dataset) status = gs_training_data_refuse(r->dataset, status, err);
     gs_dataset_close(dataset), gs_dataset_close(truth);
     gs_model_release(model);
     return status;

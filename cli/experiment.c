@@ -56,7 +56,7 @@ static gs_status parse(int argc, char **argv, gs_experiment_options *o, gs_error
         {"--precision", GS_OPTION_PRECISION, &o->engine.precision,
          "auto, fp32, tf32 or bf16 (auto)"},
         {"--loader-threads", GS_OPTION_INT, &o->loader_threads,
-         "further threads that make batches ready (1)"},
+         "further threads that make batches ready (one for each 8 processors, 1 to 4)"},
         {"--backend", GS_OPTION_TEXT, &o->engine.backend,
          "auto, cpu, cuda or reference (auto: cuda where it can be used)"},
         {"--device", GS_OPTION_INT, &o->engine.device, "which of the visible CUDA devices (0)"},

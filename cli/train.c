@@ -33,6 +33,8 @@ static void print_line(const reporter *r, json_t *line) {
 static void report(void *context, const gs_training_event *event) {
     reporter *r = context;
     r->step = event->step;
+    /* Not before: a training that is refused must not touch another's history. */
+    if (event->kind == GS_EVENT_START) r->history = gs_history_open(r->options);
     print_line(r, gs_history_line(r->options, event));
 }
 
@@ -99,7 +101,7 @@ static gs_status read_arguments(int argc, char **argv, gs_training_wish *n, cons
         {"--precision", GS_OPTION_PRECISION, &o->engine.precision,
          "auto, fp32, tf32 or bf16 (auto)"},
         {"--loader-threads", GS_OPTION_INT, &o->loader_threads,
-         "further threads that make batches ready (1)"},
+         "further threads that make batches ready (one for each 8 processors, 1 to 4)"},
         {"--backend", GS_OPTION_TEXT, &o->engine.backend,
          "auto, cpu, cuda or reference (auto: cuda where it can be used)"},
         {"--device", GS_OPTION_INT, &o->engine.device, "which of the visible CUDA devices (0)"},
@@ -139,8 +141,7 @@ int gs_cli_train(int argc, char **argv) {
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a reader that went away does not end the training */
-    /* The trainer reports a folder that cannot be made. */
-    reporter r = {.options = &o, .history = gs_history_open(&o)};
+    reporter r = {.options = &o};
     gs_training_observer observer = {report, &r, &stop_requested};
     status = gs_trainer_run(&o, &observer, &err);
     if (status != GS_OK && status != GS_CANCELLED) {

@@ -185,7 +185,7 @@ static gs_status start_trainer(progress *p, gs_error *err) {
 
 static bool event_is_known(const char *name) {
     static const char *const names[] = {"start",    "progress", "validation", "checkpoint",
-                                        "recovery", "done",     "error"};
+                                        "recovery", "warning",  "done",       "error"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }

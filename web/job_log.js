@@ -10,13 +10,13 @@ const TEXTS = {
     text: (Number.isFinite(from) ? `Goes on from step ${count(from)}` : 'Started') + (slices
       ? `: ${count(slices.presence)} presence, ${count(slices.absence)} absence, ${count(slices.annotated)} annotated, ${count(slices.validation)} for validation`
       : '') + (parameters ? `; ${compact(parameters)} parameters` : ''),
-    ...(slices && !slices.validation && { kind: 'warning', more: 'Nothing is held out for validation: the latest weights become the model, and no Dice is known.' }),
   }),
   validation: ({ best, dice }) => best && Number.isFinite(dice) ? { kind: 'good', text: `Best so far: Dice ${number(dice)}` } : null,
   recovery: ({ reason, back_to: back, learning_rate: rate, recoveries }) => ({
     kind: 'warning',
     text: `Went wrong: ${reason}. Back to step ${count(back)}${Number.isFinite(rate) ? `, learning rate now ${compact(rate)}` : ''}${recoveries ? ` (${recoveries} of 2)` : ''}`,
   }),
+  warning: ({ detail }) => ({ kind: 'warning', text: detail }),
   error: ({ detail }) => ({ kind: 'bad', text: detail ?? 'Failed' }),
   done: ({ dice, seconds, stopped_early: early }) => ({
     kind: 'good',

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { IMAGES, MASKS, MANIFEST, FILES };
@@ -72,13 +71,9 @@ static gs_status write_info(gs_dataset_writer *writer, const gs_dataset_info *in
 
 /* Waits for nobody: two runs that write one folder are a mistake. */
 static gs_status lock_folder(gs_dataset_writer *writer, gs_error *err) {
-    writer->lock = open(writer->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (writer->lock < 0) return gs_fail_errno(err, "cannot open %s", writer->folder);
-    if (flock(writer->lock, LOCK_EX | LOCK_NB) == 0) return GS_OK;
-    writer->made_folder = false; /* it is the other's now */
-    if (errno == EWOULDBLOCK)
-        return gs_fail(err, GS_CONFLICT, "%s is being written by another run", writer->folder);
-    return gs_fail_errno(err, "cannot lock %s", writer->folder);
+    gs_status status = gs_folder_lock(writer->folder, &writer->lock, err);
+    if (status != GS_OK) writer->made_folder = false; /* it is the other's now */
+    return status;
 }
 
 static gs_status make_file(gs_dataset_writer *writer, int file, gs_error *err) {

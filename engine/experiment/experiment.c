@@ -1,7 +1,7 @@
 /* The loop over an experiment's runs.
  *
- *   lock the folder -> check what it is of -> for each run: [finished before] or train, evaluate
- *   -> report after each
+ *   check the data -> lock the folder -> check what it is of
+ *   -> for each run: [finished before] or train, evaluate -> report after each
  *
  * Must not know how anything is trained or drawn. */
 #include "engine/experiment/experiment.h"
@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "engine/experiment/report.h"
 #include "engine/train/model_evaluation.h"
+#include "engine/train/training_data.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,19 +73,37 @@ static gs_status lock_folder(gs_experiment_state *s, gs_error *err) {
     return status;
 }
 
-/* What would fail after hours is found now. */
+/* A run's training, and that there is something to choose its checkpoint by. */
+static gs_status check_training(const gs_experiment_state *s, size_t method, size_t seed,
+                                gs_error *err) {
+    const gs_experiment *e = s->experiment;
+    const gs_trial run = {.method = method, .seed = seed, .fraction = gs__smallest_fraction(e)};
+    const gs_trainer_options options = gs__trial_options(s, &run);
+    size_t validation = 0;
+    GS_TRY(gs_trainer_check(&options, &validation, err));
+    if (validation > 0) return GS_OK;
+    return gs_fail(err, GS_UNUSABLE,
+                   "%s: no slice of the validation split has a mask: there is nothing to choose "
+                   "checkpoints by",
+                   e->dataset);
+}
+
+/* What would fail after hours is found now, before anything is written. Seeds decide over splits
+ * and masks alike for all methods. */
 static gs_status open_data(gs_experiment_state *s, gs_error *err) {
     const gs_experiment *e = s->experiment;
-    uint32_t *rows;
+    uint32_t *rows = NULL;
     size_t count;
-    gs_model_config config;
-    GS_TRY(gs_dataset_open(e->dataset, &s->dataset, err));
-    GS_TRY(gs_dataset_check_pixels(s->dataset, err));
-    GS_TRY(gs_split_rows(s->dataset, GS_SPLIT_TEST, &rows, &count, err));
+    gs_engine_choice choice;
+    GS_TRY(gs_engine_choose(&s->options->engine, &choice, err));
+    GS_TRY(gs_training_data_open(e->dataset, &s->dataset, err));
+    gs_status status = gs_split_rows(s->dataset, GS_SPLIT_TEST, &rows, &count, err);
     gs_free(rows);
-    const gs_dataset_info *info = gs_dataset_get_info(s->dataset);
-    return gs_model_config_make(e->preset, e->width, info->channels, info->height, info->width,
-                                &config, err);
+    if (status != GS_OK) return gs_training_data_refuse(e->dataset, status, err);
+    for (size_t method = 0; method < e->method_count; method++)
+        GS_TRY(check_training(s, method, 0, err));
+    for (size_t seed = 1; seed < e->seed_count; seed++) GS_TRY(check_training(s, 0, seed, err));
+    return GS_OK;
 }
 
 /* ---- Runs -------------------------------------------------------------------------------------
@@ -130,9 +149,9 @@ static gs_status finish_runs(gs_experiment_state *s, gs_error *err) {
 }
 
 static gs_status run_all(gs_experiment_state *s, gs_error *err) {
+    GS_TRY(open_data(s, err));
     GS_TRY(gs_folder_make(s->options->out, err));
     GS_TRY(lock_folder(s, err));
-    GS_TRY(open_data(s, err));
     GS_TRY(gs__experiment_claim(s, err));
     GS_TRY(list_runs(s, err));
     GS_TRY(gs__write_report(s, err)); /* of what was finished before, should it have been killed */

@@ -64,8 +64,8 @@ typedef struct gs_experiment_observer {
 /* *failed_out: runs whose training went wrong for good, which the tables say; they are not tried
  * again. CANCELLED after `stop`. INVALID_ARGUMENT names what differs when the folder is that of
  * another experiment: only methods, fractions and seeds may be added. CONFLICT while another
- * process runs in the folder. UNUSABLE for data without annotated slices in the test split, or that
- * cannot train. Else as training and files fail. */
+ * process runs in the folder. UNUSABLE for data without annotated slices in the test or validation
+ * split, or that cannot train; then nothing was written. Else as training and files fail. */
 GS_MUST_CHECK gs_status gs_experiment_run(const gs_experiment *experiment,
                                           const gs_experiment_options *options,
                                           const gs_experiment_observer *observer,

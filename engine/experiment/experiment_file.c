@@ -143,6 +143,11 @@ static gs_status read_method(gs_experiment *e, size_t i, const json_t *json, gs_
     GS_TRY(apply_options(json, where, &wish, err));
     if (gs_training_wish_resolve(&wish, &method->options, &reason) != GS_OK)
         return gs_fail(err, GS_INVALID_ARGUMENT, "%s%.400s", where, reason.text);
+    if (method->options.keep_last)
+        return gs_fail(err, GS_INVALID_ARGUMENT,
+                       "%skeep_last is not for experiments, which compare the checkpoints of the "
+                       "best validation Dice",
+                       where);
     method->options.preset = e->preset;
     method->options.width = e->width;
     method->options.max_steps = e->max_steps;

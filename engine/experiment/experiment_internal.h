@@ -41,6 +41,9 @@ GS_MUST_CHECK gs_status gs__experiment_claim(const gs_experiment_state *state, g
 #define GS_CASES_FILE "cases.csv"
 #define GS_CASES_COLUMNS "case,slices,dice,predicted_pixels,target_pixels"
 
+/* What the run is trained with. Text is borrowed from both. */
+gs_trainer_options gs__trial_options(const gs_experiment_state *state, const gs_trial *run);
+
 /* Reads the result where the run is finished. UNUSABLE for a result that is none. */
 GS_MUST_CHECK gs_status gs__trial_find_result(gs_trial *run, gs_error *err);
 

@@ -35,6 +35,7 @@ typedef struct witness {
 
 static void watch(void *context, const gs_training_event *event) {
     witness *w = context;
+    if (event->kind == GS_EVENT_START) w->history = gs_history_open(w->options);
     json_t *line = gs_history_line(w->options, event);
     if (w->history) gs_history_write(w->history, line);
     json_decref(line);
@@ -51,19 +52,19 @@ static void watch(void *context, const gs_training_event *event) {
         gs__note(w->state, "%s: step %llu went wrong (%s), back to %llu", w->run->name,
                  (unsigned long long)event->step, event->reason,
                  (unsigned long long)event->back_to);
+    if (event->kind == GS_EVENT_WARNING) gs__note(w->state, "%s: %s", w->run->name, event->reason);
     if (event->kind == GS_EVENT_DONE) w->stopped_early = event->stopped_early;
 }
 
 static gs_status train(witness *w, gs_error *err) {
     const gs_training_observer observer = {watch, w, w->state->observer->stop};
-    w->history = gs_history_open(w->options);
     gs_status status = gs_trainer_run(w->options, &observer, err);
     if (w->history) fclose(w->history);
     w->history = NULL;
     return status;
 }
 
-static gs_trainer_options options_of(const gs_experiment_state *s, const gs_trial *run) {
+gs_trainer_options gs__trial_options(const gs_experiment_state *s, const gs_trial *run) {
     const gs_experiment *e = s->experiment;
     gs_trainer_options o = e->methods[run->method].options;
     o.dataset = e->dataset;
@@ -196,7 +197,7 @@ static gs_status write_result(const gs_experiment_state *s, gs_trial *run, json_
 }
 
 gs_status gs__trial_finish(const gs_experiment_state *s, gs_trial *run, gs_error *err) {
-    const gs_trainer_options options = options_of(s, run);
+    const gs_trainer_options options = gs__trial_options(s, run);
     witness w = {.state = s, .run = run, .options = &options};
     gs_status status = train(&w, err);
     if (status == GS_NUMERIC) { /* the data set's pixels were checked: it is the training */

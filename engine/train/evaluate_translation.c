@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define LEAST_RESIDUAL 0.05
-
 typedef struct sizes {
     size_t channels, pixels, image;
 } sizes;
@@ -135,7 +133,7 @@ static double support_dice(const float *residual, const float *probability, size
         size[p] = (float)(sum / (double)s.channels);
         largest = fmax(largest, (double)size[p]);
     }
-    if (largest < LEAST_RESIDUAL) return 0;
+    if (largest < GS_LEAST_RESIDUAL) return 0;
     for (size_t p = 0; p < s.pixels; p++) {
         bool is_support = (double)size[p] >= largest / 2, is_found = probability[p] >= 0.5f;
         both += is_support && is_found;

@@ -36,9 +36,10 @@ typedef struct gs_insertion {
 } gs_insertion;
 
 enum { GS_INSERTION_SEEDS = 2 };
+#define GS_LEAST_RESIDUAL 0.05
 
-/* Residuals below 0.05 everywhere have no support: their Dice is 0. `rows` are of any label; masks
- * are not read. NaN without rows. */
+/* Residuals below GS_LEAST_RESIDUAL everywhere have no support: their Dice is 0. `rows` are of any
+ * label; masks are not read. NaN without rows. */
 GS_MUST_CHECK gs_status gs_evaluate_insertion(const gs_annotated_rows *rows, gs_inserter *insert,
                                               gs_pixel_map *segment, void *context,
                                               gs_insertion *out, gs_error *err);

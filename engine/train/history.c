@@ -30,16 +30,17 @@ static json_t *progress_json(const gs_trainer_options *o, const gs_training_even
     for (gs_term k = 0; losses && k < GS_TERM_COUNT; k++)
         if (gs_objective_has_term(&o->objective, k))
             json_object_set_new(losses, gs_term_name(k), number_or_null(e->losses[k]));
-    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "event", "progress", "step",
+    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:o}", "event", "progress", "step",
                      (json_int_t)e->step, "epoch", e->epoch, "fraction", e->fraction, "seconds",
-                     e->seconds, "losses", losses);
+                     e->seconds, "loader_wait", e->loader_wait, "losses", losses);
 }
 
 static json_t *validation_json(const gs_training_event *e) {
-    return json_pack("{s:s, s:I, s:f, s:o, s:b, s:o, s:o}", "event", "validation", "step",
+    return json_pack("{s:s, s:I, s:f, s:o, s:b, s:o, s:o, s:o}", "event", "validation", "step",
                      (json_int_t)e->step, "epoch", e->epoch, "dice", number_or_null(e->dice),
                      "best", e->is_best, "area", number_or_null(e->area), "diversity",
-                     number_or_null(e->diversity));
+                     number_or_null(e->diversity), "sample_diversity",
+                     number_or_null(e->sample_diversity));
 }
 
 json_t *gs_history_line(const gs_trainer_options *o, const gs_training_event *e) {
@@ -57,10 +58,12 @@ json_t *gs_history_line(const gs_trainer_options *o, const gs_training_event *e)
         return json_pack("{s:s, s:I, s:s, s:I, s:i, s:f}", "event", "recovery", "step", step,
                          "reason", e->reason, "back_to", (json_int_t)e->back_to, "recoveries",
                          e->recoveries, "learning_rate", e->learning_rate);
+    case GS_EVENT_WARNING:
+        return json_pack("{s:s, s:I, s:s}", "event", "warning", "step", step, "detail", e->reason);
     case GS_EVENT_DONE:
-        return json_pack("{s:s, s:I, s:o, s:f, s:b}", "event", "done", "step", step, "dice",
-                         number_or_null(e->dice), "seconds", e->seconds, "stopped_early",
-                         e->stopped_early);
+        return json_pack("{s:s, s:I, s:o, s:f, s:f, s:b}", "event", "done", "step", step, "dice",
+                         number_or_null(e->dice), "seconds", e->seconds, "loader_wait",
+                         e->loader_wait, "stopped_early", e->stopped_early);
     }
     return NULL;
 }

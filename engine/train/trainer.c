@@ -13,6 +13,8 @@
 #include "engine/train/trainer_internal.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -54,7 +56,10 @@ static void report_progress(gs_trainer *t) {
         event.losses[k] = count > 0 ? t->loss_sums[k] / count : 0;
     }
     reset_losses(t);
-    t->reported = now_seconds();
+    double now = now_seconds(), waited = gs_loader_waited(t->loader);
+    if (now > t->reported) event.loader_wait = fmin((waited - t->waited) / (now - t->reported), 1);
+    t->waited = waited;
+    t->reported = now;
     notify(t, &event);
 }
 
@@ -74,10 +79,12 @@ static gs_status validate(gs_trainer *t, const char **reason_out, gs_error *err)
     gs_validation found;
     GS_TRY(check_finite(t, err));
     GS_TRY(gs__trainer_validate(t, &found, err));
+    t->latest = found;
     gs_training_event event = {.kind = GS_EVENT_VALIDATION,
                                .dice = found.dice,
                                .area = found.area,
-                               .diversity = found.diversity};
+                               .diversity = found.diversity,
+                               .sample_diversity = found.sample_diversity};
     event.is_best = isnan(found.dice) || found.dice > t->state.best_dice;
     *reason_out = t->options->unguarded ? NULL : gs__trainer_judge(t, &found);
     if (event.is_best) t->state.best_dice = isnan(found.dice) ? -1 : found.dice;
@@ -154,6 +161,24 @@ static gs_status recover(gs_trainer *t, gs_error *err) {
     return checkpoint(t, err);
 }
 
+static void warn(gs_trainer *t, const char *format, ...) GS_PRINTF(2, 3);
+static void warn(gs_trainer *t, const char *format, ...) {
+    char text[200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    gs_training_event event = {.kind = GS_EVENT_WARNING, .reason = text};
+    notify(t, &event);
+}
+
+/* What is no fault of a training that still learns is one of a training that is over. */
+static void warn_of_masks(gs_trainer *t) {
+    if (!t->latest.has_no_masks) return;
+    warn(t, "the masks of all validation images are %s at the end; the best Dice was %.3f",
+         t->latest.area > 0.5 ? "full" : "empty", fmax(t->state.best_dice, 0));
+}
+
 static gs_status finish(gs_trainer *t, gs_error *err) {
     const char *reason;
     GS_TRY(gs__trainer_settle(t, err));
@@ -161,9 +186,12 @@ static gs_status finish(gs_trainer *t, gs_error *err) {
     bool is_saved = t->validated == t->state.step && t->state.step > 0;
     if (!is_saved || t->options->keep_last) GS_TRY(validate(t, &reason, err));
     GS_TRY(checkpoint(t, err));
+    warn_of_masks(t);
     gs_training_event done = {.kind = GS_EVENT_DONE,
                               .dice = t->state.best_dice >= 0 ? t->state.best_dice : (double)NAN,
                               .stopped_early = is_stopped_early(t)};
+    done.loader_wait = gs_loader_waited(t->loader) / fmax(now_seconds() - t->started, 1e-9);
+    done.loader_wait = fmin(done.loader_wait, 1);
     notify(t, &done);
     return GS_OK;
 }
@@ -211,12 +239,15 @@ gs_status gs_trainer_run(const gs_trainer_options *options, const gs_training_ob
                          gs_error *err) {
     gs_error own;
     if (!err) err = &own; /* reasons are read from it */
-    gs_trainer t = {.options = options, .observer = observer};
+    gs_trainer t = {.options = options, .observer = observer, .lock_fd = -1};
     bool resumed = false;
     gs_status status = gs__trainer_open(&t, &resumed, err);
     t.started = now_seconds();
     if (status == GS_OK) {
         report_start(&t, resumed ? (int64_t)t.state.step : -1);
+        if (t.lists.validation_count == 0)
+            warn(&t, "no slice of the validation split has a mask: the model is that of the last "
+                     "step, and its Dice unknown");
         status = loop(&t, err);
     }
     gs__trainer_close(&t);

@@ -47,7 +47,7 @@ typedef struct gs_trainer_options {
     gs_engine_wish engine;
     int threads;
     bool nondeterministic; /* on cuda: faster, and no two runs are the same (gs_device_options) */
-    int loader_threads;    /* that make batches ready; 0 = 1 */
+    int loader_threads;    /* that make batches ready; 0 = one for each 8 processors, 1 to 4 */
     uint64_t validate_every, checkpoint_every; /* steps; 0 = about once an epoch */
 } gs_trainer_options;
 
@@ -67,6 +67,7 @@ typedef enum gs_event_kind {
     GS_EVENT_VALIDATION,
     GS_EVENT_CHECKPOINT,
     GS_EVENT_RECOVERY,
+    GS_EVENT_WARNING,
     GS_EVENT_DONE,
 } gs_event_kind;
 
@@ -85,10 +86,14 @@ typedef struct gs_training_event {
     double area;      /* validation: part of all annotated pixels in the masks; NaN as dice */
     double diversity; /* validation: how much images without their target differ from each other, as
                          a part of how much the images do; NaN where nothing is translated */
+    double sample_diversity; /* validation: how much targets that two random codes put into one
+                                image differ, 0 to 1; NaN where nothing is sampled */
+    double loader_wait; /* progress: part of the time since the last such event that steps waited
+                           for their batches; done: of the whole time of this process */
     bool is_best;
     bool stopped_early; /* done: by `patience` */
+    const char *reason; /* recovery, warning; valid while the observer is notified */
     /* recovery: `step` is where it went wrong */
-    const char *reason;
     uint64_t back_to;
     int recoveries; /* so far */
     double learning_rate;
@@ -102,8 +107,14 @@ typedef struct gs_training_observer {
 
 /* CANCELLED after `stop` (the checkpoint is written), NUMERIC when training went wrong once too
  * often, INVALID_ARGUMENT for options that do not go together, UNUSABLE for data that cannot train
- * the method; else as files and backends fail. */
+ * the method, CONFLICT while another run has the folder; else as files and backends fail. Until the
+ * start event nothing is written: a training that is refused leaves everything as it was. */
 GS_MUST_CHECK gs_status gs_trainer_run(const gs_trainer_options *options,
                                        const gs_training_observer *observer, gs_error *err);
+
+/* What gs_trainer_run of a new model would refuse of options and data, without reading pixels or
+ * touching the folder. *validation_out: annotated slices of the validation split. */
+GS_MUST_CHECK gs_status gs_trainer_check(const gs_trainer_options *options, size_t *validation_out,
+                                         gs_error *err);
 
 #endif

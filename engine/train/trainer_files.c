@@ -41,10 +41,11 @@ static json_t *fixed_json(const gs_trainer_options *o) {
 /* Where it stands. */
 static json_t *state_json(const gs_trainer *t, double seconds) {
     const gs_training_state *s = &t->state;
-    return json_pack("{s:f, s:I, s:f, s:f, s:i, s:i, s:i, s:f}", "learning_rate",
+    return json_pack("{s:f, s:I, s:f, s:f, s:f, s:i, s:i, s:i, s:f}", "learning_rate",
                      t->parameters->learning_rate, "step", (json_int_t)s->step, "best_dice",
-                     s->best_dice, "best_diversity", s->best_diversity, "since_best", s->since_best,
-                     "suspicious", s->suspicious, "recoveries", s->recoveries, "seconds", seconds);
+                     s->best_dice, "best_diversity", s->best_diversity, "best_sample_diversity",
+                     s->best_sample_diversity, "since_best", s->since_best, "suspicious",
+                     s->suspicious, "recoveries", s->recoveries, "seconds", seconds);
 }
 
 static gs_status save(const gs_trainer *t, const char *name, gs_weights_content content,
@@ -110,10 +111,11 @@ static gs_status read_state(const json_t *json, const char *origin, gs_training_
                             double *seconds_out, gs_error *err) {
     gs_training_state s = {.best_dice = -1};
     json_int_t step = -1;
-    if (json_unpack((json_t *)json, "{s:I, s:F, s?F, s?i, s?i, s?i, s:F}", "step", &step,
-                    "best_dice", &s.best_dice, "best_diversity", &s.best_diversity, "since_best",
-                    &s.since_best, "suspicious", &s.suspicious, "recoveries", &s.recoveries,
-                    "seconds", seconds_out) != 0 ||
+    if (json_unpack((json_t *)json, "{s:I, s:F, s?F, s?F, s?i, s?i, s?i, s:F}", "step", &step,
+                    "best_dice", &s.best_dice, "best_diversity", &s.best_diversity,
+                    "best_sample_diversity", &s.best_sample_diversity, "since_best", &s.since_best,
+                    "suspicious", &s.suspicious, "recoveries", &s.recoveries, "seconds",
+                    seconds_out) != 0 ||
         step < 0 || s.since_best < 0 || s.suspicious < 0 || s.recoveries < 0 ||
         s.recoveries > GS_MAX_RECOVERIES)
         return gs_fail(err, GS_UNUSABLE, "%s is not a checkpoint of a training", origin);

@@ -19,6 +19,8 @@
 #define DICE_OF_A_SEGMENTER 0.3        /* from here on masks do not become empty in passing */
 #define DIVERSITY_OF_A_TRANSLATOR 0.25 /* and from here on translations not alike, */
 #define DIVERSITY_OF_ONE_MODE 0.05     /* which they are below this */
+#define DIVERSITY_OF_A_SAMPLER 0.1     /* the same for samples */
+#define DIVERSITY_OF_ONE_SAMPLE 0.01
 
 /* ---- Judging ----------------------------------------------------------------------------------
  */
@@ -28,10 +30,15 @@ const char *gs__trainer_judge(gs_trainer *t, const gs_validation *v) {
     bool has_no_masks = v->has_no_masks && s->best_dice >= DICE_OF_A_SEGMENTER;
     bool is_one_mode = v->diversity < DIVERSITY_OF_ONE_MODE &&
                        s->best_diversity >= DIVERSITY_OF_A_TRANSLATOR; /* false for NaN */
+    bool is_one_sample = v->sample_diversity < DIVERSITY_OF_ONE_SAMPLE &&
+                         s->best_sample_diversity >= DIVERSITY_OF_A_SAMPLER;
     if (v->diversity > s->best_diversity) s->best_diversity = v->diversity;
-    s->suspicious = has_no_masks || is_one_mode ? s->suspicious + 1 : 0;
+    if (v->sample_diversity > s->best_sample_diversity)
+        s->best_sample_diversity = v->sample_diversity;
+    s->suspicious = has_no_masks || is_one_mode || is_one_sample ? s->suspicious + 1 : 0;
     if (s->suspicious < t->suspicions) return NULL;
     if (is_one_mode) return "all images become nearly the same when their target is removed";
+    if (is_one_sample) return "all random codes put nearly the same, or nothing, into an image";
     return v->area > 0.5 ? "the masks of all validation images have become full"
                          : "the masks of all validation images have become empty";
 }

@@ -18,8 +18,9 @@ typedef struct gs_training_state {
     uint64_t step;         /* steps done */
     double best_dice;      /* -1 = none yet */
     double best_diversity; /* of translations; 0 = none yet */
-    int since_best;        /* validations in a row without a better Dice */
-    int suspicious;        /* … whose masks or translations have collapsed */
+    double best_sample_diversity;
+    int since_best; /* validations in a row without a better Dice */
+    int suspicious; /* … whose masks or translations have collapsed */
     int recoveries;
 } gs_training_state;
 
@@ -28,6 +29,13 @@ typedef struct gs_validation_plan {
     gs_plan *plan;
     gs_inference io;
 } gs_validation_plan;
+
+typedef struct gs_validation {
+    double dice, area;       /* NaN where nothing can be validated */
+    double diversity;        /* NaN where nothing is translated */
+    double sample_diversity; /* NaN where nothing is sampled */
+    bool has_no_masks;       /* all are empty, or full, and should not be */
+} gs_validation;
 
 /* A step that was started and whose losses have not been looked at. */
 typedef struct gs_pending_step {
@@ -52,15 +60,19 @@ typedef struct gs_trainer {
     int pending_count;
     float *factors; /* of one dropout */
     size_t factors_size;
-    gs_validation_plan segments, removes;
+    gs_validation_plan segments, removes, inserts;
     size_t image, pixels; /* floats of an image, of one channel */
     float *evaluation_images, *evaluation_output;
     gs_training_state state;
     uint64_t total_steps, validated;
+    gs_validation latest;                      /* of this process; zero before the first */
     uint64_t validate_every, checkpoint_every; /* steps */
     int suspicions;                            /* validations in a row that make a collapse */
     bool has_checkpoint, has_good; /* files that this training wrote and can go back to */
+    int lock_fd;                   /* of the folder; -1 = not taken */
+    bool made_folder;              /* and nothing is in it yet */
     double seconds_before, started, reported;
+    double waited; /* seconds for batches, when last reported */
     double loss_sums[GS_TERM_COUNT];
     int loss_steps, segmented_steps; /* since the last progress event */
 } gs_trainer;
@@ -105,12 +117,6 @@ GS_MUST_CHECK gs_status gs__trainer_settle(gs_trainer *trainer, gs_error *err);
 
 /* ---- trainer_validation.c ---- */
 
-typedef struct gs_validation {
-    double dice, area; /* NaN where nothing can be validated */
-    double diversity;  /* NaN where nothing is translated */
-    bool has_no_masks; /* all are empty, or full, and should not be */
-} gs_validation;
-
 GS_MUST_CHECK gs_status gs__trainer_validate(gs_trainer *trainer, gs_validation *out,
                                              gs_error *err);
 
@@ -121,6 +127,29 @@ GS_MUST_CHECK gs_status gs__trainer_segment(gs_trainer *trainer, size_t count, c
 /* Their healthy translations into evaluation_output [count,C,H,W]; for methods that translate. */
 GS_MUST_CHECK gs_status gs__trainer_remove(gs_trainer *trainer, size_t count, const float *images,
                                            gs_error *err);
+
+/* Residuals [GS_EVALUATION_BATCH,C,H,W] that random codes, the same ones at each validation, put
+ * into evaluation_images: into evaluation_output. For methods that sample. */
+GS_MUST_CHECK gs_status gs__trainer_insert(gs_trainer *trainer, gs_error *err);
+
+/* ---- trainer_diversity.c ---- */
+
+/* The images' variance [count,size] after translation as a part of that before; NaN where they do
+ * not differ before. */
+double gs__diversity(const float *before, const float *after, size_t count, size_t size);
+
+/* Σ|a - b| / Σ(|a| + |b|) over pairs of residuals [count,size] of two codes in one image, which lie
+ * one after the other: 0 alike, 1 without a common pixel. 0 also where there is no residual. */
+double gs__sample_diversity(const float *residuals, size_t count, size_t size);
+
+/* Up to `most` of the rows, spread evenly over their cases and within these; returns how many. 0
+ * when out of memory: nothing depends on it. */
+size_t gs__spread_over_cases(const gs_dataset *dataset, const uint32_t *rows, size_t count,
+                             size_t most, uint32_t *out);
+
+/* Fills in both diversities where the method has them. */
+GS_MUST_CHECK gs_status gs__trainer_find_diversity(gs_trainer *trainer, gs_validation *out,
+                                                   gs_error *err);
 
 /* ---- trainer_panel.c ---- */
 

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "engine/model/weights.h"
 #include "engine/train/evaluate.h"
+#include "engine/train/training_data.h"
 
 #include <math.h>
 #include <string.h>
@@ -79,13 +80,18 @@ gs_status gs__trainer_begin(gs_trainer *t, gs_error *err) {
     return GS_OK;
 }
 
+/* Of the task that the preset is of. */
+static gs_status follow_protocol(gs_trainer *t, const gs_model_config *config, gs_error *err) {
+    if (strcmp(config->preset, "liver") != 0) return GS_OK;
+    return gs_sampler_match_positions(t->sampler, t->dataset, err);
+}
+
 static gs_status open_model(gs_trainer *t, const gs_safetensors *file, const char *checkpoint,
                             gs_error *err) {
     const gs_objective *objective = &t->options->objective;
     gs_model_config config;
     GS_TRY(make_config(t, file, &config, err));
-    if (strcmp(config.preset, "liver") == 0) /* the protocol of that task */
-        GS_TRY(gs_sampler_match_positions(t->sampler, t->dataset, err));
+    GS_TRY(follow_protocol(t, &config, err));
     GS_TRY(gs_network_init(&t->network, &config, gs_objective_parts(objective), err));
     gs_device_options device = {.engine = t->options->engine,
                                 .threads = t->options->threads,
@@ -141,12 +147,9 @@ static gs_status check_options(const gs_trainer_options *o, gs_error *err) {
     return GS_OK;
 }
 
-static gs_status open_data(gs_trainer *t, gs_error *err) {
+static gs_status list_slices(gs_trainer *t, gs_error *err) {
     const gs_trainer_options *o = t->options;
     gs_training_method method = o->objective.method;
-    GS_TRY(check_options(o, err));
-    GS_TRY(gs_dataset_open(o->dataset, &t->dataset, err));
-    GS_TRY(gs_dataset_check_pixels(t->dataset, err));
     GS_TRY(gs_dataset_assign_splits(t->dataset, o->seed, GS_VALIDATION_FRACTION, 0, err));
     if (o->annotated_fraction != 0)
         GS_TRY(gs_dataset_keep_annotations(t->dataset, o->seed, o->annotated_fraction, err));
@@ -159,6 +162,26 @@ static gs_status open_data(gs_trainer *t, gs_error *err) {
                           err));
     gs_sampler_pretrain(t->sampler, o->pretraining_steps);
     return GS_OK;
+}
+
+/* The folder is taken before anything in it is read: another run may be writing there. */
+static gs_status take_folder(gs_trainer *t, gs_error *err) {
+    const char *out = t->options->out;
+    bool is_there = access(out, F_OK) == 0;
+    GS_TRY(gs_folder_make(out, err));
+    t->made_folder = !is_there;
+    gs_status status = gs_folder_lock(out, &t->lock_fd, err);
+    if (status != GS_OK) t->made_folder = false; /* it is the other's now */
+    return status;
+}
+
+/* One makes batches several times as fast as two processors take them (docs/training-process.md);
+ * many processors, or a GPU beside them, take them faster. More do not change a bit. */
+static int loader_threads(const gs_trainer_options *o) {
+    enum { PROCESSORS_EACH = 8, MOST = 4 };
+    long each = sysconf(_SC_NPROCESSORS_ONLN) / PROCESSORS_EACH;
+    if (o->loader_threads > 0) return o->loader_threads;
+    return each < 1 ? 1 : each > MOST ? MOST : (int)each;
 }
 
 static gs_status start_loader(gs_trainer *t, gs_error *err) {
@@ -176,7 +199,7 @@ static gs_status start_loader(gs_trainer *t, gs_error *err) {
                                  .augment = o->augment,
                                  .codes = samples ? codes : 0,
                                  .seed = o->seed,
-                                 .threads = o->loader_threads > 0 ? o->loader_threads : 1};
+                                 .threads = loader_threads(o)};
     return gs_loader_new(&options, &t->loader, err);
 }
 
@@ -205,15 +228,18 @@ static gs_status find_total_steps(gs_trainer *t, gs_error *err) {
 gs_status gs__trainer_open(gs_trainer *t, bool *resumed_out, gs_error *err) {
     gs_safetensors *file = NULL;
     char *checkpoint = gs__trainer_path(t, GS_CHECKPOINT_FILE);
-    gs_status status = checkpoint ? gs_folder_make(t->options->out, err)
-                                  : gs_fail(err, GS_OUT_OF_MEMORY, "no memory to train");
-    if (status == GS_OK) status = open_data(t, err);
+    gs_status status = checkpoint ? GS_OK : gs_fail(err, GS_OUT_OF_MEMORY, "no memory to train");
+    if (status == GS_OK) status = check_options(t->options, err);
+    if (status == GS_OK) status = gs_training_data_open(t->options->dataset, &t->dataset, err);
+    if (status == GS_OK)
+        status = gs_training_data_refuse(t->options->dataset, list_slices(t, err), err);
     if (status == GS_OK) status = find_total_steps(t, err);
+    if (status == GS_OK) status = take_folder(t, err);
     if (status == GS_OK) status = open_file(t, checkpoint, &file, err);
     if (status == GS_OK) status = open_model(t, file, checkpoint, err);
     if (status == GS_OK) status = allocate_buffers(t, err);
     if (status == GS_OK) status = start_loader(t, err);
-    if (status == GS_OK) find_good(t);
+    if (status == GS_OK) find_good(t), t->made_folder = false;
     *resumed_out = t->has_checkpoint;
     gs_safetensors_close(file);
     gs_free(checkpoint);
@@ -223,7 +249,7 @@ gs_status gs__trainer_open(gs_trainer *t, bool *resumed_out, gs_error *err) {
 void gs__trainer_close(gs_trainer *t) {
     gs_loader_free(t->loader);
     for (int i = 0; i < GS_PLAN_SLOTS; i++) gs_plan_free(t->plans[i]);
-    gs_plan_free(t->segments.plan), gs_plan_free(t->removes.plan);
+    gs_plan_free(t->segments.plan), gs_plan_free(t->removes.plan), gs_plan_free(t->inserts.plan);
     gs_parameters_free(t->parameters);
     gs_device_close(t->device);
     gs_network_deinit(&t->network);
@@ -232,4 +258,21 @@ void gs__trainer_close(gs_trainer *t) {
     gs_dataset_close(t->dataset);
     gs_free(t->factors);
     gs_free(t->evaluation_images), gs_free(t->evaluation_output);
+    if (t->made_folder) rmdir(t->options->out); /* its parents may have other uses */
+    if (t->lock_fd >= 0) close(t->lock_fd);
+}
+
+gs_status gs_trainer_check(const gs_trainer_options *options, size_t *validation_out,
+                           gs_error *err) {
+    gs_trainer t = {.options = options, .lock_fd = -1};
+    gs_model_config config;
+    gs_status status = check_options(options, err);
+    if (status == GS_OK) status = gs_dataset_open(options->dataset, &t.dataset, err);
+    if (status == GS_OK) status = list_slices(&t, err);
+    if (status == GS_OK) status = find_total_steps(&t, err);
+    if (status == GS_OK) status = make_config(&t, NULL, &config, err);
+    if (status == GS_OK) status = follow_protocol(&t, &config, err);
+    if (status == GS_OK) *validation_out = t.lists.validation_count;
+    gs__trainer_close(&t);
+    return gs_training_data_refuse(options->dataset, status, err);
 }

@@ -1,6 +1,8 @@
 /* What the weights are worth on the validation images. */
 #include "engine/train/trainer_internal.h"
 
+#include "base/memory.h"
+#include "base/random.h"
 #include "engine/train/evaluate.h"
 
 #include <math.h>
@@ -9,6 +11,8 @@
 /* Masks of all images that hold less than this part of what they should, or leave out less than
  * this part of what they should, are empty or full. */
 #define DEGENERATE 1e-3
+
+#define VALIDATION_STREAM ((uint64_t)0x7661 << 48)
 
 static gs_status ensure_plan(gs_trainer *t, gs_validation_plan *p, gs_inference_op op,
                              gs_error *err) {
@@ -34,10 +38,28 @@ gs_status gs__trainer_segment(gs_trainer *t, size_t count, const float *images,
 
 gs_status gs__trainer_remove(gs_trainer *t, size_t count, const float *images, gs_error *err) {
     GS_TRY(ensure_plan(t, &t->removes, GS_INFER_REMOVE, err));
-    memcpy(t->evaluation_images, images, count * t->image * sizeof *images);
+    memmove(t->evaluation_images, images, count * t->image * sizeof *images);
     gs_plan_write(t->removes.plan, t->removes.io.images, t->evaluation_images);
     GS_TRY(gs_plan_run(t->removes.plan, t->parameters, err));
     gs_plan_read(t->removes.plan, t->removes.io.healthy, t->evaluation_output);
+    return GS_OK;
+}
+
+gs_status gs__trainer_insert(gs_trainer *t, gs_error *err) {
+    const gs_model_config *c = &t->network.config;
+    const gs_validation_plan *p = &t->inserts;
+    int h, w;
+    gs_network_code_size(c, &h, &w);
+    size_t code = (size_t)c->unique_channels * (size_t)h * (size_t)w;
+    GS_TRY(ensure_plan(t, &t->inserts, GS_INFER_INSERT, err));
+    float *codes = gs_alloc(GS_EVALUATION_BATCH * code, sizeof *codes);
+    if (!codes) return gs_fail(err, GS_OUT_OF_MEMORY, "no memory to evaluate");
+    gs_random_normal(t->options->seed, VALIDATION_STREAM, codes, GS_EVALUATION_BATCH * code);
+    gs_plan_write(p->plan, p->io.images, t->evaluation_images);
+    gs_plan_write(p->plan, p->io.unique, codes);
+    gs_free(codes);
+    GS_TRY(gs_plan_run(p->plan, t->parameters, err));
+    gs_plan_read(p->plan, p->io.residual, t->evaluation_output);
     return GS_OK;
 }
 
@@ -63,48 +85,13 @@ static gs_status find_dice(gs_trainer *t, gs_validation *out, gs_error *err) {
     return GS_OK;
 }
 
-/* Σ over all elements of the variance over the images. */
-static double sum_of_variances(const float *images, size_t count, size_t size) {
-    double total = 0;
-    for (size_t i = 0; i < size; i++) {
-        double mean = 0, squares = 0;
-        for (size_t n = 0; n < count; n++) mean += (double)images[n * size + i];
-        mean /= (double)count;
-        for (size_t n = 0; n < count; n++) {
-            double d = (double)images[n * size + i] - mean;
-            squares += d * d;
-        }
-        total += squares / (double)count;
-    }
-    return total;
-}
-
-/* Where modes are dropped, many images become the same one (the paper, section 3.2). */
-static gs_status find_diversity(gs_trainer *t, gs_validation *out, gs_error *err) {
-    size_t count = t->lists.validation_count;
-    if (count > GS_EVALUATION_BATCH) count = GS_EVALUATION_BATCH;
-    const gs_objective *o = &t->options->objective;
-    bool translates = gs_method_get(o->method)->translates && o->translation != GS_TRANSLATE_NONE;
-    if (!translates || count < 2) return GS_OK;
-    GS_TRY(ensure_plan(t, &t->removes, GS_INFER_REMOVE, err));
-    for (size_t i = 0; i < count; i++)
-        GS_TRY(gs_dataset_read_normalized(t->dataset, t->lists.validation[i],
-                                          t->evaluation_images + i * t->image, err));
-    double before = sum_of_variances(t->evaluation_images, count, t->image);
-    gs_plan_write(t->removes.plan, t->removes.io.images, t->evaluation_images);
-    GS_TRY(gs_plan_run(t->removes.plan, t->parameters, err));
-    gs_plan_read(t->removes.plan, t->removes.io.healthy, t->evaluation_output);
-    if (before > 0)
-        out->diversity = sum_of_variances(t->evaluation_output, count, t->image) / before;
-    return GS_OK;
-}
-
 gs_status gs__trainer_validate(gs_trainer *t, gs_validation *out, gs_error *err) {
     const double nothing = (double)NAN;
-    *out = (gs_validation){nothing, nothing, nothing, false};
+    *out = (gs_validation){
+        .dice = nothing, .area = nothing, .diversity = nothing, .sample_diversity = nothing};
     gs_parameters_trained(t->parameters); /* plans do not count their own updates */
     if (t->lists.validation_count == 0) return GS_OK;
     bool has_seen_masks = t->state.step > t->options->pretraining_steps;
     if (has_seen_masks) GS_TRY(find_dice(t, out, err));
-    return find_diversity(t, out, err);
+    return gs__trainer_find_diversity(t, out, err);
 }

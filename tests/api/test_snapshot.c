@@ -16,11 +16,6 @@ static void fill_image(float *pixels, size_t number) {
         pixels[i] = (float)number + (float)i / 64;
 }
 
-static void fill_mask(uint8_t *mask, size_t number) {
-    static const uint8_t values[] = {0, 127, 255};
-    for (size_t i = 0; i < HEIGHT * WIDTH; i++) mask[i] = values[(i + number) % 3];
-}
-
 /* Every fifth slice is annotated, every seventh has no known label. */
 static gs_dataset_slice slice_number(size_t i, char *case_name, char *name) {
     sprintf(case_name, "case-%zu", i / 10);
@@ -36,6 +31,14 @@ static gs_dataset_slice slice_number(size_t i, char *case_name, char *name) {
                  : i / 10 % 3 == 1 ? GS_SPLIT_TRAIN
                                    : GS_SPLIT_TEST,
     };
+}
+
+/* Without a target where the slice is labelled absence. */
+static void fill_mask(uint8_t *mask, size_t number) {
+    char ignored[32];
+    bool is_absence = slice_number(number, ignored, ignored).label == GS_LABEL_ABSENCE;
+    const uint8_t values[] = {0, 127, is_absence ? 0 : 255};
+    for (size_t i = 0; i < HEIGHT * WIDTH; i++) mask[i] = values[(i + number) % 3];
 }
 
 static void write_directory(const char *folder) {
@@ -229,9 +232,35 @@ static void a_directory_of_another_size_is_refused(void **state) {
                      GS_NOT_FOUND);
 }
 
+static void absence_slices_with_a_target_are_refused(void **state) {
+    fixture *f = *state;
+    char in[96];
+    gs_dataset_writer *writer;
+    gs_dataset_counts counts;
+    const gs_dataset_info info = {.name = "contradictory",
+                                  .made_by = "a test",
+                                  .channels = CHANNELS,
+                                  .height = HEIGHT,
+                                  .width = WIDTH};
+    const gs_dataset_slice slice = {
+        .case_name = "c", .name = "the wrong one", .label = GS_LABEL_ABSENCE};
+    const float pixels[CHANNELS * HEIGHT * WIDTH] = {0};
+    const uint8_t mask[HEIGHT * WIDTH] = {255};
+    snprintf(in, sizeof in, "%s/in", f->folder);
+    assert_ok(gs_dataset_writer_open(in, &info, &writer, &error));
+    assert_ok(gs_dataset_writer_add(writer, &slice, pixels, mask, &error));
+    assert_ok(gs_dataset_writer_finish(writer, &error));
+    gs_dataset_writer_close(writer);
+    assert_int_equal(gs_api_import_directory(f->store, in, NULL, NULL, &error), GS_UNUSABLE);
+    assert_non_null(strstr(error.text, "the wrong one"));
+    assert_int_equal(gs_store_dataset_count(f->store, "contradictory", &counts, &error),
+                     GS_NOT_FOUND);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(import_and_snapshot_are_inverse),
+        TEST(absence_slices_with_a_target_are_refused),
         TEST(importing_again_changes_nothing),
         TEST(importing_again_leaves_deleted_slices_deleted),
         TEST(the_digest_follows_labels),

@@ -68,9 +68,11 @@ static inline char *result_of(const char *out, const char *run) {
 
 enum { PRESENCE = 16, ABSENCE = 8 };
 
+typedef enum task_lack { LACKS_NOTHING, LACKS_ABSENCE, LACKS_VALIDATION_MASKS } task_lack;
+
 /* Every case is one slice; of each four, two train, one tests, one validates. The first case's name
- * wants quotes in CSV. All presence slices have masks. */
-static inline void make_task(const char *name) {
+ * wants quotes in CSV. All presence slices have masks, but for what is to be lacking. */
+static inline void make_task_without(const char *name, task_lack lack) {
     static const gs_split splits[] = {GS_SPLIT_TRAIN, GS_SPLIT_TRAIN, GS_SPLIT_TEST,
                                       GS_SPLIT_VALIDATION};
     const gs_dataset_info info = {.name = "task & test",
@@ -81,7 +83,7 @@ static inline void make_task(const char *name) {
     gs_dataset_writer *writer = NULL;
     char *where = path(name);
     assert_int_equal(gs_dataset_writer_open(where, &info, &writer, NULL), GS_OK);
-    for (int i = 0; i < PRESENCE + ABSENCE; i++) {
+    for (int i = 0; i < PRESENCE + (lack == LACKS_ABSENCE ? 0 : ABSENCE); i++) {
         float image[SMALL_PIXELS];
         uint8_t mask[SMALL_PIXELS];
         char text[32];
@@ -92,12 +94,18 @@ static inline void make_task(const char *name) {
                                         .label =
                                             i < PRESENCE ? GS_LABEL_PRESENCE : GS_LABEL_ABSENCE,
                                         .split = splits[i % 4]};
-        assert_int_equal(
-            gs_dataset_writer_add(writer, &slice, image, i < PRESENCE ? mask : NULL, NULL), GS_OK);
+        bool has_mask =
+            i < PRESENCE && !(lack == LACKS_VALIDATION_MASKS && slice.split == GS_SPLIT_VALIDATION);
+        assert_int_equal(gs_dataset_writer_add(writer, &slice, image, has_mask ? mask : NULL, NULL),
+                         GS_OK);
     }
     assert_int_equal(gs_dataset_writer_finish(writer, NULL), GS_OK);
     gs_dataset_writer_close(writer);
     gs_free(where);
+}
+
+static inline void make_task(const char *name) {
+    make_task_without(name, LACKS_NOTHING);
 }
 
 /* What an experiment tells, and when to stop it. */

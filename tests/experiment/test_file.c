@@ -133,6 +133,7 @@ static void what_is_wrong_is_named(void **state) {
         {"options", "{\"max_steps\": 4}", "max_steps"},
         {"options", "{\"seed\": 4}", "seed"},
         {"options", "{\"annotated_fraction\": 0.5}", "annotated_fraction"},
+        {"options", "{\"keep_last\": true}", "methods[0]: keep_last"},
         {"methods", NULL, "methods"},
         {"methods", "{}", "methods"},
         {"methods", "[]", "methods"},

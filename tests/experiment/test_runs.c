@@ -284,6 +284,25 @@ static void a_training_that_fails_is_told_and_the_others_go_on(void **state) {
     gs_experiment_deinit(&e);
 }
 
+/* An experiment on a task that lacks something, as the second of its methods: the first can train.
+ */
+static void expect_refusal(const char *name, task_lack lack, const char *words) {
+    gs_error err;
+    listener l = {0};
+    char *file = gs_format("%s.json", name);
+    char *text = gs_format(
+        "{\"name\": \"n\", \"dataset\": \"%s\", \"preset\": \"tiny\", \"width\": 1,"
+        " \"budget\": {\"steps\": 1}, \"seeds\": [1], \"methods\": [{\"name\": \"s\","
+        " \"method\": \"segmentation_only\"}, {\"name\": \"g\", \"method\": \"genseg\"}]}",
+        name);
+    make_task_without(name, lack);
+    put_file(file, text);
+    assert_int_equal(run_file(file, "refused", &l, &err), GS_UNUSABLE);
+    if (!strstr(err.text, words)) fail_msg("%s", err.text);
+    assert_int_equal(l.trainings, 0);
+    gs_free(file), gs_free(text);
+}
+
 static void data_that_cannot_serve_are_refused_at_once(void **state) {
     (void)state;
     gs_error err;
@@ -295,10 +314,17 @@ static void data_that_cannot_serve_are_refused_at_once(void **state) {
                               " [{\"name\": \"s\", \"method\": \"segmentation_only\"}]}");
     assert_int_equal(run_file("untested.json", "refused", &l, &err), GS_UNUSABLE);
     assert_non_null(strstr(err.text, "\"test\""));
+    assert_non_null(strstr(err.text, "/untested: "));
     put_file("nowhere.json", "{\"name\": \"n\", \"dataset\": \"nowhere\", \"preset\": \"tiny\","
                              " \"budget\": {\"steps\": 1}, \"seeds\": [1], \"methods\":"
                              " [{\"name\": \"s\", \"method\": \"segmentation_only\"}]}");
     assert_int_equal(run_file("nowhere.json", "refused", &l, &err), GS_NOT_FOUND);
+    expect_refusal("one-sided", LACKS_ABSENCE, "/one-sided: genseg cannot train without absence");
+    expect_refusal("unvalidated", LACKS_VALIDATION_MASKS,
+                   "/unvalidated: no slice of the validation");
+    char *out = path("refused");
+    assert_int_equal(access(out, F_OK), -1); /* nothing was left behind */
+    gs_free(out);
     assert_int_equal(l.trainings, 0);
     gs_free(data);
 }

@@ -29,17 +29,91 @@ static void expect_judgements(double best_dice, double best_diversity, const jud
 
 static void a_collapse_is_some_validations_in_a_row_after_better_ones(void **state) {
     (void)state;
-    const gs_validation good = {0.5, 0.1, 0.9, false}, empty = {0, 0, 0.9, true};
-    const gs_validation full = {0.1, 1, 0.9, true}, alike = {0.5, 0.1, 0.01, false};
-    const gs_validation unknown = {(double)NAN, (double)NAN, (double)NAN, false};
+    const gs_validation good = {0.5, 0.1, 0.9, 0.8, false}, empty = {0, 0, 0.9, 0.8, true};
+    const gs_validation full = {0.1, 1, 0.9, 0.8, true}, alike = {0.5, 0.1, 0.01, 0.8, false};
+    const gs_validation same = {0.5, 0.1, 0.9, 0.001, false};
+    const gs_validation unknown = {(double)NAN, (double)NAN, (double)NAN, (double)NAN, false};
     JUDGEMENTS(0.5, 0.9, {empty, false}, {empty, false}, {empty, true});
     JUDGEMENTS(0.5, 0.9, {empty, false}, {full, false}, {alike, true});
     JUDGEMENTS(0.5, 0.9, {empty, false}, {empty, false}, {good, false}, {empty, false});
     JUDGEMENTS(0.5, 0.9, {alike, false}, {alike, false}, {alike, true});
+    JUDGEMENTS(0.5, 0.9, {good, false}, {same, false}, {same, false}, {same, true});
+    JUDGEMENTS(0.5, 0.9, {same, false}, {same, false}, {same, false}, {same, false});
     /* At the start nothing could be lost yet. */
     JUDGEMENTS(0.2, 0.1, {empty, false}, {empty, false}, {empty, false}, {full, false});
     JUDGEMENTS(-1, 0, {alike, false}, {alike, false}, {alike, false}, {alike, false});
     JUDGEMENTS(0.5, 0.9, {unknown, false}, {unknown, false}, {unknown, false});
+}
+
+/* ---- Measures ---------------------------------------------------------------------------------
+ */
+
+static void diversity_is_that_of_the_images(void **state) {
+    (void)state;
+    enum { COUNT = 4, SIZE = 50 };
+    float images[COUNT * SIZE], other[COUNT * SIZE];
+    gs_random_normal(3, 1, images, COUNT * SIZE);
+    assert_true(fabs(gs__diversity(images, images, COUNT, SIZE) - 1) < 1e-12);
+    for (int i = 0; i < COUNT * SIZE; i++)
+        other[i] = images[i % SIZE]; /* the first one each time */
+    assert_true(gs__diversity(images, other, COUNT, SIZE) == 0);
+    assert_true(isnan(gs__diversity(other, images, COUNT, SIZE)));
+    for (int i = 0; i < COUNT * SIZE; i++) other[i] = images[i] / 2 + 3;
+    assert_true(fabs(gs__diversity(images, other, COUNT, SIZE) - 0.25) < 1e-5);
+}
+
+/* Two images, two codes each. */
+static void diversity_of_samples_is_that_of_codes_not_of_images(void **state) {
+    (void)state;
+    enum { SIZE = 50, ALL = 4 * SIZE };
+    float residuals[ALL] = {0};
+    assert_true(gs__sample_diversity(residuals, 4, SIZE) == 0); /* nothing is inserted, … */
+    for (int i = 0; i < ALL; i++) residuals[i] = i % 2 ? 0.01f : -0.01f;
+    assert_true(gs__sample_diversity(residuals, 4, SIZE) == 0); /* … or as good as nothing, … */
+    for (int i = 0; i < ALL; i++) residuals[i] = (float)(1 + i / (2 * SIZE));
+    assert_true(gs__sample_diversity(residuals, 4, SIZE) == 0); /* … or always the same */
+    for (int i = 0; i < ALL; i++) residuals[i] = (i / SIZE + i) % 2 ? 1.0f : 0.0f;
+    assert_true(gs__sample_diversity(residuals, 4, SIZE) == 1); /* without a common pixel */
+    for (int i = 0; i < ALL; i++) residuals[i] = i / SIZE % 2 ? 3.0f : 1.0f;
+    assert_true(fabs(gs__sample_diversity(residuals, 4, SIZE) - 0.5) < 1e-12);
+}
+
+/* 12 slices: case 0 has 6, cases 1 to 6 one each. */
+static void slices_are_spread_over_cases(void **state) {
+    (void)state;
+    gs_dataset_writer *writer = NULL;
+    gs_dataset *dataset = NULL;
+    const gs_dataset_info info = {
+        .name = "cases", .made_by = "a test", .channels = 1, .height = 1, .width = 1};
+    char *where = path("cases");
+    uint32_t all[12], few[3], some[12], out[12];
+    assert_int_equal(gs_dataset_writer_open(where, &info, &writer, NULL), GS_OK);
+    for (uint32_t i = 0; i < 12; i++) {
+        char name[16], text[16];
+        snprintf(name, sizeof name, "case %u", i < 6 ? 0 : i - 5);
+        snprintf(text, sizeof text, "slice %u", i);
+        const gs_dataset_slice slice = {.case_name = name, .name = text};
+        assert_int_equal(gs_dataset_writer_add(writer, &slice, &(float){0}, NULL, NULL), GS_OK);
+        all[i] = i;
+        if (i < 3) few[i] = i;
+    }
+    assert_int_equal(gs_dataset_writer_finish(writer, NULL), GS_OK);
+    gs_dataset_writer_close(writer);
+    assert_int_equal(gs_dataset_open(where, &dataset, NULL), GS_OK);
+    assert_int_equal(gs__spread_over_cases(dataset, all, 12, 7, out), 7);
+    const uint32_t each[] = {3, 6, 7, 8, 9, 10, 11}; /* of the first case the middle one */
+    assert_memory_equal(out, each, sizeof each);
+    assert_int_equal(gs__spread_over_cases(dataset, all, 12, 3, out), 3);
+    const uint32_t evenly[] = {3, 7, 9};
+    assert_memory_equal(out, evenly, sizeof evenly);
+    assert_int_equal(gs__spread_over_cases(dataset, few, 3, 8, some), 3); /* one case, all of it */
+    assert_memory_equal(some, few, sizeof few);
+    assert_int_equal(gs__spread_over_cases(dataset, all, 6, 3, out), 3);
+    const uint32_t within[] = {1, 3, 5};
+    assert_memory_equal(out, within, sizeof within);
+    assert_int_equal(gs__spread_over_cases(dataset, all, 0, 3, out), 0);
+    gs_dataset_close(dataset);
+    gs_free(where);
 }
 
 /* ---- Going back -------------------------------------------------------------------------------
@@ -95,6 +169,34 @@ static void collapsed_masks_take_training_back_at_a_lower_rate(void **state) {
     }
     assert_same_tensors(out, cut);
     gs_free(data), gs_free(empty), gs_free(out), gs_free(cut);
+}
+
+/* A translator that from then on has only discriminators to please, which hardly learn: one image
+ * that pleases them is enough, and it goes back to where there were many. */
+static void dropped_modes_take_training_back(void **state) {
+    (void)state;
+    gs_error err;
+    record r = {0};
+    char *data = path("translated"), *out = path("dropping");
+    make_small_dataset(data, 24, 24, 1);
+    gs_trainer_options o = options_for(data, out);
+    o.max_steps = 40;
+    o.validate_every = 10;
+    o.checkpoint_every = 10;
+    assert_int_equal(train(&o, &r, &err), GS_OK);
+    if (!(r.diversity >= 0.25)) fail_msg("diversity %.3f", r.diversity);
+    o.resume = true;
+    o.objective.weights = (gs_loss_weights){.adv = 1};
+    o.learning_rate = 0.02;
+    o.discriminator_rate = 1e-6;
+    o.max_steps = 400;
+    r = (record){.stop_at_recovery = true};
+    assert_int_equal(train(&o, &r, &err), GS_CANCELLED);
+    assert_int_equal(r.recoveries, 1);
+    if (!strstr(r.reason, "nearly the same")) /* in one of the two directions */
+        fail_msg("%s", r.reason);
+    assert_true(r.back_to >= 40); /* a validation that was good */
+    gs_free(data), gs_free(out);
 }
 
 static void unguarded_training_goes_on_whatever_happens(void **state) {
@@ -221,6 +323,10 @@ static void the_model_is_the_average_of_what_is_trained(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_collapse_is_some_validations_in_a_row_after_better_ones),
+        cmocka_unit_test(diversity_is_that_of_the_images),
+        cmocka_unit_test(diversity_of_samples_is_that_of_codes_not_of_images),
+        cmocka_unit_test(slices_are_spread_over_cases),
+        cmocka_unit_test(dropped_modes_take_training_back),
         cmocka_unit_test(collapsed_masks_take_training_back_at_a_lower_rate),
         cmocka_unit_test(unguarded_training_goes_on_whatever_happens),
         cmocka_unit_test(numbers_that_are_not_finite_take_training_back),

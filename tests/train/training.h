@@ -44,6 +44,7 @@ typedef struct record {
     int recoveries;
     uint64_t back_to; /* at the last recovery, … */
     double learning_rate;
+    double diversity, sample_diversity; /* of the last validation */
     char reason[200];
     double losses[GS_TERM_COUNT]; /* of the last progress */
 } record;
@@ -53,7 +54,10 @@ static inline void note(void *context, const gs_training_event *e) {
     r->step = e->step;
     if (e->kind == GS_EVENT_START) r->resumed_from = e->resumed_from, r->annotated = e->annotated;
     if (e->kind == GS_EVENT_PROGRESS) r->progress++, memcpy(r->losses, e->losses, sizeof r->losses);
-    if (e->kind == GS_EVENT_VALIDATION) r->validations++;
+    if (e->kind == GS_EVENT_VALIDATION) {
+        r->validations++;
+        r->diversity = e->diversity, r->sample_diversity = e->sample_diversity;
+    }
     if (e->kind == GS_EVENT_CHECKPOINT) r->checkpoints++;
     if (e->kind == GS_EVENT_DONE)
         r->is_done = true, r->dice = e->dice, r->stopped_early = e->stopped_early;
