@@ -14,11 +14,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOCK_FILE "lock"
@@ -52,6 +54,36 @@ void gs__note(const gs_experiment_state *s, const char *format, ...) {
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     s->observer->note(s->observer->context, text);
+}
+
+double gs__now_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double runs_done(const gs_experiment_state *s, double fraction) {
+    double done = fraction;
+    for (size_t i = 0; i < s->run_count; i++) done += s->runs[i].result != NULL;
+    return done;
+}
+
+void gs__progress_begin(gs_experiment_state *s, double fraction, double now) {
+    if (s->done_before >= 0) return;
+    s->done_before = runs_done(s, fraction);
+    s->began = s->told = now;
+}
+
+void gs__progress_text(const gs_experiment_state *s, double fraction, double now,
+                       char text[GS_PROGRESS_TEXT]) {
+    const double least = 0.02; /* of a run: less says little of the rest */
+    double all = (double)s->run_count, done = runs_done(s, fraction);
+    double here = s->done_before < 0 ? 0 : done - s->done_before;
+    int used = snprintf(text, GS_PROGRESS_TEXT, "%.0f %% of all", 100 * done / all);
+    if (here < least) return;
+    double minutes = ceil((now - s->began) / here * (all - done) / 60);
+    snprintf(text + used, (size_t)(GS_PROGRESS_TEXT - used), ", about %.0f h %.0f min left",
+             floor(minutes / 60), fmod(minutes, 60));
 }
 
 /* ---- The folder -------------------------------------------------------------------------------
@@ -141,7 +173,9 @@ static gs_status finish_runs(gs_experiment_state *s, gs_error *err) {
         if (run->result) continue;
         if (atomic_load(s->observer->stop))
             return gs_fail(err, GS_CANCELLED, "stopped before run %zu of %zu", i + 1, s->run_count);
-        gs__note(s, "run %zu of %zu: %s", i + 1, s->run_count, run->name);
+        char text[GS_PROGRESS_TEXT];
+        gs__progress_text(s, 0, gs__now_seconds(), text);
+        gs__note(s, "run %zu of %zu: %s; %s", i + 1, s->run_count, run->name, text);
         GS_TRY(gs__trial_finish(s, run, err));
         GS_TRY(gs__write_report(s, err));
     }
@@ -163,8 +197,11 @@ gs_status gs_experiment_run(const gs_experiment *experiment, const gs_experiment
                             gs_error *err) {
     gs_error own;
     if (!err) err = &own; /* reasons are read from it */
-    gs_experiment_state s = {
-        .experiment = experiment, .options = options, .observer = observer, .lock_fd = -1};
+    gs_experiment_state s = {.experiment = experiment,
+                             .options = options,
+                             .observer = observer,
+                             .lock_fd = -1,
+                             .done_before = -1};
     size_t failed = 0;
     gs_status status = run_all(&s, err);
     for (size_t i = 0; i < s.run_count; i++) {

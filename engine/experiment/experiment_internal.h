@@ -24,6 +24,8 @@ typedef struct gs_experiment_state {
     int lock_fd;
     gs_trial *runs; /* by seed, then fraction, then method: what compares comes together */
     size_t run_count;
+    double done_before; /* in runs, when this process began; < 0 before that */
+    double began, told; /* when that was, and when progress was last told */
 } gs_experiment_state;
 
 /* ---- experiment_file.c ---- */
@@ -48,8 +50,7 @@ gs_trainer_options gs__trial_options(const gs_experiment_state *state, const gs_
 GS_MUST_CHECK gs_status gs__trial_find_result(gs_trial *run, gs_error *err);
 
 /* Trains, evaluates and writes the result, last of all. */
-GS_MUST_CHECK gs_status gs__trial_finish(const gs_experiment_state *state, gs_trial *run,
-                                         gs_error *err);
+GS_MUST_CHECK gs_status gs__trial_finish(gs_experiment_state *state, gs_trial *run, gs_error *err);
 
 /* Whether training went wrong for good. */
 bool gs__trial_has_failed(const gs_trial *run);
@@ -65,6 +66,18 @@ char *gs__experiment_path(const gs_experiment_state *state, const char *name);
 /* Writes the text whole or not at all; takes it (NULL = out of memory), from malloc. */
 GS_MUST_CHECK gs_status gs__write_text(const gs_experiment_state *state, const char *name,
                                        char *text, gs_error *err);
+
+/* From now on time is counted: a run is under way, or goes on, with `fraction` of it done. */
+void gs__progress_begin(gs_experiment_state *state, double fraction, double now);
+
+/* "21 % of all, about 3 h 20 min left" by what this process has done so far, with `fraction` of the
+ * run under way; without the latter where that is not known yet. */
+enum { GS_PROGRESS_TEXT = 80 };
+void gs__progress_text(const gs_experiment_state *state, double fraction, double now,
+                       char text[GS_PROGRESS_TEXT]);
+
+/* Seconds of a clock that only runs on. */
+double gs__now_seconds(void);
 
 void gs__note(const gs_experiment_state *state, const char *format, ...) GS_PRINTF(2, 3);
 

@@ -16,14 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- Training ---------------------------------------------------------------------------------
  */
 
 /* What is seen of a training. */
 typedef struct witness {
-    const gs_experiment_state *state;
+    gs_experiment_state *state;
     const gs_trial *run;
     const gs_trainer_options *options;
     FILE *history;
@@ -33,6 +32,17 @@ typedef struct witness {
     bool stopped_early;
 } witness;
 
+/* A line a minute of a long run. */
+static void tell_progress(const witness *w, const gs_training_event *event) {
+    enum { EVERY_SECONDS = 60 };
+    char text[GS_PROGRESS_TEXT];
+    double now = gs__now_seconds();
+    if (now - w->state->told < EVERY_SECONDS) return;
+    w->state->told = now;
+    gs__progress_text(w->state, event->fraction, now, text);
+    gs__note(w->state, "%s: step %llu; %s", w->run->name, (unsigned long long)event->step, text);
+}
+
 static void watch(void *context, const gs_training_event *event) {
     witness *w = context;
     if (event->kind == GS_EVENT_START) w->history = gs_history_open(w->options);
@@ -41,6 +51,9 @@ static void watch(void *context, const gs_training_event *event) {
     json_decref(line);
     w->steps = event->step;
     w->seconds = event->seconds;
+    if (event->kind == GS_EVENT_START)
+        gs__progress_begin(w->state, event->fraction, gs__now_seconds());
+    if (event->kind == GS_EVENT_PROGRESS) tell_progress(w, event);
     if (event->kind == GS_EVENT_START) w->annotated = event->annotated;
     if (event->kind == GS_EVENT_START && event->resumed_from >= 0)
         gs__note(w->state, "%s: goes on from step %lld", w->run->name,
@@ -142,12 +155,6 @@ static gs_status write_cases(const gs_experiment_state *s, const gs_trial *run,
     return status;
 }
 
-static double now_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static gs_status evaluate(const gs_experiment_state *s, const gs_trial *run, json_t **test_out,
                           json_t **validation_out, gs_error *err) {
     const gs_session_options session = {.engine = s->options->engine,
@@ -196,7 +203,7 @@ static gs_status write_result(const gs_experiment_state *s, gs_trial *run, json_
     return status;
 }
 
-gs_status gs__trial_finish(const gs_experiment_state *s, gs_trial *run, gs_error *err) {
+gs_status gs__trial_finish(gs_experiment_state *s, gs_trial *run, gs_error *err) {
     const gs_trainer_options options = gs__trial_options(s, run);
     witness w = {.state = s, .run = run, .options = &options};
     gs_status status = train(&w, err);
@@ -209,11 +216,11 @@ gs_status gs__trial_finish(const gs_experiment_state *s, gs_trial *run, gs_error
     }
     if (status != GS_OK) return status;
     json_t *test = NULL, *validation = NULL;
-    double began = now_seconds();
+    double began = gs__now_seconds();
     GS_TRY(evaluate(s, run, &test, &validation, err));
     json_t *members = json_pack("{s:b, s:o, s:o, s:{s:f, s:f}}", "stopped_early", w.stopped_early,
                                 "validation", validation, "test", test, "seconds", "training",
-                                w.seconds, "evaluation", now_seconds() - began);
+                                w.seconds, "evaluation", gs__now_seconds() - began);
     GS_TRY(write_result(s, run, identity_json(s, run, &w), members, err));
     gs__note(s, "%s: test Dice %.4f", run->name, gs__trial_number(run, "test.dice"));
     return GS_OK;

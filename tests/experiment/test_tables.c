@@ -60,6 +60,26 @@ static void a_summary_is_of_what_is_finished(void **state) {
     for (int i = 0; i < 4; i++) json_decref(runs[i].result);
 }
 
+/* Four runs, of which one was finished before; this process goes on with a half of the second. */
+static void progress_is_that_of_all_runs(void **state) {
+    (void)state;
+    char text[GS_PROGRESS_TEXT];
+    json_t *result = json_object();
+    gs_trial runs[4] = {{.result = result}};
+    gs_experiment_state s = {.runs = runs, .run_count = 4, .done_before = -1};
+    gs__progress_text(&s, 0.5, 1000, text);
+    assert_string_equal(text, "38 % of all");
+    gs__progress_begin(&s, 0.5, 1000); /* that half was done before, too */
+    gs__progress_text(&s, 0.5, 1000, text);
+    assert_string_equal(text, "38 % of all"); /* how fast it goes is not known yet */
+    gs__progress_text(&s, 0.75, 1000 + 1800, text);
+    assert_string_equal(text, "44 % of all, about 4 h 30 min left"); /* a quarter in half an hour */
+    runs[1].result = result;
+    gs__progress_text(&s, 0, 1000 + 3600, text);
+    assert_string_equal(text, "50 % of all, about 4 h 0 min left");
+    json_decref(result);
+}
+
 static void what_was_done_twice_counts_once(void **state) {
     (void)state;
     gs_error err;
@@ -100,6 +120,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deviations_are_those_of_the_sample),
         cmocka_unit_test(a_summary_is_of_what_is_finished),
+        cmocka_unit_test(progress_is_that_of_all_runs),
         cmocka_unit_test(what_was_done_twice_counts_once),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
