@@ -144,11 +144,100 @@ static void the_warp_passes_through_its_vectors(void **state) {
     }
 }
 
+/* ---- Against the definition -------------------------------------------------------------------
+ * Rotation by up to 3 degrees, zoom by up to 10 %, vectors of 5 pixels, intensity by up to 10 %,
+ * reflection at the edges: written down once more, pixel by pixel, from the same random numbers. */
+
+enum { TALL = 240, NARROW = 120, LARGE = TALL * NARROW };
+
+typedef struct drawn {
+    double flip_y, flip_x, angle, zoom, shift;
+    gs_spline_warp warp;
+} drawn;
+
+static double within(gs_rng *rng, double limit) {
+    return (2 * gs_rng_uniform(rng) - 1) * limit;
+}
+
+static drawn draw(uint64_t stream) {
+    gs_rng rng = {.seed = 4, .stream = stream};
+    double y[3][3], x[3][3];
+    drawn d = {.flip_y = gs_rng_uniform(&rng) < 0.5 ? -1 : 1};
+    d.flip_x = gs_rng_uniform(&rng) < 0.5 ? -1 : 1;
+    d.angle = within(&rng, 3 * M_PI / 180);
+    d.zoom = 1 + within(&rng, 0.1);
+    for (int i = 0; i < 9; i++) {
+        y[i / 3][i % 3] = 5 * gs_rng_normal(&rng);
+        x[i / 3][i % 3] = 5 * gs_rng_normal(&rng);
+    }
+    gs_spline_warp_init(&d.warp, y, x);
+    d.shift = within(&rng, 0.1);
+    return d;
+}
+
+/* …, 2, 1, 0, 1, 2, …, size - 2, size - 1, size - 2, … */
+static double mirrored(double at, int size, int *outside) {
+    *outside += at < 0 || at > size - 1;
+    while (at < 0 || at > size - 1) at = at < 0 ? -at : 2.0 * (size - 1) - at;
+    return at;
+}
+
+static double between(const float *image, double y, double x) {
+    int top = (int)fmin(floor(y), TALL - 2), left = (int)fmin(floor(x), NARROW - 2);
+    double fy = y - top, fx = x - left;
+    const float *at = image + top * NARROW + left;
+    return (1 - fy) * ((1 - fx) * (double)at[0] + fx * (double)at[1]) +
+           fy * ((1 - fx) * (double)at[NARROW] + fx * (double)at[NARROW + 1]);
+}
+
+static void images_are_varied_as_defined(void **state) {
+    (void)state;
+    static float image[LARGE], before[LARGE], room[LARGE];
+    static double sources[2 * LARGE + 3 * (TALL + NARROW)];
+    static gs_warp_weights rows[TALL], columns[NARROW];
+    double angle = 0, least_zoom = 2, most_zoom = 0, shift = 0;
+    int outside = 0;
+    gs_spline_warp_weights(TALL, rows);
+    gs_spline_warp_weights(NARROW, columns);
+    for (uint64_t stream = 0; stream < 40; stream++) {
+        drawn d = draw(stream);
+        gs_random_normal(8, stream, before, LARGE);
+        memcpy(image, before, sizeof image);
+        gs_augment_target target = {1, TALL, NARROW, image, NULL, room, sources};
+        gs_augment(&target, 4, stream);
+        float low = INFINITY, high = -INFINITY;
+        for (int i = 0; i < LARGE; i++) { /* what was interpolated, without the shift */
+            double y = d.flip_y * (i / NARROW - (TALL - 1) / 2.0) / d.zoom;
+            double x = d.flip_x * (i % NARROW - (NARROW - 1) / 2.0) / d.zoom, warp_y, warp_x;
+            gs_spline_warp_at(&d.warp, rows[i / NARROW], columns[i % NARROW], &warp_y, &warp_x);
+            double sy = cos(d.angle) * y - sin(d.angle) * x + (TALL - 1) / 2.0 + warp_y;
+            double sx = sin(d.angle) * y + cos(d.angle) * x + (NARROW - 1) / 2.0 + warp_x;
+            room[i] = (float)between(before, mirrored(sy, TALL, &outside),
+                                     mirrored(sx, NARROW, &outside));
+            low = fminf(low, room[i]), high = fmaxf(high, room[i]);
+        }
+        for (int i = 0; i < LARGE; i++) {
+            double expected = (double)room[i] + d.shift * (double)(high - low);
+            expected = fmin(fmax(expected, (double)low), (double)high);
+            if (!(fabs((double)image[i] - expected) <= 1e-4))
+                fail_msg("stream %d, pixel %d: %g, not %g", (int)stream, i, (double)image[i],
+                         expected);
+        }
+        angle = fmax(angle, fabs(d.angle)), shift = fmax(shift, fabs(d.shift));
+        least_zoom = fmin(least_zoom, d.zoom), most_zoom = fmax(most_zoom, d.zoom);
+    }
+    /* The extremes were among them. */
+    assert_true(outside > LARGE / 10);
+    assert_true(angle > 2.5 * M_PI / 180 && shift > 0.08);
+    assert_true(least_zoom < 0.92 && most_zoom > 1.08);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_and_mask_move_together),
         cmocka_unit_test(labels_follow_a_finely_structured_image),
         cmocka_unit_test(the_warp_passes_through_its_vectors),
+        cmocka_unit_test(images_are_varied_as_defined),
         cmocka_unit_test(same_stream_repeats_and_another_differs),
         cmocka_unit_test(single_pixel_survives),
     };
