@@ -65,7 +65,7 @@ void gs_dataset_close(gs_dataset *dataset); /* NULL is allowed */
 GS_MUST_CHECK gs_status gs_dataset_check_pixels(const gs_dataset *dataset, gs_error *err);
 
 /* UNUSABLE, naming the slice, when an absence slice's mask has a target pixel: one of the two is
- * wrong. Training looks at neither such a mask nor at those without target. */
+ * wrong. One without target is as it should be. */
 GS_MUST_CHECK gs_status gs_dataset_check_labels(const gs_dataset *dataset, gs_error *err);
 
 /* All borrowed from the dataset, valid until it is closed. i < gs_dataset_count. */
