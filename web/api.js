@@ -212,11 +212,6 @@ export const thumbnailUrl = (id, size = 96) =>
 /** @param {import('./types').Query<'/v1/suggestions', 'get'>} wish */
 export const suggest = (wish) => ask('get', '/v1/suggestions', { query: wish });
 /** @param {string} id @param {AbortSignal} signal */
-export const getContent = (id, signal) => request('get', '/v1/slices/{id}/content', { path: { id }, signal });
-/** @param {string} id @param {number} channel @param {AbortSignal} signal */
-export const getImage = (id, channel, signal) =>
-  request('get', '/v1/slices/{id}/image', { path: { id }, query: { channel }, signal });
-/** @param {string} id @param {AbortSignal} signal */
 export const getAnnotation = (id, signal) =>
   request('get', '/v1/slices/{id}/annotation', { path: { id }, accept: 'image/png', signal });
 

@@ -87,7 +87,7 @@ def sheet(viewer):
     return viewer.js("const i = document.querySelector('.training-panel img'); return i?.complete && i.naturalWidth ? i.src : ''")
 
 
-def watch(viewer):
+def watch(viewer, client):
     """The curves and the same few slices, as the training goes and when it is over."""
     viewer.shown(".job-title .pill.running")
     viewer.until(lambda: points(viewer, "rec") > 2, "curves of the losses")
@@ -101,9 +101,12 @@ def watch(viewer):
     assert points(viewer, "dice") > 1 and "Finished after" in viewer.text(".job .log")
     viewer.until(lambda: sheet(viewer) not in ("", first), "the last ones")
     last = sheet(viewer)
+    job = last.split("/v1/jobs/")[1].split("/")[0]
+    steps = [each["step"] for each in client.get(f"/v1/jobs/{job}/panel")["steps"]]
+    assert len(steps) > 1 and last.endswith(f"/panel/{steps[-1]}")
     slider = viewer.find(".training-panel input")
     slider.send_keys(Keys.HOME)
-    viewer.until(lambda: sheet(viewer) == first, "the slider leads back to the first")
+    viewer.until(lambda: sheet(viewer).endswith(f"/panel/{steps[0]}"), "the slider leads back to the first")
     assert viewer.text(".training-panel [role=status]").endswith(slider.get_attribute("aria-valuetext"))
     slider.send_keys(Keys.END)
     viewer.until(lambda: sheet(viewer) == last, "and to the last")
@@ -192,7 +195,7 @@ def test_from_a_scan_to_its_mask(viewer, client, scan, download):
     set_value(viewer, "train-budget", STEPS, "input")
     before = {m["id"] for m in client.get("/v1/models")["items"]}
     viewer.shown(".training-form .primary").click()
-    watch(viewer)
+    watch(viewer, client)
     picture(viewer, "story-training")
     job = client.get("/v1/jobs", kind="train", limit=1)["items"][0]
     assert job["request"]["min_annotated"] == 1 and job["request"]["discriminator_rate"] == 0.1
