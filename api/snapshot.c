@@ -18,7 +18,7 @@
 typedef struct snapshot_state {
     gs_dataset_writer *writer;
     struct sha256_ctx digest;
-    json_int_t slices, presence, absence, annotated;
+    json_int_t slices, presence, absence, annotated, masks_left_out;
 } snapshot_state;
 
 static gs_split split_of(const char *name) {
@@ -59,8 +59,15 @@ static gs_status write_slice(snapshot_state *snapshot, const gs_slice_view *view
     return digest_slice(snapshot, view, err);
 }
 
+/* A label that was changed after the mask was drawn: no training takes the two together. */
+static bool is_contradicted(const gs_slice_record *record, const gs_mask *mask) {
+    return strcmp(record->label, "absence") == 0 && gs_mask_count(mask, GS_MASK_TARGET) > 0;
+}
+
 static gs_status visit_slice(void *context, const gs_slice_view *view, gs_error *err) {
     const gs_slice_record *record = &view->record;
+    snapshot_state *snapshot = context;
+    bool has_mask = view->mask != NULL;
     gs_image image;
     gs_mask mask = {0};
     if (strcmp(record->label, "unknown") == 0) return GS_OK;
@@ -68,7 +75,11 @@ static gs_status visit_slice(void *context, const gs_slice_view *view, gs_error 
                            &image, err));
     gs_status status = GS_OK;
     if (view->mask) status = gs_mask_decode_png(view->mask, view->mask_size, NULL, &mask, err);
-    if (!status) status = write_slice(context, view, &image, view->mask ? &mask : NULL, err);
+    if (!status && has_mask && is_contradicted(record, &mask)) {
+        has_mask = false;
+        snapshot->masks_left_out++;
+    }
+    if (!status) status = write_slice(snapshot, view, &image, has_mask ? &mask : NULL, err);
     gs_mask_deinit(&mask);
     gs_image_deinit(&image);
     return status;
@@ -81,10 +92,10 @@ static gs_status summarize(snapshot_state *snapshot, const char *dataset, char *
     sha256_digest(&snapshot->digest, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     gs_time_now(now);
-    json_t *json =
-        json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:s}", "dataset", dataset, "slices",
-                  snapshot->slices, "presence", snapshot->presence, "absence", snapshot->absence,
-                  "annotated", snapshot->annotated, "sha256", hex, "taken_at", now);
+    json_t *json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "dataset", dataset,
+                             "slices", snapshot->slices, "presence", snapshot->presence, "absence",
+                             snapshot->absence, "annotated", snapshot->annotated, "masks_left_out",
+                             snapshot->masks_left_out, "sha256", hex, "taken_at", now);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     char *copy = text ? gs_copy_string(text) : NULL;

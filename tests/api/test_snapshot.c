@@ -190,6 +190,30 @@ static void the_digest_follows_labels(void **state) {
     gs_free(after);
 }
 
+static void a_label_stands_against_an_older_mask(void **state) {
+    fixture *f = *state;
+    char in[96], out[96], *summary;
+    snprintf(in, sizeof in, "%s/in", f->folder);
+    snprintf(out, sizeof out, "%s/out", f->folder);
+    write_directory(in);
+    assert_ok(gs_api_import_directory(f->store, in, "mine", NULL, &error));
+    gs_slice_list list;
+    gs_slice_filter filter = {.label = "presence", .annotated = GS_ANNOTATED_YES};
+    assert_ok(gs_store_slice_list(f->store, &filter, (gs_slice_sort){0}, &(gs_page){.limit = 1},
+                                  &list, &error));
+    assert_int_equal(list.count, 1);
+    assert_ok(
+        gs_store_slice_set_label(f->store, list.items[0].id, "absence", &list.items[0], &error));
+    gs_free(list.items);
+    assert_ok(gs_api_snapshot_dataset(f->store, "mine", out, &summary, &error));
+    assert_non_null(strstr(summary, "\"masks_left_out\":1,"));
+    gs_free(summary);
+    gs_dataset *dataset;
+    assert_ok(gs_dataset_open(out, &dataset, &error));
+    assert_ok(gs_dataset_check_labels(dataset, &error));
+    gs_dataset_close(dataset);
+}
+
 static void nothing_to_snapshot_is_told(void **state) {
     fixture *f = *state;
     char out[96], *summary = NULL;
@@ -259,13 +283,10 @@ static void absence_slices_with_a_target_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(import_and_snapshot_are_inverse),
-        TEST(absence_slices_with_a_target_are_refused),
-        TEST(importing_again_changes_nothing),
-        TEST(importing_again_leaves_deleted_slices_deleted),
-        TEST(the_digest_follows_labels),
-        TEST(nothing_to_snapshot_is_told),
-        TEST(a_directory_of_another_size_is_refused),
+        TEST(import_and_snapshot_are_inverse), TEST(absence_slices_with_a_target_are_refused),
+        TEST(importing_again_changes_nothing), TEST(importing_again_leaves_deleted_slices_deleted),
+        TEST(the_digest_follows_labels),       TEST(a_label_stands_against_an_older_mask),
+        TEST(nothing_to_snapshot_is_told),     TEST(a_directory_of_another_size_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
