@@ -60,10 +60,11 @@ tests/browser/node_modules: tests/browser/package-lock.json | test-packages
 	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund && touch $@ || \
 	  echo "npm's registry is not to be had: tests of the page that need it will be skipped" >&2
 
+# Tests side by side: most wait more than they compute, and those that compute must not spin while they wait.
 test: test-packages tests/browser/node_modules
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 || { cat build.log; exit 1; }
 	cmake --build build -j$(JOBS)
-	ctest --test-dir build --output-on-failure --no-tests=error
+	OMP_WAIT_POLICY=passive ctest --test-dir build -j$(JOBS) --output-on-failure --no-tests=error
 
 # Without the browser: the server under it is the same program that the HTTP tests drive.
 test-asan: test-packages

@@ -90,7 +90,8 @@ gs_status gs_response_set_file(gs_response *response, const char *content_type, 
 gs_status gs_response_set_json(gs_response *response, int http_status, json_t *json,
                                gs_error *err) {
     if (!json) return no_memory(err);
-    char *text = json_dumps(json, JSON_COMPACT);
+    /* With 15 digits a decimal comes back as it was sent: 0.1, not 0.10000000000000001. */
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(json);
     /* jansson's own allocation: copied, so that every body is released with gs_free. */
     char *body = text ? gs_copy_string(text) : NULL;

@@ -703,7 +703,8 @@ class TestServerAway:
         viewer.gone(".banner")
         viewer.until(lambda: client.get(f"/v1/jobs/{job['id']}")["runs"] == 2, "the training goes on")
         viewer.until(lambda: points(viewer, "rec") > seen, "the curve goes on", 90)
-        assert viewer.find(".job-title .pill").text in ("running", "succeeded") and viewer.find(".job-row").get_attribute("data-id") == job["id"]
+        viewer.until(lambda: viewer.find(".job-title .pill").text in ("running", "succeeded") and
+                     viewer.find(".job-row").get_attribute("data-id") == job["id"], "it is the same job")
 
 
 # ==== How it looks ====
