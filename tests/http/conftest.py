@@ -4,6 +4,7 @@ GENSEG_BINARY names the program (default build/genseg). GENSEG_TOY names the one
 tests/server (default tests/genseg_toy beside it); tests that predict what comes out use that one.
 """
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,11 @@ class Server:
         self.url = line.split(" on ")[1].strip()
         self.port = int(self.url.rsplit(":", 1)[1])
         answers.watch(self.url)
+
+    def skip_if_sanitized(self):
+        """Sanitizers have allocators of their own: what is measured would be theirs."""
+        if re.search(r"lib[at]san", Path(f"/proc/{self.process.pid}/maps").read_text()):
+            pytest.skip("the program has a sanitizer's allocator")
 
     def log_text(self):
         return self.log_path.read_text(errors="replace")
